@@ -1,0 +1,169 @@
+//! A quota with a name, and what happens to it when the store fails.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::quota::Quota;
+
+/// What a check answers while the store cannot be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum OnError {
+    /// Admit the request: availability first.
+    #[default]
+    Open,
+    /// Refuse it with `503 Service Unavailable`: protection first.
+    Closed,
+    /// Count in this process alone, with the full quota, until the store is back.
+    Local,
+}
+
+/// A named [`Quota`].
+///
+/// The name is part of the key under which the count is kept: two policies with one name share one bucket for the
+/// same client, two policies with different names never do, even if their numbers are the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    name: Cow<'static, str>,
+    quota: Quota,
+    on_error: Option<OnError>,
+    shadow: bool,
+}
+
+impl Policy {
+    /// The longest name, in bytes.
+    pub const MAX_NAME: usize = 200;
+
+    /// A policy under a name known when the program is written.
+    ///
+    /// A name is 1 to [`Policy::MAX_NAME`] bytes, without spaces, control characters, `"`, `\`, `{` or `}`.
+    ///
+    /// # Panics
+    ///
+    /// When the name is none. In a constant that is a compile error.
+    #[expect(clippy::panic, reason = "documented; in a constant it is the compile error")]
+    pub const fn new(name: &'static str, quota: Quota) -> Policy {
+        if let Err(error) = check_name(name) {
+            panic!("{}", error.rule());
+        }
+        Policy { name: Cow::Borrowed(name), quota, on_error: None, shadow: false }
+    }
+
+    /// A policy under a name made at run time.
+    ///
+    /// # Errors
+    ///
+    /// When the name is empty, longer than [`Policy::MAX_NAME`] bytes, or has a character that [`Policy::new`] excludes.
+    pub fn try_new(name: impl Into<Cow<'static, str>>, quota: Quota) -> Result<Policy, PolicyNameError> {
+        let name = name.into();
+        check_name(&name)?;
+        Ok(Policy { name, quota, on_error: None, shadow: false })
+    }
+
+    /// What to answer while the store cannot be asked, instead of the limiter's own setting.
+    pub const fn on_error(mut self, on_error: OnError) -> Policy {
+        self.on_error = Some(on_error);
+        self
+    }
+
+    /// Decide and count, but never refuse: to see what a limit would do before it does it.
+    pub const fn shadow(mut self, shadow: bool) -> Policy {
+        self.shadow = shadow;
+        self
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The quota.
+    pub const fn quota(&self) -> Quota {
+        self.quota
+    }
+
+    /// Whether this policy only watches.
+    pub const fn is_shadow(&self) -> bool {
+        self.shadow
+    }
+
+    /// The policy's own answer to a failing store, if it has one.
+    pub const fn failure_policy(&self) -> Option<OnError> {
+        self.on_error
+    }
+
+    /// The name, to be kept by a decision. Free for names known at compile time.
+    pub(crate) fn shared_name(&self) -> Cow<'static, str> {
+        self.name.clone()
+    }
+}
+
+const fn check_name(name: &str) -> Result<(), PolicyNameError> {
+    let bytes = name.as_bytes();
+    if bytes.is_empty() {
+        return Err(PolicyNameError::Empty);
+    }
+    if bytes.len() > Policy::MAX_NAME {
+        return Err(PolicyNameError::TooLong);
+    }
+    let mut rest = bytes;
+    while let [byte, tail @ ..] = rest {
+        if *byte <= b' ' || *byte == 0x7f || matches!(*byte, b'"' | b'\\' | b'{' | b'}') {
+            return Err(PolicyNameError::Character);
+        }
+        rest = tail;
+    }
+    Ok(())
+}
+
+/// A name that a policy cannot have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PolicyNameError {
+    /// The name is empty.
+    Empty,
+    /// The name is longer than [`Policy::MAX_NAME`] bytes.
+    TooLong,
+    /// The name has a space, a control character, `"`, `\`, `{` or `}`.
+    Character,
+}
+
+impl PolicyNameError {
+    const fn rule(self) -> &'static str {
+        match self {
+            PolicyNameError::Empty => "the name of a policy is empty: give it one, such as \"search\"",
+            PolicyNameError::TooLong => "the name of a policy is longer than 200 bytes: shorten it",
+            PolicyNameError::Character => {
+                "the name of a policy has a space, a control character, a quote, a backslash or a brace: \
+                 use letters, digits and - _ . : /"
+            }
+        }
+    }
+}
+
+impl fmt::Display for PolicyNameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.rule())
+    }
+}
+
+impl std::error::Error for PolicyNameError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const QUOTA: Quota = Quota::sliding_window(1, Duration::from_secs(1));
+
+    #[test]
+    fn a_name_that_could_break_a_key_a_header_or_a_log_line_is_refused() {
+        for bad in ["", "a b", "a\nb", "a\"b", "a\\b", "{a", "a}", "\u{7f}"] {
+            assert!(Policy::try_new(bad, QUOTA).is_err(), "{bad:?}");
+        }
+        assert!(Policy::try_new("x".repeat(201), QUOTA).is_err());
+        for good in ["search", "app::api::search", "größe", "per-user/day.v2"] {
+            assert_eq!(Policy::try_new(good, QUOTA).unwrap().name(), good);
+        }
+    }
+}
