@@ -1,0 +1,186 @@
+//! From the tokens between the parentheses of `#[rate_limit(…)]` to options and their values, spans kept.
+//!
+//! What a value may be is not known here: it is a run of tokens up to the comma that ends it.
+
+use proc_macro2::{Delimiter, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
+
+use crate::errors::{Errors, did_you_mean};
+use crate::value::Value;
+
+/// Every option, with the example that its errors show.
+const OPTIONS: [(&str, &str); 12] = [
+    ("limit", "limit = 5"),
+    ("window", "window = 60"),
+    ("key", "key = \"ip\""),
+    ("algorithm", "algorithm = \"sliding_window\""),
+    ("burst", "burst = 10"),
+    ("cost", "cost = 1"),
+    ("name", "name = \"search\""),
+    ("on_error", "on_error = \"open\""),
+    ("skip", "skip = |req| req.method == \"OPTIONS\""),
+    ("refund_if", "refund_if = |res| res.status().is_server_error()"),
+    ("shadow", "shadow = true"),
+    ("crate", "crate = rg"),
+];
+
+/// The options of one attribute.
+pub(crate) struct Args {
+    options: Vec<Value>,
+    /// Where to report what is missing.
+    pub(crate) span: Span,
+}
+
+impl Args {
+    /// Reads `name = value, …`. A mistake in one option leaves the others readable.
+    pub(crate) fn parse(tokens: TokenStream, span: Span, errors: &mut Errors) -> Args {
+        let mut options: Vec<Value> = Vec::new();
+        let mut rest = tokens.into_iter().collect::<Vec<_>>().into_iter().peekable();
+        while rest.peek().is_some() {
+            let tokens = until_comma(&mut rest);
+            let Some(option) = read_option(tokens, errors) else { continue };
+            if options.iter().any(|earlier| earlier.option == option.option) {
+                let name = &option.option;
+                errors.on(name, format!("`{name}` is given twice: keep one; a second limit is a second `#[rate_limit(…)]`"));
+            } else {
+                options.push(option);
+            }
+        }
+        Args { options, span }
+    }
+
+    /// Takes the option of this name.
+    pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
+        let place = self.options.iter().position(|option| option.option == name)?;
+        Some(self.options.swap_remove(place))
+    }
+}
+
+type Tokens = std::iter::Peekable<std::vec::IntoIter<TokenTree>>;
+
+/// The tokens up to the comma that ends an option. A comma between a closure's bars or the angle brackets of a
+/// turbofish belongs to the value; one in parentheses is inside a group and never seen.
+fn until_comma(rest: &mut Tokens) -> Vec<TokenTree> {
+    let mut taken = Vec::new();
+    let mut angles = 0_usize;
+    let mut bars = false;
+    let mut return_type = false;
+    let (mut previous, mut before) = (' ', ' ');
+    let mut starts_value = false;
+    for token in rest.by_ref() {
+        let mut current = ' ';
+        if let TokenTree::Punct(punct) = &token {
+            current = punct.as_char();
+            match current {
+                ',' if angles == 0 && !bars && !return_type => return taken,
+                '|' if bars => bars = false,
+                '|' if starts_value => bars = true,
+                '<' if angles > 0 || (before, previous) == (':', ':') => angles += 1,
+                '>' if angles > 0 && previous != '-' && previous != '=' => angles -= 1,
+                '>' if previous == '-' => return_type = true,
+                _ => {}
+            }
+        }
+        if matches!(&token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace) {
+            return_type = false;
+        }
+        // A closure begins right after `=`, or after `move`.
+        starts_value = current == '=' || matches!(&token, TokenTree::Ident(word) if word == "move");
+        (before, previous) = (previous, current);
+        taken.push(token);
+    }
+    taken
+}
+
+/// Reads one `name = value`.
+fn read_option(tokens: Vec<TokenTree>, errors: &mut Errors) -> Option<Value> {
+    let mut rest = tokens.into_iter();
+    let name = match rest.next()? {
+        TokenTree::Ident(name) => name,
+        other => {
+            errors.on(other, "an option is written `name = value`, such as `limit = 5, window = 60`");
+            return None;
+        }
+    };
+    let example = known(&name, errors)?;
+    match rest.next() {
+        Some(TokenTree::Punct(equals)) if equals.as_char() == '=' && !continues(&equals, rest.as_slice()) => {}
+        _ => {
+            errors.on(&name, format!("`{name}` needs `=` and a value, such as `{example}`"));
+            return None;
+        }
+    }
+    let tokens: Vec<TokenTree> = rest.collect();
+    if tokens.is_empty() {
+        errors.on(&name, format!("`{name}` has no value yet, such as `{example}`"));
+        return None;
+    }
+    let value = Value::new(name, tokens);
+    if let Some(loose) = value.loose_end() {
+        let name = &value.option;
+        errors.on(loose, format!("the value of `{name}` is not finished: an expression cannot end here"));
+        return None;
+    }
+    Some(value)
+}
+
+/// Whether an `=` is only the beginning of `==` or `=>`.
+fn continues(equals: &Punct, rest: &[TokenTree]) -> bool {
+    equals.spacing() == Spacing::Joint
+        && matches!(rest.first(), Some(TokenTree::Punct(next)) if matches!(next.as_char(), '=' | '>'))
+}
+
+/// The example of a known option; an error, with the nearest name, for an unknown one.
+fn known(name: &Ident, errors: &mut Errors) -> Option<&'static str> {
+    let word = name.to_string();
+    if let Some((_, example)) = OPTIONS.iter().find(|(option, _)| *option == word) {
+        return Some(example);
+    }
+    let names: Vec<&str> = OPTIONS.iter().map(|(option, _)| *option).collect();
+    let hint = did_you_mean(&word, &names);
+    errors.on(name, format!("`{word}` is no option of `rate_limit`{hint}\nthe options are: {}", names.join(", ")));
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn parsed(text: &str) -> (Vec<(String, String)>, Option<String>) {
+        let mut errors = Errors::default();
+        let args = Args::parse(text.parse().unwrap(), Span::call_site(), &mut errors);
+        let options = args.options.iter().map(|v| (v.option.to_string(), v.stream().to_string())).collect();
+        (options, errors.into_tokens().map(|tokens| tokens.to_string()))
+    }
+
+    #[test]
+    fn a_value_goes_on_to_the_comma_that_ends_it() {
+        for value in [
+            "5",
+            "- 1",
+            "(\"ip\" , claims . sub)",
+            "lookup :: < A , B > (& q)",
+            "| req : & Map < A , B > | get (req)",
+            "move | req | req . uri",
+            "| req | -> Option < Result < A , B > > { None }",
+            "a | b",
+            "a < b",
+            "f (| (a , b) | a , c)",
+        ] {
+            let (options, errors) = parsed(&format!("key = {value}, name = \"x\","));
+            assert_eq!(errors, None, "{value}");
+            let squeezed = |text: &str| text.replace(' ', "");
+            assert_eq!(squeezed(&options.first().unwrap().1), squeezed(value));
+            assert_eq!(options.len(), 2, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_half_typed_attribute_leaves_the_other_options_readable() {
+        for text in ["limit = 5, win", "limit = 5, window =", "limit = 5, window = a.", "limit = 5, , key = ", "limit = 5, 7"] {
+            let (options, errors) = parsed(text);
+            assert_eq!(options, [("limit".to_owned(), "5".to_owned())], "{text}");
+            assert!(errors.is_some(), "{text}");
+        }
+    }
+}

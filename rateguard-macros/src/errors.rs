@@ -1,0 +1,88 @@
+//! Every mistake of one attribute, reported together, each on its own tokens.
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+
+/// Collects errors, so that a user sees all of them in one build.
+#[derive(Default)]
+pub(crate) struct Errors {
+    first: Option<syn::Error>,
+}
+
+impl Errors {
+    /// Reports a mistake on the given tokens.
+    pub(crate) fn on(&mut self, tokens: impl ToTokens, message: impl AsRef<str>) {
+        self.push(syn::Error::new_spanned(tokens, message.as_ref()));
+    }
+
+    /// Reports a mistake at a place that has no tokens of its own.
+    pub(crate) fn at(&mut self, span: Span, message: impl AsRef<str>) {
+        self.push(syn::Error::new(span, message.as_ref()));
+    }
+
+    pub(crate) fn push(&mut self, error: syn::Error) {
+        match &mut self.first {
+            Some(first) => first.combine(error),
+            None => self.first = Some(error),
+        }
+    }
+
+    /// One `compile_error!` for each mistake, or `None` where there is none.
+    pub(crate) fn into_tokens(self) -> Option<TokenStream> {
+        self.first.map(|error| error.to_compile_error())
+    }
+}
+
+/// `; did you mean …?` where one of the `allowed` words is near enough to be what was meant, else nothing.
+pub(crate) fn did_you_mean(word: &str, allowed: &[&str]) -> String {
+    nearest(word, allowed).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+}
+
+/// The allowed word that differs from `word` the least: by a third of its letters at most, and at least one.
+/// Case and the choice between `-`, `_` and a space never count as a difference.
+pub(crate) fn nearest<'a>(word: &str, allowed: &[&'a str]) -> Option<&'a str> {
+    let fold = |text: &str| text.trim().to_lowercase().replace(['-', ' '], "_");
+    let word = fold(word);
+    let (distance, near) = allowed.iter().map(|near| (edit_distance(&word, &fold(near)), *near)).min()?;
+    (distance <= (near.len() / 3).max(1)).then_some(near)
+}
+
+/// The number of letters to insert, delete or replace to get from `a` to `b` (Levenshtein).
+fn edit_distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (y, cell) in b.chars().zip(row.iter_mut().skip(1)) {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = *cell;
+            left = replaced.min(left + 1).min(diagonal + 1);
+            *cell = left;
+        }
+    }
+    // The first column was never written: it only matters for an empty `b`.
+    if b.is_empty() { a.chars().count() } else { row.last().copied().unwrap_or(0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_distance_is_the_number_of_letters_changed() {
+        for (a, b, distance) in
+            [("", "", 0), ("abc", "", 3), ("", "abc", 3), ("windw", "window", 1), ("ab", "ba", 2), ("kitten", "sitting", 3)]
+        {
+            assert_eq!(edit_distance(a, b), distance, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn only_a_near_miss_is_suggested() {
+        let allowed = ["limit", "window", "sliding_window"];
+        assert_eq!(nearest("windw", &allowed), Some("window"));
+        assert_eq!(nearest("Limit", &allowed), Some("limit"));
+        assert_eq!(nearest("sliding-window", &allowed), Some("sliding_window"));
+        assert_eq!(nearest("colour", &allowed), None);
+    }
+}

@@ -1,0 +1,153 @@
+//! From a plan to the tokens of a guarded handler.
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+
+use crate::handler::{Attribute, Handler, Param};
+use crate::late;
+use crate::rules;
+use crate::validate::Rule;
+
+/// A handler with its limits, outermost attribute first.
+pub(crate) struct Plan {
+    pub(crate) rules: Vec<Rule>,
+    /// The path of `__private`.
+    pub(crate) private: TokenStream,
+}
+
+/// The guarded function, and its limits on a hidden marker type beside it.
+pub(crate) fn expand(plan: &Plan, handler: &Handler) -> TokenStream {
+    let marker = marker(handler);
+    let limits = rules::limits(plan, handler, &marker);
+    let send = assert_send(handler, &marker);
+    let function = function(plan, handler, &marker);
+    let visibility = &handler.visibility;
+    quote! {
+        #function
+        #[doc(hidden)]
+        #[allow(non_camel_case_types)]
+        #visibility enum #marker {}
+        #limits
+        #send
+    }
+}
+
+/// The marker's name shows up in one message only: when `debug_handler` stood above an attribute on a function
+/// without parameters, and has called it without the one that is added. Hence what the name says in that case.
+fn marker(handler: &Handler) -> Ident {
+    let name = handler.plain_name();
+    let name = if handler.params.is_empty() {
+        format!("__rate_limit_on_{name}_goes_above_debug_handler")
+    } else {
+        format!("__rate_limit_{name}")
+    };
+    Ident::new(&name, Span::mixed_site())
+}
+
+fn function(plan: &Plan, handler: &Handler, marker: &Ident) -> TokenStream {
+    let Handler { visibility, qualifiers, fn_token, name, generics, output, .. } = handler;
+    let attributes = kept(handler).map(|attribute| &attribute.tokens);
+    let where_clause = &generics.where_clause;
+    let is_late = plan.rules.iter().any(Rule::is_late);
+    let private = &plan.private;
+    let guard_ty = quote!(#private::Guard<#marker>);
+    let guard = is_late.then(late::guard);
+    let params = guarded(handler, guard.as_ref(), &guard_ty);
+    let mut parameters = Group::new(Delimiter::Parenthesis, params);
+    parameters.set_span(handler.parentheses);
+    if let Some(guard) = guard {
+        let late::Wrapped { attributes: inner, output, body } = late::body(plan, handler, &guard);
+        return quote! {
+            #(#attributes)* #inner
+            #visibility #(#qualifiers)* #fn_token #name #generics #parameters #output #where_clause #body
+        };
+    }
+    let output = output.as_ref().map(|(arrow, ty)| quote!(#arrow #ty));
+    let body = &handler.body;
+    quote! {
+        #(#attributes)*
+        #visibility #(#qualifiers)* #fn_token #name #generics #parameters #output #where_clause #body
+    }
+}
+
+/// The attributes that stay on the function.
+pub(crate) fn kept(handler: &Handler) -> impl Iterator<Item = &Attribute> {
+    handler.attributes.iter().filter(|attribute| !attribute.is_rate_limit())
+}
+
+/// The parameters, with the guard as the first thing that is extracted.
+///
+/// It goes into the first parameter, so that their number stays what it was: axum takes 16, and a `debug_handler` that
+/// was expanded before has written the number down.
+fn guarded(handler: &Handler, guard: Option<&Ident>, guard_ty: &TokenStream) -> TokenStream {
+    let guard = guard.map_or_else(|| quote!(_), ToTokens::to_token_stream);
+    match handler.params.split_first() {
+        Some((first, rest)) if !first.is_conditional() => {
+            let Param { attributes, pattern, colon, ty } = first;
+            let attributes = attributes.iter().map(|attribute| &attribute.tokens);
+            quote!(#(#attributes)* (#guard, #pattern) #colon (#guard_ty, #ty) #(, #rest)*)
+        }
+        _ => {
+            let params = &handler.params;
+            quote!(#guard: #guard_ty #(, #params)*)
+        }
+    }
+}
+
+/// Says of a handler that is not `Send` that it is not, where axum would only say that it is no handler.
+///
+/// As a method that nobody calls, it leaves a handler that nobody uses unused.
+fn assert_send(handler: &Handler, marker: &Ident) -> Option<TokenStream> {
+    let generic = !handler.generics.params.is_empty()
+        || handler.params.iter().any(|param| param.is_conditional() || mentions_impl(param.ty.to_token_stream()));
+    if generic || handler.is("unsafe") || handler.attributes.iter().any(|attribute| attribute.is("deprecated")) {
+        return None;
+    }
+    let name = &handler.name;
+    let site = Span::mixed_site();
+    // Named by letters of ours, so that no type of the arguments has to be written a second time.
+    let arguments = (0..handler.params.len().max(1)).map(|place| Ident::new(&format!("A{place}"), site));
+    let arguments = quote!(#(#arguments),*);
+    Some(quote_spanned! {site=>
+        impl #marker {
+            fn is_send() {
+                fn check<#arguments, F: ::core::future::Future + ::core::marker::Send>(_: impl ::core::ops::Fn(#arguments) -> F) {}
+                check(#name);
+            }
+        }
+    })
+}
+
+fn mentions_impl(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        proc_macro2::TokenTree::Ident(word) => word == "impl",
+        proc_macro2::TokenTree::Group(group) => mentions_impl(group.stream()),
+        _ => false,
+    })
+}
+
+/// The same function with its `#[rate_limit]`s below all other attributes, if they have to go there to see what the
+/// others make of it.
+///
+/// A macro below would see the guard: `instrument` would record it, `utoipa` would document it, and an `err` or `ret`
+/// would be about the wrapped body. A `#[cfg]` below would apply to the function and not to what stands beside it.
+/// Where there is no parameter to hide the guard in, it is the other way round: `debug_handler` must see it.
+pub(crate) fn reordered(handler: &Handler, own: &[TokenStream], library: &TokenStream) -> Option<TokenStream> {
+    let others: Vec<&Attribute> = kept(handler).collect();
+    let goes_above = |attribute: &Attribute| {
+        if handler.params.is_empty() { attribute.is_condition() } else { !attribute.is_inert() }
+    };
+    if !others.iter().any(|attribute| goes_above(attribute)) {
+        return None;
+    }
+    let (above, below): (Vec<&Attribute>, Vec<&Attribute>) =
+        others.into_iter().partition(|attribute| !handler.params.is_empty() || goes_above(attribute));
+    let above = above.into_iter().map(|attribute| &attribute.tokens);
+    let below = below.into_iter().map(|attribute| &attribute.tokens);
+    let item = &handler.item;
+    let own = own.iter().map(|arguments| {
+        let path = quote_spanned!(Span::mixed_site()=> #library::rate_limit);
+        quote!(#[#path(#arguments)])
+    });
+    Some(quote!(#(#above)* #(#own)* #(#below)* #item))
+}

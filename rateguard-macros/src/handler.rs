@@ -1,0 +1,289 @@
+//! The function under the attribute, as far as it has to be understood: its attributes and its signature.
+//!
+//! The body stays the tokens it is. It is never looked into, so that one half typed does no harm.
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::parse::{Parse, ParseStream};
+use syn::spanned::Spanned;
+use syn::{Generics, Token, Type, Visibility};
+
+use crate::errors::Errors;
+
+/// A function.
+pub(crate) struct Handler {
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) visibility: Visibility,
+    /// `const`, `async`, `unsafe`, `extern "C"`.
+    pub(crate) qualifiers: Vec<TokenTree>,
+    pub(crate) fn_token: Token![fn],
+    pub(crate) name: Ident,
+    pub(crate) generics: Generics,
+    pub(crate) params: Vec<Param>,
+    /// The parentheses, for their place.
+    pub(crate) parentheses: Span,
+    /// The arrow and the type, if they are written.
+    pub(crate) output: Option<(Token![->], Type)>,
+    pub(crate) body: Group,
+    /// All of it but the attributes, as it was written.
+    pub(crate) item: TokenStream,
+}
+
+/// One attribute above the function.
+#[derive(Clone)]
+pub(crate) struct Attribute {
+    pub(crate) tokens: TokenStream,
+    /// The path's names: `["axum", "debug_handler"]`.
+    pub(crate) path: Vec<String>,
+    /// What stands in its parentheses.
+    pub(crate) arguments: TokenStream,
+    pub(crate) span: Span,
+}
+
+/// One parameter.
+pub(crate) struct Param {
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) pattern: TokenStream,
+    pub(crate) colon: Token![:],
+    pub(crate) ty: Type,
+}
+
+impl Parse for Handler {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Handler> {
+        let attributes = attributes(input)?;
+        let item = input.fork().parse()?;
+        let visibility: Visibility = input.parse()?;
+        let mut qualifiers = Vec::new();
+        while !input.peek(Token![fn]) {
+            match input.parse::<TokenTree>()? {
+                TokenTree::Ident(word) if is_qualifier(&word) => qualifiers.push(TokenTree::Ident(word)),
+                TokenTree::Literal(abi) => qualifiers.push(TokenTree::Literal(abi)),
+                other => return Err(syn::Error::new_spanned(&other, not_a_function(&other))),
+            }
+        }
+        let fn_token = input.parse()?;
+        let name = input.parse()?;
+        let mut generics: Generics = input.parse()?;
+        let params_in;
+        let parentheses = syn::parenthesized!(params_in in input).span.join();
+        let mut params = Vec::new();
+        while !params_in.is_empty() {
+            params.push(params_in.call(parameter)?);
+            if !params_in.is_empty() {
+                params_in.parse::<Token![,]>()?;
+            }
+        }
+        let output = match input.parse::<Option<Token![->]>>()? {
+            Some(arrow) => Some((arrow, input.parse::<Type>()?)),
+            None => None,
+        };
+        generics.where_clause = input.parse()?;
+        let body = match input.parse()? {
+            TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => body,
+            other => return Err(syn::Error::new_spanned(other, "`#[rate_limit]` goes on a function with a body")),
+        };
+        Ok(Handler { attributes, visibility, qualifiers, fn_token, name, generics, params, parentheses, output, body, item })
+    }
+}
+
+impl Handler {
+    /// Reports what no handler can be.
+    pub(crate) fn check(&self, errors: &mut Errors) {
+        if !self.is("async") {
+            errors.on(
+                self.fn_token,
+                format!("`{}` is not async, and an axum handler is an `async fn`: write `async fn {}`", self.name, self.name),
+            );
+        }
+        if let Some(receiver) = self.params.first().filter(|param| param.is_receiver()) {
+            errors.on(
+                receiver.pattern.clone(),
+                "a method is no axum handler: `#[rate_limit]` goes on a function without `self`; \
+                 take what it needs as an argument, such as `State(app): State<App>`",
+            );
+        } else if self.mentions_self() {
+            errors.on(
+                &self.name,
+                "`#[rate_limit]` works on functions outside of `impl` and `trait` blocks, since it puts an item beside \
+                 the function: move the handler out, and name the type instead of `Self`",
+            );
+        }
+    }
+
+    pub(crate) fn is(&self, qualifier: &str) -> bool {
+        self.qualifiers.iter().any(|token| matches!(token, TokenTree::Ident(word) if word == qualifier))
+    }
+
+    fn mentions_self(&self) -> bool {
+        let output = self.output.as_ref().map(|(_, ty)| ty);
+        let types = self.params.iter().map(|param| &param.ty).chain(output);
+        types.into_iter().any(|ty| mentions_self(ty.to_token_stream()))
+    }
+
+    /// The names that the patterns of the parameters may bind. Too many rather than too few: a field's name may be among them.
+    pub(crate) fn bindings(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for param in &self.params {
+            bound(param.pattern.clone(), &mut names);
+        }
+        names
+    }
+
+    /// The name without `r#`.
+    pub(crate) fn plain_name(&self) -> String {
+        let name = self.name.to_string();
+        name.strip_prefix("r#").map(str::to_owned).unwrap_or(name)
+    }
+}
+
+impl Param {
+    pub(crate) fn is_receiver(&self) -> bool {
+        self.pattern.clone().into_iter().any(|token| matches!(token, TokenTree::Ident(word) if word == "self"))
+    }
+
+    /// Whether it may not be there once `#[cfg]` is decided.
+    pub(crate) fn is_conditional(&self) -> bool {
+        self.attributes.iter().any(|attribute| attribute.is("cfg") || attribute.is("cfg_attr"))
+    }
+}
+
+impl ToTokens for Param {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        let Param { attributes, pattern, colon, ty } = self;
+        let attributes = attributes.iter().map(|attribute| &attribute.tokens);
+        tokens.extend(quote!(#(#attributes)* #pattern #colon #ty));
+    }
+}
+
+/// What the compiler itself, or a tool, reads off a function, and no macro.
+const INERT: [&str; 24] = [
+    "allow", "warn", "deny", "forbid", "expect", "doc", "must_use", "deprecated", "inline", "cold", "track_caller",
+    "no_mangle", "export_name", "link_section", "target_feature", "automatically_derived", "coverage", "optimize",
+    "unsafe", "rustfmt", "clippy", "diagnostic", "miri", "rust_analyzer",
+];
+
+impl Attribute {
+    pub(crate) fn is(&self, name: &str) -> bool {
+        matches!(self.path.as_slice(), [only] if only == name)
+    }
+
+    /// Whether this is `#[rate_limit]`, under whatever path.
+    pub(crate) fn is_rate_limit(&self) -> bool {
+        self.path.last().is_some_and(|name| name == "rate_limit")
+    }
+
+    /// Whether nothing will expand it: it may stay where it is, wherever that is.
+    pub(crate) fn is_inert(&self) -> bool {
+        self.path.first().is_some_and(|name| INERT.contains(&name.as_str()))
+    }
+
+    /// Whether the function may not be there at all once this is decided.
+    pub(crate) fn is_condition(&self) -> bool {
+        self.is("cfg") || self.is("cfg_attr") && self.arguments.clone().into_iter().any(
+            |token| matches!(token, TokenTree::Ident(word) if word == "cfg" || word == "cfg_attr"),
+        )
+    }
+}
+
+fn attributes(input: ParseStream<'_>) -> syn::Result<Vec<Attribute>> {
+    let mut attributes = Vec::new();
+    while input.peek(Token![#]) {
+        let pound: Token![#] = input.parse()?;
+        let TokenTree::Group(group) = input.parse()? else {
+            return Err(syn::Error::new_spanned(pound, "an attribute is written `#[…]`"));
+        };
+        let mut path = Vec::new();
+        let mut arguments = TokenStream::new();
+        for token in group.stream() {
+            match token {
+                TokenTree::Ident(name) => path.push(name.to_string()),
+                TokenTree::Punct(punct) if punct.as_char() == ':' => {}
+                TokenTree::Group(group) => {
+                    arguments = group.stream();
+                    break;
+                }
+                _ => break,
+            }
+        }
+        attributes.push(Attribute { path, arguments, span: group.span(), tokens: quote!(#pound #group) });
+    }
+    Ok(attributes)
+}
+
+fn parameter(input: ParseStream<'_>) -> syn::Result<Param> {
+    let attributes = attributes(input)?;
+    let mut pattern = TokenStream::new();
+    let mut receiver = false;
+    while !input.is_empty() && (!input.peek(Token![:]) || input.peek(Token![::])) {
+        if input.peek(Token![::]) {
+            pattern.extend(input.parse::<Token![::]>()?.to_token_stream());
+            continue;
+        }
+        if receiver && input.peek(Token![,]) {
+            break;
+        }
+        let token: TokenTree = input.parse()?;
+        receiver |= matches!(&token, TokenTree::Ident(word) if word == "self");
+        pattern.extend([token]);
+    }
+    if receiver && !input.peek(Token![:]) {
+        // `self`, `&self`: it is refused later, with a message; any type will do until then.
+        let place = pattern.span();
+        return Ok(Param { attributes, pattern, colon: Token![:](place), ty: syn::parse_quote!(Self) });
+    }
+    Ok(Param { attributes, pattern, colon: input.parse()?, ty: input.parse()? })
+}
+
+fn is_qualifier(word: &Ident) -> bool {
+    ["const", "async", "unsafe", "extern", "safe", "gen", "default"].iter().any(|qualifier| word == qualifier)
+}
+
+fn not_a_function(found: &TokenTree) -> String {
+    let what = match found {
+        TokenTree::Ident(word) => match word.to_string().as_str() {
+            "struct" => "a struct",
+            "enum" => "an enum",
+            "union" => "a union",
+            "trait" => "a trait",
+            "impl" => "an `impl` block",
+            "mod" => "a module",
+            "type" => "a type",
+            "static" => "a static",
+            "use" => "an import",
+            "let" => "a variable",
+            _ => "",
+        },
+        _ => "",
+    };
+    let so = if what.is_empty() { String::new() } else { format!("; this is {what}") };
+    format!("`#[rate_limit]` goes on an axum handler, which is an `async fn`{so}")
+}
+
+/// Collects the identifiers of a pattern, without those that can only be types, variants or a field that is renamed.
+fn bound(pattern: TokenStream, names: &mut Vec<String>) {
+    let tokens: Vec<TokenTree> = pattern.into_iter().collect();
+    for (place, token) in tokens.iter().enumerate() {
+        match token {
+            TokenTree::Group(group) => bound(group.stream(), names),
+            TokenTree::Ident(word) => {
+                let leads_on = match tokens.get(place + 1) {
+                    Some(TokenTree::Group(_)) => true,
+                    Some(TokenTree::Punct(next)) => next.as_char() == ':',
+                    _ => false,
+                };
+                if !leads_on && word != "mut" && word != "ref" && word != "_" {
+                    names.push(word.to_string());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn mentions_self(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(word) => word == "Self",
+        TokenTree::Group(group) => mentions_self(group.stream()),
+        _ => false,
+    })
+}

@@ -1,0 +1,196 @@
+//! The `key` of a limit: who a request is counted for.
+
+use syn::{Lit, LitStr};
+
+use crate::errors::{Errors, nearest};
+use crate::handler::Handler;
+use crate::value::{Form, Value};
+
+/// A key, ready to be written down.
+pub(crate) enum Key {
+    Ip,
+    User,
+    Global,
+    Header(LitStr),
+    Cookie(LitStr),
+    Path(LitStr),
+    /// A closure over the request's head.
+    Head(Value),
+    /// An expression over the handler's arguments.
+    Late(Value),
+    Composite(Vec<Key>),
+}
+
+impl Key {
+    /// The expressions that wait for the arguments, in order.
+    pub(crate) fn late(&self) -> Vec<&Value> {
+        match self {
+            Key::Late(value) => vec![value],
+            Key::Composite(parts) => parts.iter().flat_map(Key::late).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+const KINDS: [&str; 6] = ["ip", "user", "global", "header:NAME", "cookie:NAME", "path:PARAM"];
+
+fn forms() -> String {
+    let literals: Vec<String> = KINDS.iter().map(|kind| format!("\"{kind}\"")).collect();
+    format!(
+        "a key is one of {}, a closure `|req| …` over the request's head, \
+         an expression over the handler's arguments, or a tuple of these",
+        literals.join(", ")
+    )
+}
+
+/// Reads the value of `key`.
+pub(crate) fn read(value: Value, handler: &Handler, errors: &mut Errors) -> Option<Key> {
+    match value.form() {
+        Form::Literal(Lit::Str(text)) => named(&text, errors),
+        Form::Literal(_) | Form::Negative => {
+            errors.on(value.stream(), format!("`key` cannot be a number or a bool\n{}", forms()));
+            None
+        }
+        Form::Closure { takes_nothing: true } => {
+            errors.on(value.stream(), "the closure of `key` takes the request's head: `|req| …`, a `&Parts`");
+            None
+        }
+        Form::Closure { takes_nothing: false } => Some(Key::Head(value)),
+        Form::Tuple(parts) => composite(&value, parts, handler, errors),
+        Form::Expression => argument(value, handler, errors),
+    }
+}
+
+/// A literal: `"ip"`, `"header:x-api-key"`.
+fn named(text: &LitStr, errors: &mut Errors) -> Option<Key> {
+    let value = text.value();
+    let (kind, name) = match value.split_once(':') {
+        Some((kind, name)) => (kind, Some(name)),
+        None => (value.as_str(), None),
+    };
+    let lit = |name: &str| LitStr::new(name, text.span());
+    let wrong = match (kind, name) {
+        ("ip", None) => return Some(Key::Ip),
+        ("user", None) => return Some(Key::User),
+        ("global", None) => return Some(Key::Global),
+        ("header", Some(name)) => match token(name) {
+            Ok(()) => return Some(Key::Header(lit(&name.to_ascii_lowercase()))),
+            Err(what) => format!("{what}: write the name of a header, such as \"header:x-api-key\""),
+        },
+        ("cookie", Some(name)) => match token(name) {
+            Ok(()) => return Some(Key::Cookie(lit(name))),
+            Err(what) => format!("{what}: write the name of a cookie, such as \"cookie:session\""),
+        },
+        ("path", Some(name)) => match parameter(name) {
+            Ok(()) => return Some(Key::Path(lit(name))),
+            Err(what) => format!("{what}: write a parameter of the route, such as \"path:tenant\" for `/{{tenant}}/orders`"),
+        },
+        ("header", None) => "\"header\" needs the name of a header, such as \"header:x-api-key\"".to_owned(),
+        ("cookie", None) => "\"cookie\" needs the name of a cookie, such as \"cookie:session\"".to_owned(),
+        ("path", None) => "\"path\" needs a parameter of the route, such as \"path:tenant\" for `/{tenant}/orders`".to_owned(),
+        ("ip" | "user" | "global", Some(_)) => format!("\"{kind}\" takes no name: write `key = \"{kind}\"`"),
+        _ => unknown(&value, kind, name),
+    };
+    errors.on(text, wrong);
+    None
+}
+
+fn unknown(value: &str, kind: &str, name: Option<&str>) -> String {
+    let bare: Vec<&str> = KINDS.iter().filter_map(|k| k.split(':').next()).collect();
+    let hint = match (nearest(kind, &bare), name.map(str::trim)) {
+        (Some(near @ ("header" | "cookie" | "path")), Some(name)) if !name.is_empty() => {
+            format!("; did you mean \"{near}:{name}\"?")
+        }
+        (Some(near @ ("header" | "cookie" | "path")), _) => format!("; did you mean \"{near}:…\"?"),
+        (Some(near), _) => format!("; did you mean \"{near}\"?"),
+        (None, _) => String::new(),
+    };
+    format!("`key` cannot be \"{value}\"{hint}\n{}", forms())
+}
+
+/// Whether a header or a cookie can have this name (RFC 9110, 5.6.2: a token).
+fn token(name: &str) -> Result<(), String> {
+    if name.is_empty() {
+        return Err("the name is empty".to_owned());
+    }
+    match name.chars().find(|c| !c.is_ascii_alphanumeric() && !"!#$%&'*+-.^_`|~".contains(*c)) {
+        Some(' ') => Err("a name has no space".to_owned()),
+        Some(other) => Err(format!("a name has no {other:?}")),
+        None => Ok(()),
+    }
+}
+
+/// Whether a route can have a parameter of this name, which is written without its braces.
+fn parameter(name: &str) -> Result<(), String> {
+    if name.is_empty() {
+        return Err("the name is empty".to_owned());
+    }
+    match name.chars().find(|c| c.is_whitespace() || matches!(c, '{' | '}' | '/' | ':' | '*')) {
+        Some(other) => Err(format!("a name has no {other:?}")),
+        None => Ok(()),
+    }
+}
+
+fn composite(value: &Value, parts: Vec<Value>, handler: &Handler, errors: &mut Errors) -> Option<Key> {
+    if parts.is_empty() {
+        errors.on(value.stream(), format!("`key` is an empty tuple\n{}", forms()));
+        return None;
+    }
+    let mut keys = Vec::new();
+    let mut sound = true;
+    let mut seen: Vec<String> = Vec::new();
+    let several = parts.len() > 1;
+    for part in parts {
+        let text = part.string();
+        if let Some(text) = &text {
+            let twice = seen.contains(&text.value());
+            seen.push(text.value());
+            if twice {
+                errors.on(text, format!("\"{}\" is in the key twice: once is enough", text.value()));
+                sound = false;
+                continue;
+            }
+            if several && text.value() == "global" {
+                errors.on(text, "\"global\" is the same for every request, so it adds nothing to a tuple: leave it out");
+                sound = false;
+                continue;
+            }
+        }
+        match read(part, handler, errors) {
+            Some(key) => keys.push(key),
+            None => sound = false,
+        }
+    }
+    sound.then_some(Key::Composite(keys))
+}
+
+/// An expression, which must say something about an argument: else everyone would share one bucket.
+fn argument(value: Value, handler: &Handler, errors: &mut Errors) -> Option<Key> {
+    let arguments = handler.bindings();
+    if value.mentions(&arguments) {
+        return Some(Key::Late(value));
+    }
+    let names: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let have = match names.as_slice() {
+        [] => "it names none".to_owned(),
+        names => format!("they are `{}`", names.join("`, `")),
+    };
+    let message = match value.first_name() {
+        Some(name) => {
+            let word = name.to_string();
+            let bare: Vec<&str> = KINDS.iter().filter(|kind| !kind.contains(':')).copied().collect();
+            let hint = if bare.contains(&word.as_str()) {
+                format!("; did you mean `key = \"{word}\"`?")
+            } else {
+                nearest(&word, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
+            };
+            format!("`{word}` is no argument of `{}`{hint}", handler.name)
+        }
+        None => format!("the key mentions no argument of `{}`, so all clients would share one bucket", handler.name),
+    };
+    errors.on(
+        value.stream(),
+        format!("{message}\na key that is an expression is made of the handler's arguments ({have}); for one bucket write `key = \"global\"`"),
+    );
+    None
+}

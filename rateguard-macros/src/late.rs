@@ -1,0 +1,127 @@
+//! Limits over the handler's arguments: the body is put behind a check that sees them.
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::{quote, quote_spanned};
+use syn::{GenericArgument, PathArguments, Type};
+
+use crate::expand::Plan;
+use crate::handler::Handler;
+
+/// What takes the place of a function's return type and body.
+pub(crate) struct Wrapped {
+    /// The body's own inner attributes, which cannot stand on a block.
+    pub(crate) attributes: TokenStream,
+    pub(crate) output: TokenStream,
+    pub(crate) body: TokenStream,
+}
+
+/// The name that the guard is bound to. No name of the user's is ever it.
+pub(crate) fn guard() -> Ident {
+    Ident::new("rate_limit_guard", Span::mixed_site())
+}
+
+pub(crate) fn body(plan: &Plan, handler: &Handler, guard: &Ident) -> Wrapped {
+    let private = &plan.private;
+    let returned = handler.output.as_ref().map(|(_, ty)| ty);
+    let shown = returned.map_or_else(|| quote!(()), |ty| quote!(#ty));
+    let late = answers(plan);
+    let (attributes, body) = split(&handler.body);
+    let hint = returned.and_then(return_hint);
+    // The answers are made in a statement of their own: nothing borrowed from an argument lives across the await.
+    let body = quote_spanned! {Span::mixed_site()=>
+        {
+            let late = [#(#late),*];
+            if let ::core::result::Result::Err(refused) = #private::Guard::settle(#guard, late).await {
+                return ::core::result::Result::Err(refused);
+            }
+            // `return` and `?` in the body end the body, not this function.
+            ::core::result::Result::Ok(async move { #hint #body }.await)
+        }
+    };
+    Wrapped { attributes, output: quote!(-> ::core::result::Result<#shown, #private::RateLimited>), body }
+}
+
+/// What the arguments say about each rule that waits for them.
+fn answers(plan: &Plan) -> Vec<TokenStream> {
+    let private = &plan.private;
+    let mut answers = Vec::new();
+    for (place, rule) in plan.rules.iter().enumerate().filter(|(_, rule)| rule.is_late()) {
+        let mut answer = quote!(#private::Late::rule(#place));
+        for value in rule.key.late() {
+            let (key, span) = (value.stream(), value.span());
+            answer.extend(quote_spanned!(span=> .key(#private::IntoKey::to_key(&(#key)))));
+        }
+        if let Some(value) = rule.cost.late() {
+            let (cost, span) = (value.stream(), value.span());
+            answer.extend(quote_spanned!(span=> .cost(#private::IntoCost::to_cost(#cost))));
+        }
+        if let Some(value) = rule.skip.late() {
+            let skip = value.stream();
+            answer.extend(quote!(.skip(#skip)));
+        }
+        answers.push(answer);
+    }
+    answers
+}
+
+/// A return that never happens, but that tells the compiler what the body is to become: without it,
+/// `Ok(Box::new(A))` in a function that returns `Result<Box<dyn Trait>, E>` would no longer be coerced.
+fn return_hint(ty: &Type) -> Option<TokenStream> {
+    if matches!(ty, Type::ImplTrait(_) | Type::Never(_)) {
+        return None;
+    }
+    let mut ty = ty.clone();
+    open(&mut ty);
+    Some(quote_spanned! {Span::mixed_site()=>
+        #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::let_unit_value, clippy::needless_return)]
+        if false {
+            let returned: #ty = loop {};
+            return returned;
+        }
+    })
+}
+
+/// Puts `_` in the place of every `impl Trait`, which a variable's type cannot have.
+fn open(ty: &mut Type) {
+    match ty {
+        Type::ImplTrait(_) => *ty = syn::parse_quote!(_),
+        Type::Paren(inner) => open(&mut inner.elem),
+        Type::Group(inner) => open(&mut inner.elem),
+        Type::Reference(inner) => open(&mut inner.elem),
+        Type::Array(inner) => open(&mut inner.elem),
+        Type::Slice(inner) => open(&mut inner.elem),
+        Type::Tuple(inner) => inner.elems.iter_mut().for_each(open),
+        Type::Path(path) => {
+            for segment in &mut path.path.segments {
+                if let PathArguments::AngleBracketed(arguments) = &mut segment.arguments {
+                    for argument in &mut arguments.args {
+                        if let GenericArgument::Type(ty) = argument {
+                            open(ty);
+                        }
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Takes the inner attributes off a body: `{ #![allow(…)] … }` is allowed on a function, but on no block.
+fn split(body: &Group) -> (TokenStream, TokenStream) {
+    let mut outer = TokenStream::new();
+    let mut rest = body.stream().into_iter().peekable();
+    let mut tokens = TokenStream::new();
+    while let Some(token) = rest.next() {
+        let is = |token: Option<&TokenTree>, c| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == c);
+        if tokens.is_empty() && is(Some(&token), '#') && is(rest.peek(), '!') {
+            rest.next();
+            outer.extend([token]);
+            outer.extend(rest.next());
+        } else {
+            tokens.extend([token]);
+        }
+    }
+    let mut block = Group::new(Delimiter::Brace, tokens);
+    block.set_span(body.span());
+    (outer, TokenStream::from(TokenTree::Group(block)))
+}

@@ -1,0 +1,137 @@
+//! The limits of a handler as constants of its marker type.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+
+use crate::expand::Plan;
+use crate::handler::Handler;
+use crate::key::Key;
+use crate::validate::{Amount, Rule};
+
+/// The request's head, as a parameter of ours that no closure of the user's can see.
+fn parts() -> Ident {
+    Ident::new("parts", Span::mixed_site())
+}
+
+/// `impl Limits for Marker`.
+pub(crate) fn limits(plan: &Plan, handler: &Handler, marker: &Ident) -> TokenStream {
+    let private = &plan.private;
+    let name = handler.plain_name();
+    let handler_name = quote!(::core::concat!(::core::module_path!(), "::", #name));
+    let rules = plan.rules.iter().enumerate().map(|(place, rule)| {
+        // A function's second limit needs a name of its own, or the two would share one bucket.
+        let name = match (&rule.name, place) {
+            (Some(name), _) => quote!(#name),
+            (None, 0) => handler_name.clone(),
+            (None, place) => {
+                let name = format!("{name}#{}", place + 1);
+                quote!(::core::concat!(::core::module_path!(), "::", #name))
+            }
+        };
+        one(rule, &name, private)
+    });
+    quote! {
+        impl #private::Limits for #marker {
+            const HANDLER: &'static ::core::primitive::str = #handler_name;
+            const RULES: &'static [#private::Rule] = &[#(#rules),*];
+        }
+        // An associated constant is only computed where it is used; this one finds a bad quota in any build.
+        const _: &[#private::Rule] = <#marker as #private::Limits>::RULES;
+    }
+}
+
+fn one(rule: &Rule, name: &TokenStream, private: &TokenStream) -> TokenStream {
+    let parts = parts();
+    let policy = policy(rule, name, private);
+    let key = key(&rule.key, private);
+    let mut tokens = quote!(#private::Rule::new(#policy, #key));
+    match &rule.cost {
+        Amount::Default => {}
+        Amount::Fixed(number) => tokens.extend(quote!(.cost(#private::Cost::Fixed(#number)))),
+        Amount::Late(_) => tokens.extend(quote!(.cost(#private::Cost::Late))),
+        Amount::Head(closure) => {
+            let (closure, span) = (closure.stream(), closure.span());
+            let call = quote_spanned!(span=> #private::head_cost(#parts, #closure));
+            tokens.extend(quote!(.cost(#private::Cost::Head(|#parts| #call))));
+        }
+        Amount::Anywhere(value) => {
+            let (value, span) = (value.stream(), value.span());
+            let call = quote_spanned!(span=> #private::IntoCost::to_cost(#value));
+            tokens.extend(quote!(.cost(#private::Cost::Head(|_| #call))));
+        }
+    }
+    match &rule.skip {
+        Amount::Default | Amount::Fixed(_) => {}
+        Amount::Late(_) => tokens.extend(quote!(.skip(#private::Skip::Late))),
+        Amount::Head(closure) => {
+            let (closure, span) = (closure.stream(), closure.span());
+            let call = quote_spanned!(span=> #private::head_skip(#parts, #closure));
+            tokens.extend(quote!(.skip(#private::Skip::Head(|#parts| #call))));
+        }
+        Amount::Anywhere(value) => {
+            let value = value.stream();
+            tokens.extend(quote!(.skip(#private::Skip::Head(|_| #value))));
+        }
+    }
+    if let Some(closure) = &rule.refund_if {
+        let closure = closure.stream();
+        tokens.extend(quote!(.refund_if(#closure)));
+    }
+    tokens
+}
+
+fn policy(rule: &Rule, name: &TokenStream, private: &TokenStream) -> TokenStream {
+    let number = quote!(::core::primitive::u32);
+    let limit = typed(&rule.limit.tokens, &number, rule.limit.span);
+    let duration = quote!(#private::Duration);
+    let window = match &rule.window {
+        window if window.is_literal => {
+            let call = &window.tokens;
+            quote!(#duration::#call)
+        }
+        window => typed(&window.tokens, &duration, window.span),
+    };
+    // On the limit's own place, so that a constant of 0 is reported there.
+    let algorithm = &rule.algorithm;
+    let mut quota = quote_spanned!(rule.limit.span=> #private::Quota::#algorithm(#limit, #window));
+    if let Some(burst) = &rule.burst {
+        let typed = typed(&burst.tokens, &number, burst.span);
+        quota.extend(quote_spanned!(burst.span=> .burst(#typed)));
+    }
+    let mut policy = quote!(#private::Policy::new(#name, #quota));
+    if let Some(on_error) = &rule.on_error {
+        policy.extend(quote!(.on_error(#private::OnError::#on_error)));
+    }
+    if let Some(shadow) = &rule.shadow {
+        let shadow = shadow.stream();
+        policy.extend(quote!(.shadow(#shadow)));
+    }
+    policy
+}
+
+/// The value with its type in front, so that a wrong one is told what it should be, and nothing of our functions.
+fn typed(value: &TokenStream, ty: &TokenStream, span: Span) -> TokenStream {
+    quote_spanned!(span=> { let value: #ty = #value; value })
+}
+
+fn key(key: &Key, private: &TokenStream) -> TokenStream {
+    let source = quote!(#private::KeySource);
+    match key {
+        Key::Ip => quote!(#source::Ip),
+        Key::User => quote!(#source::User),
+        Key::Global => quote!(#source::Global),
+        Key::Header(name) => quote!(#source::Header(#name)),
+        Key::Cookie(name) => quote!(#source::Cookie(#name)),
+        Key::Path(name) => quote!(#source::Path(#name)),
+        Key::Late(_) => quote!(#source::Late),
+        Key::Head(closure) => {
+            let (closure, span, parts) = (closure.stream(), closure.span(), parts());
+            let call = quote_spanned!(span=> #private::head_key(#parts, #closure));
+            quote!(#source::Head(|#parts| #call))
+        }
+        Key::Composite(parts) => {
+            let parts = parts.iter().map(|part| self::key(part, private));
+            quote!(#source::Composite(&[#(#parts),*]))
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The value of an option, and what can be told of it from its tokens.
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use syn::Lit;
+use syn::spanned::Spanned;
+
+/// The tokens of a value, and the option they were written for.
+pub(crate) struct Value {
+    pub(crate) option: Ident,
+    tokens: Vec<TokenTree>,
+}
+
+/// What a value looks like.
+pub(crate) enum Form {
+    /// `5`, `"ip"`, `true`.
+    Literal(Lit),
+    /// `-5`.
+    Negative,
+    /// `|req| …`, with the span of the bars if nothing is between them.
+    Closure { takes_nothing: bool },
+    /// `(a, b)`.
+    Tuple(Vec<Value>),
+    /// Anything else.
+    Expression,
+}
+
+impl Value {
+    /// Takes the invisible group away that a `macro_rules!` fragment arrives in.
+    pub(crate) fn new(option: Ident, mut tokens: Vec<TokenTree>) -> Value {
+        while let [TokenTree::Group(group)] = tokens.as_slice() {
+            if group.delimiter() != Delimiter::None {
+                break;
+            }
+            tokens = group.stream().into_iter().collect();
+        }
+        Value { option, tokens }
+    }
+
+    pub(crate) fn stream(&self) -> TokenStream {
+        self.tokens.iter().cloned().collect()
+    }
+
+    /// Where the value stands. The hygiene is the generated code's: only the place is the user's.
+    pub(crate) fn span(&self) -> Span {
+        Span::mixed_site().located_at(self.stream().span())
+    }
+
+    pub(crate) fn form(&self) -> Form {
+        match self.tokens.as_slice() {
+            [TokenTree::Literal(literal)] => Form::Literal(Lit::new(literal.clone())),
+            [TokenTree::Ident(word)] if word == "true" || word == "false" => {
+                Form::Literal(Lit::Bool(syn::LitBool::new(word == "true", word.span())))
+            }
+            [TokenTree::Punct(minus), TokenTree::Literal(_)] if minus.as_char() == '-' => Form::Negative,
+            [TokenTree::Group(group)] if group.delimiter() == Delimiter::Parenthesis => self.parenthesised(group),
+            [TokenTree::Ident(word), rest @ ..] if word == "move" => closure(rest).unwrap_or(Form::Expression),
+            tokens => closure(tokens).unwrap_or(Form::Expression),
+        }
+    }
+
+    /// The string, if the value is one.
+    pub(crate) fn string(&self) -> Option<syn::LitStr> {
+        match self.form() {
+            Form::Literal(Lit::Str(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn parenthesised(&self, group: &Group) -> Form {
+        let is_comma = |token: &TokenTree| matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',');
+        let inner: Vec<TokenTree> = group.stream().into_iter().collect();
+        if !inner.is_empty() && !inner.iter().any(is_comma) {
+            return Value::new(self.option.clone(), inner).form();
+        }
+        let mut parts = Vec::new();
+        let mut part = Vec::new();
+        let mut bars = false;
+        for token in inner {
+            bars ^= matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '|');
+            if is_comma(&token) && !bars {
+                parts.push(Value::new(self.option.clone(), std::mem::take(&mut part)));
+            } else {
+                part.push(token);
+            }
+        }
+        if !part.is_empty() {
+            parts.push(Value::new(self.option.clone(), part));
+        }
+        Form::Tuple(parts)
+    }
+
+    /// The token that an expression cannot end with, for a value that is still being typed.
+    pub(crate) fn loose_end(&self) -> Option<&TokenTree> {
+        let last = self.tokens.last()?;
+        match last {
+            TokenTree::Punct(punct) if !matches!(punct.as_char(), '?' | '>') => Some(last),
+            _ => None,
+        }
+    }
+
+    /// Whether one of these names occurs in it, also as `{name}` within a string to be formatted.
+    pub(crate) fn mentions(&self, names: &[String]) -> bool {
+        mentions(self.stream(), names)
+    }
+
+    /// The name that the expression starts with, if it starts with one: `user` of `user.name`.
+    pub(crate) fn first_name(&self) -> Option<&Ident> {
+        let sign = |token: &&TokenTree| matches!(token, TokenTree::Punct(p) if matches!(p.as_char(), '&' | '*' | '!'));
+        match self.tokens.iter().find(|token| !sign(token))? {
+            TokenTree::Ident(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+/// A closure, if the tokens begin with its bars.
+fn closure(tokens: &[TokenTree]) -> Option<Form> {
+    let bar = |token: Option<&TokenTree>| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == '|');
+    bar(tokens.first()).then(|| Form::Closure { takes_nothing: bar(tokens.get(1)) })
+}
+
+fn mentions(tokens: TokenStream, names: &[String]) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(word) => names.iter().any(|name| word == name),
+        TokenTree::Group(group) => mentions(group.stream(), names),
+        TokenTree::Literal(literal) => {
+            let text = literal.to_string();
+            names.iter().any(|name| text.contains(&format!("{{{name}}}")) || text.contains(&format!("{{{name}:")))
+        }
+        TokenTree::Punct(_) => false,
+    })
+}

@@ -1,0 +1,111 @@
+//! The `window` of a limit, where it is written as a literal.
+
+use std::time::Duration;
+
+const YEAR: Duration = Duration::from_secs(365 * DAY);
+const DAY: u64 = 86_400;
+
+/// Units from the longest, with their milliseconds. `1w` is no unit: the list stays short, and the message says `7d`.
+const UNITS: [(&str, u64); 5] = [("d", DAY * 1000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+
+const FORMS: &str = "write seconds, as in `window = 60`, or \"500ms\" \"60s\" \"1m\" \"1h\" \"1d\"";
+
+/// The window that a number stands for, in milliseconds.
+pub(crate) fn from_seconds(digits: &str) -> Result<u64, String> {
+    match digits.parse::<u64>() {
+        Ok(seconds) => checked(seconds.checked_mul(1000), digits),
+        Err(_) => Err(too_long(digits)),
+    }
+}
+
+/// The window that a string stands for, in milliseconds.
+pub(crate) fn from_text(text: &str) -> Result<u64, String> {
+    let trimmed = text.trim();
+    let split = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
+    let (number, word) = trimmed.split_at(split);
+    let exact = UNITS.iter().find(|(unit, _)| *unit == word);
+    if let (Some((_, millis)), Ok(count), true) = (exact, number.parse::<u64>(), trimmed == text) {
+        return checked(count.checked_mul(*millis), text);
+    }
+    let hint = meant(number, word.trim()).map(|meant| format!("; did you mean \"{meant}\"?")).unwrap_or_default();
+    Err(format!("`window` cannot be \"{text}\"{hint}\n{FORMS}"))
+}
+
+/// What a wrong spelling of a duration most likely stands for, as it should be written.
+fn meant(number: &str, word: &str) -> Option<String> {
+    let millis = match word.to_lowercase().as_str() {
+        "ms" | "msec" | "msecs" | "milli" | "millis" | "millisecond" | "milliseconds" => 1,
+        "" | "s" | "sec" | "secs" | "second" | "seconds" => 1000,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60_000,
+        "h" | "hr" | "hrs" | "hour" | "hours" => 3_600_000,
+        "d" | "day" | "days" => DAY * 1000,
+        "w" | "week" | "weeks" => 7 * DAY * 1000,
+        _ => return None,
+    };
+    // "1.5h": whole and thousandths, so that no number goes through a float.
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let whole: u64 = if whole.is_empty() && fraction.is_empty() { 1 } else { whole.parse().ok()? };
+    let thousandths: u64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+    let total = whole.checked_mul(millis)?.checked_add(thousandths * millis / 1000)?;
+    (total > 0).then(|| shown(total))
+}
+
+/// A duration in the longest unit that keeps it whole.
+fn shown(millis: u64) -> String {
+    let (unit, size) = UNITS.iter().find(|(_, size)| millis.is_multiple_of(*size)).unwrap_or(&("ms", 1));
+    format!("{}{unit}", millis / size)
+}
+
+fn checked(millis: Option<u64>, text: &str) -> Result<u64, String> {
+    match millis {
+        Some(0) => Err(format!("`window` is 0, in which nothing can be counted: use 1 ms to 365 days\n{FORMS}")),
+        Some(millis) if Duration::from_millis(millis) <= YEAR => Ok(millis),
+        _ => Err(too_long(text)),
+    }
+}
+
+fn too_long(text: &str) -> String {
+    format!("`window` of {text} is longer than a year: use 1 ms to 365 days; a number is in seconds")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn each_unit_is_understood() {
+        for (text, millis) in [("500ms", 500), ("60s", 60_000), ("1m", 60_000), ("1h", 3_600_000), ("365d", 31_536_000_000)] {
+            assert_eq!(from_text(text), Ok(millis));
+        }
+        assert_eq!(from_seconds("60"), Ok(60_000));
+    }
+
+    #[test]
+    fn another_spelling_is_answered_with_the_right_one() {
+        for (text, right) in [
+            ("5 minutes", "5m"),
+            ("60", "1m"),
+            ("1.5h", "90m"),
+            ("0.5s", "500ms"),
+            ("2 weeks", "14d"),
+            ("1 Day", "1d"),
+            ("minute", "1m"),
+            ("90sec", "90s"),
+        ] {
+            let error = from_text(text).unwrap_err();
+            assert!(error.contains(&format!("did you mean \"{right}\"?")), "{error}");
+        }
+        assert!(!from_text("soon").unwrap_err().contains("did you mean"));
+        assert!(!from_text("").unwrap_err().contains("did you mean \"0"));
+    }
+
+    #[test]
+    fn nothing_and_more_than_a_year_are_refused() {
+        for error in [from_seconds("0"), from_text("0s"), from_seconds("31536001"), from_text("366d")] {
+            assert!(error.unwrap_err().contains("1 ms to 365 days"));
+        }
+        assert!(from_seconds("99999999999999999999999").unwrap_err().contains("longer than a year"));
+        assert!(from_text("99999999999999999d").unwrap_err().contains("longer than a year"));
+    }
+}
