@@ -1,1 +1,136 @@
-//! What the tests share.
+//! What the tests share: real Redis servers, and a real listener.
+#![allow(clippy::expect_used, clippy::panic, clippy::missing_panics_doc, reason = "a test that cannot go on says so")]
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use redis::{Connection, FromRedisValue};
+
+/// A `redis-server` of the test's own, ended with it.
+#[derive(Debug)]
+pub struct RedisServer {
+    process: Option<Child>,
+    port: u16,
+    directory: tempfile::TempDir,
+    arguments: Vec<String>,
+}
+
+impl RedisServer {
+    /// Starts one on a free port.
+    pub fn start() -> RedisServer {
+        RedisServer::start_with(&[])
+    }
+
+    /// Starts one with more arguments, such as `["--maxmemory", "1mb"]`.
+    pub fn start_with(arguments: &[&str]) -> RedisServer {
+        let mut server = RedisServer::stopped();
+        server.arguments = arguments.iter().map(ToString::to_string).collect();
+        server.launch();
+        server
+    }
+
+    /// A free port and nobody there yet; [`launch`](Self::launch) starts the server.
+    pub fn stopped() -> RedisServer {
+        let directory = tempfile::tempdir().expect("a directory for the server");
+        RedisServer { process: None, port: free_port(), directory, arguments: Vec::new() }
+    }
+
+    /// Starts the server, on the port it had if it ran before, and waits until it answers.
+    pub fn launch(&mut self) {
+        let mut command = Command::new("redis-server");
+        command
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .arg("--dir")
+            .arg(self.directory.path())
+            .args(&self.arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let process = command.spawn().unwrap_or_else(|error| {
+            panic!("redis-server cannot be started ({error}). Install it with ./tests/run, or: apt-get install redis-server")
+        });
+        self.process = Some(process);
+        let patience = Instant::now() + Duration::from_secs(20);
+        while self.try_command::<String>(&["PING"]).is_err() {
+            assert!(Instant::now() < patience, "redis-server on port {} does not answer", self.port);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Ends the server as `kill -9` does.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
+    /// The id of the process, for signals.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("a running server").id()
+    }
+
+    /// `redis://127.0.0.1:port`.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A connection of the test's own.
+    pub fn connection(&self) -> Connection {
+        redis::Client::open(self.url()).and_then(|client| client.get_connection()).expect("a connection")
+    }
+
+    /// Runs a command, as `redis-cli` would.
+    pub fn command<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        self.try_command(words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    fn try_command<T: FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
+        let client = redis::Client::open(self.url())?;
+        let mut connection = client.get_connection_with_timeout(Duration::from_secs(2))?;
+        let mut command = redis::Cmd::new();
+        for word in words {
+            command.arg(word);
+        }
+        command.query(&mut connection)
+    }
+
+    /// Every key there is.
+    pub fn keys(&self) -> Vec<String> {
+        self.command(&["KEYS", "*"])
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("its number").port()
+}
+
+/// Serves an app on a real listener until the test's runtime ends.
+pub async fn serve(app: Router) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a listener");
+    let address = listener.local_addr().expect("its address");
+    let service = app.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    address
+}
+
+/// A limiter that has reached its server.
+pub async fn connected(builder: rateguard::RateGuardBuilder, server: &RedisServer) -> rateguard::RateGuard {
+    let limiter = builder.redis(server.url()).deadline(Duration::from_secs(10)).build().expect("a limiter");
+    limiter.ready().await.expect("the server answers");
+    limiter
+}

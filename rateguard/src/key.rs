@@ -104,8 +104,7 @@ pub trait IntoKey<Marker> {
 }
 
 /// Markers of the implementations of [`IntoKey`].
-#[doc(hidden)]
-pub mod marker {
+pub(crate) mod marker {
     #[derive(Debug)]
     pub struct ByDisplay;
     #[derive(Debug)]

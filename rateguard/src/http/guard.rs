@@ -2,12 +2,17 @@
 
 use std::marker::PhantomData;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Response};
+use smallvec::SmallVec;
 
-use super::rule::Rule;
+use super::exchange::Exchange;
+use super::identity::{KeySource, by_cookie, by_header, by_ip, by_user};
+use super::misuse::Misuse;
+pub use super::rejection::RateLimited;
+use super::rule::{Cost, Rule, Skip};
 use crate::key::Key;
+use crate::limiter::Check;
 
 /// What a handler is limited by. Implemented by the hidden marker beside it.
 pub trait Limits: Send + Sync + 'static {
@@ -17,55 +22,198 @@ pub trait Limits: Send + Sync + 'static {
     const RULES: &'static [Rule];
 }
 
-/// The extractor.
+/// Decides a handler's limits: those that the request's head says enough about when it is extracted, the others when
+/// it is [settled](Guard::settle).
 #[derive(Debug)]
 pub struct Guard<L> {
-    marker: PhantomData<fn() -> L>,
+    // Only if there is something left to settle.
+    waiting: Option<Box<Waiting>>,
+    limits: PhantomData<fn() -> L>,
 }
 
-/// The answer in place of the handler's.
-#[derive(Debug)]
-pub struct RateLimited;
+/// The limits that wait for the handler's arguments.
+struct Waiting {
+    exchange: Exchange,
+    rules: SmallVec<[Prepared; 2]>,
+}
 
-impl std::fmt::Display for RateLimited {
+impl std::fmt::Debug for Waiting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("rate limited")
+        f.debug_struct("Waiting").field("rules", &self.rules.len()).finish_non_exhaustive()
     }
 }
-impl std::error::Error for RateLimited {}
-impl IntoResponse for RateLimited {
-    fn into_response(self) -> Response {
-        Response::default()
-    }
+
+/// What the head said about a limit; `None` is for the arguments to say.
+struct Prepared {
+    index: usize,
+    key: SmallVec<[Option<Key>; 2]>,
+    /// Who counts where the arguments say that there is no identity.
+    fallback: Result<Key, Misuse>,
+    cost: Option<u32>,
+    skip: Option<bool>,
 }
 
 impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
     type Rejection = RateLimited;
-    async fn from_request_parts(_parts: &mut Parts, _: &S) -> Result<Self, RateLimited> {
-        Ok(Guard { marker: PhantomData })
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, RateLimited> {
+        let path = if L::RULES.iter().any(|rule| rule.key.needs_path()) {
+            RawPathParams::from_request_parts(parts, state).await.ok()
+        } else {
+            None
+        };
+        let Some(exchange) = parts.extensions.get::<Exchange>().cloned() else {
+            return Err(Misuse::NoLayer { handler: L::HANDLER }.into());
+        };
+        let head = Head { parts, path: path.as_ref(), handler: L::HANDLER };
+        let mut charges: SmallVec<[(&Rule, Key, u32); 2]> = SmallVec::new();
+        let mut rules = SmallVec::new();
+        for (index, rule) in L::RULES.iter().enumerate() {
+            if rule.is_late() {
+                rules.push(head.prepare(index, rule)?);
+            } else if !head.skip(rule).unwrap_or(false) {
+                charges.push((rule, head.whole_key(&rule.key)?, head.cost(rule).unwrap_or(1)));
+            }
+        }
+        decide(&exchange, &charges).await?;
+        let waiting = (!rules.is_empty()).then(|| Box::new(Waiting { exchange, rules }));
+        Ok(Guard { waiting, limits: PhantomData })
+    }
+}
+
+/// Decides these together, and keeps the decisions for the headers.
+async fn decide(exchange: &Exchange, charges: &[(&Rule, Key, u32)]) -> Result<(), RateLimited> {
+    if charges.is_empty() {
+        return Ok(());
+    }
+    let checking = {
+        let checks: SmallVec<[Check<'_>; 2]> =
+            charges.iter().map(|(rule, key, cost)| Check::new(&rule.policy, key).cost(*cost)).collect();
+        exchange.limiter.begin(&checks)
+    };
+    let decisions = checking.await;
+    let refusal = RateLimited::of(&decisions);
+    exchange.record(decisions);
+    refusal.map_or(Ok(()), Err)
+}
+
+/// A request's head, and what its route captured.
+struct Head<'r> {
+    parts: &'r Parts,
+    path: Option<&'r RawPathParams>,
+    handler: &'static str,
+}
+
+impl Head<'_> {
+    fn prepare(&self, index: usize, rule: &Rule) -> Result<Prepared, Misuse> {
+        let mut key = SmallVec::new();
+        self.key_parts(&rule.key, &mut key)?;
+        Ok(Prepared { index, key, fallback: by_ip(self.parts), cost: self.cost(rule), skip: self.skip(rule) })
+    }
+
+    /// `None` where the arguments will say.
+    fn key_parts(&self, source: &KeySource, out: &mut SmallVec<[Option<Key>; 2]>) -> Result<(), Misuse> {
+        match source {
+            KeySource::Late => out.push(None),
+            KeySource::Composite(sources) => {
+                for source in *sources {
+                    self.key_parts(source, out)?;
+                }
+            }
+            source => out.push(Some(self.whole_key(source)?)),
+        }
+        Ok(())
+    }
+
+    fn whole_key(&self, source: &KeySource) -> Result<Key, Misuse> {
+        let found = match source {
+            KeySource::Ip | KeySource::Late => None,
+            KeySource::Global => Some(Key::global()),
+            KeySource::User => by_user(self.parts),
+            KeySource::Header(name) => by_header(self.parts, name),
+            KeySource::Cookie(name) => by_cookie(self.parts, name),
+            KeySource::Path(name) => Some(self.by_path(name)?),
+            KeySource::Head(find) => find(self.parts),
+            KeySource::Composite(sources) => {
+                let keys = sources.iter().map(|source| self.whole_key(source)).collect::<Result<Vec<_>, _>>()?;
+                Some(Key::composite(keys))
+            }
+        };
+        found.map_or_else(|| by_ip(self.parts), Ok)
+    }
+
+    fn by_path(&self, name: &'static str) -> Result<Key, Misuse> {
+        let value = self.path.and_then(|path| path.iter().find(|(key, _)| *key == name));
+        match value {
+            Some((_, value)) => Ok(Key::new(format!("path.{name}"), value)),
+            None => Err(Misuse::NoPathParameter { handler: self.handler, parameter: name }),
+        }
+    }
+
+    fn cost(&self, rule: &Rule) -> Option<u32> {
+        match rule.cost {
+            Cost::Fixed(cost) => Some(cost),
+            Cost::Head(cost) => Some(cost(self.parts)),
+            Cost::Late => None,
+        }
+    }
+
+    fn skip(&self, rule: &Rule) -> Option<bool> {
+        match rule.skip {
+            Skip::Never => Some(false),
+            Skip::Head(skip) => Some(skip(self.parts)),
+            Skip::Late => None,
+        }
     }
 }
 
 /// What the handler's arguments said about one of its rules.
 #[derive(Debug)]
-pub struct Late {}
+pub struct Late {
+    index: usize,
+    keys: SmallVec<[Option<Key>; 2]>,
+    cost: Option<u32>,
+    skip: Option<bool>,
+}
 
 impl Late {
     /// About the rule at this place in [`Limits::RULES`].
-    pub fn rule(_index: usize) -> Late {
-        Late {}
+    pub fn rule(index: usize) -> Late {
+        Late { index, keys: SmallVec::new(), cost: None, skip: None }
     }
+
     /// The next part of its key that was open.
-    pub fn key(self, _key: Option<Key>) -> Late {
+    pub fn key(mut self, key: Option<Key>) -> Late {
+        self.keys.push(key);
         self
     }
+
     /// What it takes.
-    pub fn cost(self, _cost: u32) -> Late {
+    pub fn cost(mut self, cost: u32) -> Late {
+        self.cost = Some(cost);
         self
     }
+
     /// Whether it passes uncounted.
-    pub fn skip(self, _skip: bool) -> Late {
+    pub fn skip(mut self, skip: bool) -> Late {
+        self.skip = Some(skip);
         self
+    }
+}
+
+impl Prepared {
+    /// The key and the cost, or `None` if the request passes this limit uncounted.
+    fn complete(self, late: Late) -> Result<Option<(Key, u32)>, Misuse> {
+        if late.skip.or(self.skip).unwrap_or(false) {
+            return Ok(None);
+        }
+        let mut said = late.keys.into_iter();
+        let parts = self.key.into_iter().map(|known| match known.or_else(|| said.next().flatten()) {
+            Some(key) => Ok(key),
+            None => self.fallback.clone(),
+        });
+        let key = Key::composite(parts.collect::<Result<Vec<_>, _>>()?);
+        Ok(Some((key, late.cost.or(self.cost).unwrap_or(1))))
     }
 }
 
@@ -75,7 +223,21 @@ impl<L: Limits> Guard<L> {
     /// # Errors
     ///
     /// The answer to send when one of them refuses.
-    pub async fn settle<const N: usize>(self, _late: [Late; N]) -> Result<(), RateLimited> {
-        Ok(())
+    pub async fn settle<const N: usize>(self, late: [Late; N]) -> Result<(), RateLimited> {
+        let Some(waiting) = self.waiting else { return Ok(()) };
+        let Waiting { exchange, rules } = *waiting;
+        let mut late = SmallVec::<[Late; 2]>::from_iter(late);
+        let mut charges: SmallVec<[(&Rule, Key, u32); 2]> = SmallVec::new();
+        for prepared in rules {
+            let index = prepared.index;
+            let said = match late.iter().position(|late| late.index == index) {
+                Some(at) => late.swap_remove(at),
+                None => Late::rule(index),
+            };
+            if let (Some((key, cost)), Some(rule)) = (prepared.complete(said)?, L::RULES.get(index)) {
+                charges.push((rule, key, cost));
+            }
+        }
+        decide(&exchange, &charges).await
     }
 }

@@ -1,7 +1,13 @@
 //! From a request's head to the key that it is counted for.
 
+use std::fmt;
+use std::sync::Arc;
+
+use axum::http::header::COOKIE;
 use axum::http::request::Parts;
 
+use super::client_ip;
+use super::misuse::Misuse;
 use crate::key::{IntoKey, Key};
 
 /// Where a handler's limit takes its key from.
@@ -9,7 +15,7 @@ use crate::key::{IntoKey, Key};
 pub enum KeySource {
     /// The client's address.
     Ip,
-    /// The [`UserId`](super::UserId) that an authentication layer left in the request's extensions.
+    /// The [`UserId`] that an authentication layer left in the request's extensions.
     User,
     /// One bucket for all.
     Global,
@@ -28,6 +34,14 @@ pub enum KeySource {
 }
 
 impl KeySource {
+    pub(super) fn needs_path(&self) -> bool {
+        match self {
+            KeySource::Path(_) => true,
+            KeySource::Composite(parts) => parts.iter().any(KeySource::needs_path),
+            _ => false,
+        }
+    }
+
     pub(crate) const fn is_late(&self) -> bool {
         match self {
             KeySource::Late => true,
@@ -44,6 +58,68 @@ impl KeySource {
             _ => false,
         }
     }
+}
+
+/// Who sends the request, as an authentication layer found out.
+///
+/// The layer puts it into the request's extensions, and from then on `key = "user"` and
+/// [`KeyBy::User`](super::KeyBy::User) count by it. It must run before the rate limit does.
+///
+/// ```
+/// # let mut request = axum::extract::Request::new(axum::body::Body::empty());
+/// request.extensions_mut().insert(rateguard::UserId::new(42));
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct UserId(Arc<str>);
+
+impl UserId {
+    /// A user by anything that can be written down: a number, a UUID, a name.
+    pub fn new(id: impl fmt::Display) -> UserId {
+        UserId(id.to_string().into())
+    }
+
+    /// The identity as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Shows that there is one, not who.
+impl fmt::Debug for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UserId")
+    }
+}
+
+/// The client's address: what counts also where another identity is missing.
+pub(super) fn by_ip(parts: &Parts) -> Result<Key, Misuse> {
+    client_ip::peer(&parts.extensions).map(Key::ip).ok_or(Misuse::NoPeer)
+}
+
+pub(super) fn by_user(parts: &Parts) -> Option<Key> {
+    parts.extensions.get::<UserId>().map(|user| Key::user(&user.0))
+}
+
+/// The first line of that name, as handlers and authentication layers read it.
+pub(super) fn by_header(parts: &Parts, name: &str) -> Option<Key> {
+    let value = parts.headers.get(name)?;
+    if value.is_empty() { None } else { Some(Key::secret(format!("header.{name}"), value.as_bytes())) }
+}
+
+/// The first cookie of that name (RFC 6265, section 5.4).
+pub(super) fn by_cookie(parts: &Parts, name: &str) -> Option<Key> {
+    let value = parts
+        .headers
+        .get_all(COOKIE)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|&byte| byte == b';'))
+        .filter_map(|pair| {
+            let equals = pair.iter().position(|&byte| byte == b'=')?;
+            let (key, value) = pair.split_at(equals);
+            (key.trim_ascii() == name.as_bytes()).then(|| value.get(1..).unwrap_or_default().trim_ascii())
+        })
+        .next()?;
+    if value.is_empty() { None } else { Some(Key::secret(format!("cookie.{name}"), value)) }
 }
 
 /// Runs a user's closure over the head; being a function, it tells the closure its argument's type.

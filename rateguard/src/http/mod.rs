@@ -1,4 +1,21 @@
 //! The axum and tower integration.
+
+mod client_ip;
+mod exchange;
+mod future;
 pub(crate) mod guard;
+mod headers;
 pub(crate) mod identity;
+mod key_by;
+mod layer;
+mod misuse;
+mod rejection;
 pub(crate) mod rule;
+mod service;
+
+pub use future::RateLimitFuture;
+pub use identity::UserId;
+pub use key_by::KeyBy;
+pub use layer::RateLimitLayer;
+pub use rejection::RateLimited;
+pub use service::RateLimitService;

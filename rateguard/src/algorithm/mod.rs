@@ -1,0 +1,79 @@
+//! The rules, as functions of what is stored, the time, the quota and the cost. No clock is read here and nothing is
+//! sent anywhere; time is in microseconds.
+//!
+//! A rule first *assesses* and then, if every limit of the request admits it, *charges*: that is how limits that stack
+//! are decided together.
+
+pub(crate) mod sliding_window;
+
+use crate::quota::{Algorithm, Quota};
+
+/// What is stored for one key.
+#[derive(Debug)]
+pub(crate) enum State {
+    SlidingWindow(sliding_window::Log),
+}
+
+/// What a rule says about a cost before it is charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Assessment {
+    /// Whether the cost fits.
+    pub(crate) admitted: bool,
+    /// Units left, the cost not yet taken.
+    pub(crate) available: u32,
+    /// Until the quota moves, if nothing is charged; 0 when nothing is counted.
+    pub(crate) reset_idle: u64,
+    /// Until the quota moves, once the cost is charged.
+    pub(crate) reset_charged: u64,
+    /// Until the cost would fit. `None` if it fits or never will.
+    pub(crate) retry_after: Option<u64>,
+}
+
+/// What a check is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// Whether this limit admits the cost; the others of the request may not.
+    pub(crate) admitted: bool,
+    pub(crate) remaining: u32,
+    pub(crate) reset_after: u64,
+    pub(crate) retry_after: Option<u64>,
+}
+
+impl Assessment {
+    /// The answer, once it is known whether the request was charged.
+    pub(crate) fn verdict(self, charged: Option<u32>) -> Verdict {
+        Verdict {
+            admitted: self.admitted,
+            remaining: self.available.saturating_sub(charged.unwrap_or(0)),
+            reset_after: if charged.is_some() { self.reset_charged } else { self.reset_idle },
+            retry_after: self.retry_after,
+        }
+    }
+}
+
+impl State {
+    pub(crate) fn new(algorithm: Algorithm) -> State {
+        match algorithm {
+            _ => State::SlidingWindow(sliding_window::Log::default()),
+        }
+    }
+
+    pub(crate) fn assess(&mut self, now: u64, quota: &Quota, cost: u32) -> Assessment {
+        match self {
+            State::SlidingWindow(log) => log.assess(now, quota, cost),
+        }
+    }
+
+    pub(crate) fn charge(&mut self, now: u64, cost: u32) {
+        match self {
+            State::SlidingWindow(log) => log.charge(now, cost),
+        }
+    }
+
+    /// From when on nothing counts any more, so that the state is as good as none.
+    pub(crate) fn idle_from(&self, quota: &Quota) -> u64 {
+        match self {
+            State::SlidingWindow(log) => log.idle_from(quota.window_micros()),
+        }
+    }
+}

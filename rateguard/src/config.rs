@@ -1,0 +1,155 @@
+//! The builder.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Clock, TimeSource};
+use crate::error::ConfigError;
+use crate::key_text::KeyWriter;
+use crate::limiter::{RateGuard, Settings, Store};
+use crate::policy::OnError;
+use crate::store::memory::MemoryStore;
+use crate::url::Target;
+
+const DEADLINE: Duration = Duration::from_millis(100);
+const LONGEST_DEADLINE: Duration = Duration::from_secs(60);
+const MAX_KEYS: usize = 1_000_000;
+/// All servers of a deployment agree on it without being told.
+const SECRET: &[u8] = b"rateguard";
+
+/// Settings of a [`RateGuard`]. Nothing is checked, and nothing is connected, before [`build`](Self::build).
+#[must_use = "a builder does nothing until it is built"]
+pub struct RateGuardBuilder {
+    target: Result<Target, ConfigError>,
+    prefix: String,
+    deadline: Duration,
+    on_error: OnError,
+    max_keys: usize,
+    clock: TimeSource,
+}
+
+impl RateGuardBuilder {
+    pub(crate) fn new() -> RateGuardBuilder {
+        RateGuardBuilder {
+            target: Ok(Target::Memory),
+            prefix: "ratelimit".to_owned(),
+            deadline: DEADLINE,
+            on_error: OnError::Open,
+            max_keys: MAX_KEYS,
+            clock: TimeSource::system(),
+        }
+    }
+
+    /// What cannot fail, without a way to fail.
+    pub(crate) fn memory_default() -> RateGuard {
+        let builder = RateGuardBuilder::new();
+        let store = Store::Memory(MemoryStore::new(builder.max_keys));
+        RateGuard::from_parts(store, builder.settings())
+    }
+
+    /// Count in this process alone. The default.
+    pub fn memory(mut self) -> Self {
+        self.target = Ok(Target::Memory);
+        self
+    }
+
+    /// Count in Redis. The URL is `redis://[[user]:password@]host[:port][/database]`; characters of the password that
+    /// have a meaning in URLs are percent-encoded (`#` is `%23`). `memory:` counts in this process.
+    pub fn redis(mut self, url: impl AsRef<str>) -> Self {
+        self.target = Target::parse("redis url", url.as_ref());
+        self
+    }
+
+    pub(crate) fn from_env(mut self) -> Self {
+        self.target = Target::from_env();
+        self
+    }
+
+    /// What every key in Redis begins with. Default `ratelimit`. Programs that should not share counts take different
+    /// prefixes.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// How long a check may take at most, everything included; then the failure policy answers. Default 100 ms.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// What a check answers while the store cannot be asked. Default [`OnError::Open`].
+    pub fn on_error(mut self, on_error: OnError) -> Self {
+        self.on_error = on_error;
+        self
+    }
+
+    /// How many keys are counted in this process at most (the memory store, and [`OnError::Local`]). Default 1 000 000.
+    ///
+    /// A store that is full shuts nobody out and lets nobody go that is being refused: a newcomer takes the place of a
+    /// client that still has quota left.
+    pub fn max_keys(mut self, max_keys: usize) -> Self {
+        self.max_keys = max_keys;
+        self
+    }
+
+    /// Where the time comes from for what is counted in this process. Default: the system's monotonic clock.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = TimeSource::Custom(Arc::new(clock));
+        self
+    }
+
+    /// Checks the settings and makes the limiter. Inside a Tokio runtime the connection starts at once, otherwise with
+    /// the first check.
+    ///
+    /// # Errors
+    ///
+    /// When a setting cannot be used; the error names it, its value and what is allowed, and shows no password.
+    /// Never because Redis is down.
+    pub fn build(self) -> Result<RateGuard, ConfigError> {
+        let ordinary = |c: char| c.is_ascii_graphic() && !matches!(c, '{' | '}' | '"' | '\\');
+        if self.prefix.is_empty() || self.prefix.len() > 100 || !self.prefix.chars().all(ordinary) {
+            let problem = "use 1 to 100 letters, digits and - _ . : / (no spaces, quotes or braces)";
+            return Err(ConfigError::new("prefix", self.prefix, problem));
+        }
+        if self.deadline.is_zero() || self.deadline > LONGEST_DEADLINE {
+            let problem = "use more than 0 and at most 60 s, such as Duration::from_millis(100)";
+            return Err(ConfigError::new("deadline", format!("{:?}", self.deadline), problem));
+        }
+        if self.max_keys == 0 {
+            return Err(ConfigError::new("max_keys", "0", "use 1 or more"));
+        }
+        let store = match &self.target {
+            Err(error) => return Err(error.clone()),
+            Ok(Target::Memory) => Store::Memory(MemoryStore::new(self.max_keys)),
+            #[cfg(feature = "redis")]
+            Ok(Target::Redis(info)) => {
+                Store::Redis(crate::store::redis::RedisStore::new((**info).clone(), self.deadline))
+            }
+        };
+        Ok(RateGuard::from_parts(store, self.settings()))
+    }
+
+    fn settings(self) -> Settings {
+        Settings {
+            prefix: self.prefix,
+            deadline: self.deadline,
+            on_error: self.on_error,
+            max_keys: self.max_keys,
+            writer: KeyWriter::new(SECRET),
+            ipv6_prefix: 64,
+            clock: self.clock,
+        }
+    }
+}
+
+impl fmt::Debug for RateGuardBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateGuardBuilder")
+            .field("prefix", &self.prefix)
+            .field("deadline", &self.deadline)
+            .field("on_error", &self.on_error)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,124 @@
+//! What the limiter answered.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::algorithm::Verdict;
+use crate::error::StoreErrorKind;
+use crate::policy::Policy;
+use crate::quota::Quota;
+
+/// The answer to one check.
+#[derive(Clone, Debug)]
+#[must_use = "a decision that nobody looks at refuses nothing"]
+pub struct Decision {
+    policy: Cow<'static, str>,
+    quota: Quota,
+    admitted: bool,
+    shadow: bool,
+    remaining: u32,
+    reset_after: u64,
+    retry_after: Option<u64>,
+    degraded: Option<StoreErrorKind>,
+    unknown: bool,
+}
+
+impl Decision {
+    pub(crate) fn counted(policy: &Policy, quota: Quota, verdict: Verdict) -> Decision {
+        Decision {
+            policy: policy.shared_name(),
+            quota,
+            admitted: verdict.admitted,
+            shadow: policy.is_shadow(),
+            remaining: verdict.remaining,
+            reset_after: verdict.reset_after,
+            retry_after: verdict.retry_after,
+            degraded: None,
+            unknown: false,
+        }
+    }
+
+    /// An answer without a count, because the store gave none.
+    pub(crate) fn uncounted(policy: &Policy, quota: Quota, admitted: bool, reason: StoreErrorKind) -> Decision {
+        Decision {
+            policy: policy.shared_name(),
+            quota,
+            admitted,
+            shadow: policy.is_shadow(),
+            remaining: 0,
+            reset_after: 0,
+            // An outage has no known end; a second is soon enough to ask again.
+            retry_after: if admitted { None } else { Some(1_000_000) },
+            degraded: Some(reason),
+            unknown: true,
+        }
+    }
+
+    /// The same answer, from a count that this process kept alone.
+    pub(crate) fn degrade(mut self, reason: StoreErrorKind) -> Decision {
+        self.degraded = Some(reason);
+        self
+    }
+
+    /// Whether the request may go on. A shadow policy always says yes; see [`Decision::would_refuse`].
+    pub fn allowed(&self) -> bool {
+        self.admitted || self.shadow
+    }
+
+    /// Whether the quota is exceeded, also where a shadow policy lets the request go on.
+    pub fn would_refuse(&self) -> bool {
+        !self.admitted
+    }
+
+    /// Units admitted in a window.
+    pub fn limit(&self) -> u32 {
+        self.quota.limit()
+    }
+
+    /// Units left after this check. 0 when [`degraded`](Decision::degraded): it is not known then.
+    pub fn remaining(&self) -> u32 {
+        self.remaining
+    }
+
+    /// Until the oldest counted request leaves the window (token bucket: until the bucket is full). Zero when nothing
+    /// is counted, and when [`degraded`](Decision::degraded).
+    pub fn reset_after(&self) -> Duration {
+        Duration::from_micros(self.reset_after)
+    }
+
+    /// Until the same request would be admitted, if nobody else used the key meanwhile: waiting that long is enough
+    /// and needed. `None` when it was admitted, or when it never can be, since its cost is above the limit.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after.map(Duration::from_micros)
+    }
+
+    /// Whether the store could not be asked, so that the failure policy answered
+    /// ([`OnError`](crate::OnError)).
+    pub fn degraded(&self) -> bool {
+        self.degraded.is_some()
+    }
+
+    /// Why the store could not be asked.
+    pub fn degraded_reason(&self) -> Option<StoreErrorKind> {
+        self.degraded
+    }
+
+    /// Whether nothing was counted, not even in this process.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.unknown
+    }
+
+    pub(crate) fn is_shadow(&self) -> bool {
+        self.shadow
+    }
+
+    /// The name of the policy.
+    pub fn policy(&self) -> &str {
+        &self.policy
+    }
+
+    /// The quota that was applied.
+    pub fn quota(&self) -> Quota {
+        self.quota
+    }
+}

@@ -1,0 +1,116 @@
+//! What can go wrong outside a request: in the configuration, and in the store.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A setting that cannot be used. Never shows a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    setting: String,
+    value: Option<String>,
+    problem: String,
+}
+
+impl ConfigError {
+    pub(crate) fn new(setting: impl Into<String>, value: impl Into<String>, problem: impl Into<String>) -> ConfigError {
+        ConfigError { setting: setting.into(), value: Some(value.into()), problem: problem.into() }
+    }
+
+    /// An error about a value that is better not shown.
+    pub(crate) fn unshown(setting: impl Into<String>, problem: impl Into<String>) -> ConfigError {
+        ConfigError { setting: setting.into(), value: None, problem: problem.into() }
+    }
+
+    /// The setting that is wrong: a method of the builder, or an environment variable.
+    pub fn setting(&self) -> &str {
+        &self.setting
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "rateguard: {} = {value:?}: {}", self.setting, self.problem),
+            None => write!(f, "rateguard: {}: {}", self.setting, self.problem),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Why the store could not answer, as an operator would name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// No connection could be made, or it was lost.
+    Unreachable,
+    /// No answer within the deadline.
+    TimedOut,
+    /// The server did not accept the password or the user.
+    Authentication,
+    /// The server's access rules forbid a command that the limiter needs.
+    Forbidden,
+    /// The server is out of memory.
+    OutOfMemory,
+    /// The key holds a value that the limiter did not write.
+    WrongType,
+    /// The server is a read-only replica.
+    ReadOnly,
+    /// The server is loading its data, or busy with a script.
+    Busy,
+    /// More checks are waiting in this process than it will keep.
+    Overloaded,
+    /// There is no Tokio runtime to run the connection on.
+    NoRuntime,
+    /// Anything else; the message says what.
+    Other,
+}
+
+impl StoreErrorKind {
+    /// A short name, fit for a metric's label.
+    pub const fn name(self) -> &'static str {
+        match self {
+            StoreErrorKind::Unreachable => "unreachable",
+            StoreErrorKind::TimedOut => "timed_out",
+            StoreErrorKind::Authentication => "authentication",
+            StoreErrorKind::Forbidden => "forbidden",
+            StoreErrorKind::OutOfMemory => "out_of_memory",
+            StoreErrorKind::WrongType => "wrong_type",
+            StoreErrorKind::ReadOnly => "read_only",
+            StoreErrorKind::Busy => "busy",
+            StoreErrorKind::Overloaded => "overloaded",
+            StoreErrorKind::NoRuntime => "no_runtime",
+            StoreErrorKind::Other => "other",
+        }
+    }
+}
+
+/// The store could not answer.
+#[derive(Clone, Debug)]
+pub struct StoreError {
+    kind: StoreErrorKind,
+    detail: Arc<str>,
+}
+
+impl StoreError {
+    pub(crate) fn new(kind: StoreErrorKind, detail: impl Into<Arc<str>>) -> StoreError {
+        StoreError { kind, detail: detail.into() }
+    }
+
+    pub(crate) fn timed_out() -> StoreError {
+        StoreError::new(StoreErrorKind::TimedOut, "no answer within the deadline")
+    }
+
+    /// What sort of failure it is.
+    pub fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.name(), self.detail)
+    }
+}
+
+impl std::error::Error for StoreError {}

@@ -1,0 +1,107 @@
+//! The service's future: check, call, write the headers.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::http::Request;
+use axum::response::{IntoResponse, Response};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::exchange::Exchange;
+use super::rejection::RateLimited;
+use crate::limiter::Checking;
+
+pin_project! {
+    /// The future of [`RateLimitService`](super::RateLimitService).
+    pub struct RateLimitFuture<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        state: State<S, B, S::Future>,
+        exchange: Exchange,
+        // Only the layer that a request met first writes headers.
+        outermost: bool,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    #[allow(clippy::large_enum_variant, reason = "boxing would cost every request an allocation")]
+    enum State<S, B, F> {
+        Checking { #[pin] checking: Checking, call: Option<(S, Request<B>)> },
+        Calling { #[pin] response: F },
+        Answered { refusal: Option<RateLimited> },
+    }
+}
+
+impl<S, B> RateLimitFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    pub(super) fn checking(
+        checking: Checking,
+        service: S,
+        request: Request<B>,
+        exchange: Exchange,
+        outermost: bool,
+    ) -> Self {
+        let state = State::Checking { checking, call: Some((service, request)) };
+        RateLimitFuture { state, exchange, outermost }
+    }
+
+    pub(super) fn calling(response: S::Future, exchange: Exchange, outermost: bool) -> Self {
+        RateLimitFuture { state: State::Calling { response }, exchange, outermost }
+    }
+
+    pub(super) fn answered(refusal: RateLimited, exchange: Exchange, outermost: bool) -> Self {
+        RateLimitFuture { state: State::Answered { refusal: Some(refusal) }, exchange, outermost }
+    }
+}
+
+impl<S, B> Future for RateLimitFuture<S, B>
+where
+    S: Service<Request<B>>,
+    S::Response: IntoResponse,
+{
+    type Output = Result<Response, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let mut response = loop {
+            match this.state.as_mut().project() {
+                StateProjection::Checking { checking, call } => {
+                    let decisions = ready!(checking.poll(cx));
+                    let refusal = RateLimited::of(&decisions);
+                    this.exchange.record(decisions);
+                    let next = match (refusal, call.take()) {
+                        (None, Some((mut service, request))) => State::Calling { response: service.call(request) },
+                        (refusal, _) => State::Answered { refusal },
+                    };
+                    this.state.set(next);
+                }
+                StateProjection::Calling { response } => break ready!(response.poll(cx))?.into_response(),
+                StateProjection::Answered { refusal } => match refusal.take() {
+                    Some(refusal) => break refusal.into_response(),
+                    // Polled again after it was ready, which nobody may expect an answer to.
+                    None => return Poll::Pending,
+                },
+            }
+        };
+        if *this.outermost {
+            this.exchange.write_headers(&mut response);
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
+impl<S, B> std::fmt::Debug for RateLimitFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RateLimitFuture")
+    }
+}

@@ -1,0 +1,104 @@
+//! The layer.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use axum::http::request::Parts;
+use tower_layer::Layer;
+
+use super::key_by::KeyBy;
+use super::service::RateLimitService;
+use crate::limiter::RateGuard;
+use crate::policy::Policy;
+use crate::quota::Quota;
+
+/// Installs a [`RateGuard`] for the handlers under it, applies limits of its own to every request, and writes the
+/// quota headers, once.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use rateguard::{KeyBy, Quota, RateGuard, RateLimitLayer};
+/// use std::time::Duration;
+///
+/// let limiter = RateGuard::memory();
+/// let app: Router = Router::new()
+///     .route("/", get(|| async { "hello" }))
+///     .layer(
+///         RateLimitLayer::new(limiter)
+///             .limit("global", Quota::sliding_window(100, Duration::from_secs(60)), KeyBy::Ip)
+///             .skip(|request| request.uri.path() == "/health"),
+///     );
+/// ```
+#[derive(Clone)]
+#[must_use = "a layer does nothing until it is added to a router: `.layer(…)`"]
+pub struct RateLimitLayer {
+    pub(super) limiter: RateGuard,
+    pub(super) own: Arc<Own>,
+}
+
+/// The limits of the layer itself.
+#[derive(Clone, Default)]
+pub(super) struct Own {
+    pub(super) limits: Vec<(Policy, KeyBy)>,
+    pub(super) skip: Option<Arc<dyn Fn(&Parts) -> bool + Send + Sync>>,
+}
+
+impl RateLimitLayer {
+    /// A layer without limits of its own.
+    pub fn new(limiter: RateGuard) -> RateLimitLayer {
+        RateLimitLayer { limiter, own: Arc::default() }
+    }
+
+    /// A limit on every request that passes the layer. Several are decided together: a refusal by one spends none of
+    /// the others.
+    ///
+    /// # Panics
+    ///
+    /// When `name` is no name for a [`Policy`] ([`Policy::try_new`]), or when the layer has a limit of that name already.
+    #[expect(clippy::panic, reason = "documented; a layer is made when the program starts, not when a request comes")]
+    pub fn limit(self, name: impl Into<Cow<'static, str>>, quota: Quota, by: KeyBy) -> RateLimitLayer {
+        match Policy::try_new(name, quota) {
+            Ok(policy) => self.policy(policy, by),
+            Err(error) => panic!("rateguard: RateLimitLayer::limit: {error}"),
+        }
+    }
+
+    /// A limit with settings of its own, such as a shadow.
+    ///
+    /// # Panics
+    ///
+    /// When the layer has a limit of that name already: the two would share one bucket.
+    #[expect(clippy::panic, reason = "documented; a layer is made when the program starts, not when a request comes")]
+    pub fn policy(mut self, policy: Policy, by: KeyBy) -> RateLimitLayer {
+        let own = Arc::make_mut(&mut self.own);
+        if own.limits.iter().any(|(other, _)| other.name() == policy.name()) {
+            panic!("rateguard: RateLimitLayer: two limits are named {:?}: give each a name of its own", policy.name());
+        }
+        own.limits.push((policy, by));
+        self
+    }
+
+    /// Requests that the layer's own limits do not count. Limits of handlers still do.
+    pub fn skip(mut self, skip: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> RateLimitLayer {
+        Arc::make_mut(&mut self.own).skip = Some(Arc::new(skip));
+        self
+    }
+}
+
+impl<S> Layer<S> for RateLimitLayer {
+    type Service = RateLimitService<S>;
+
+    fn layer(&self, inner: S) -> RateLimitService<S> {
+        RateLimitService { inner, layer: self.clone() }
+    }
+}
+
+impl fmt::Debug for RateLimitLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimitLayer")
+            .field("limiter", &self.limiter)
+            .field("limits", &self.own.limits)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,86 @@
+//! The service that the layer makes.
+
+use std::task::{Context, Poll};
+
+use axum::http::Request;
+use axum::http::request::Parts;
+use axum::response::IntoResponse;
+use smallvec::SmallVec;
+use tower_service::Service;
+
+use super::exchange::Exchange;
+use super::future::RateLimitFuture;
+use super::layer::RateLimitLayer;
+use super::misuse::Misuse;
+use super::rejection::RateLimited;
+use crate::key::Key;
+use crate::limiter::{Check, Checking};
+
+/// Limits the requests to an inner service. Made by [`RateLimitLayer`].
+#[derive(Clone, Debug)]
+pub struct RateLimitService<S> {
+    pub(super) inner: S,
+    pub(super) layer: RateLimitLayer,
+}
+
+impl<S, B> Service<Request<B>> for RateLimitService<S>
+where
+    S: Service<Request<B>> + Clone,
+    S::Response: IntoResponse,
+{
+    type Response = axum::response::Response;
+    type Error = S::Error;
+    type Future = RateLimitFuture<S, B>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> RateLimitFuture<S, B> {
+        let (mut parts, body) = request.into_parts();
+        let outer = parts.extensions.get::<Exchange>();
+        let outermost = outer.is_none();
+        let limiter = self.layer.limiter.clone();
+        let exchange = match outer {
+            Some(outer) => outer.within(limiter),
+            None => Exchange::new(limiter),
+        };
+        let checking = match self.begin(&parts) {
+            Ok(checking) => checking,
+            Err(misuse) => return RateLimitFuture::answered(RateLimited::from(misuse), exchange, outermost),
+        };
+        parts.extensions.insert(exchange.clone());
+        let request = Request::from_parts(parts, body);
+        match checking.map(Checking::now_or_later) {
+            None => RateLimitFuture::calling(self.inner.call(request), exchange, outermost),
+            Some(Ok(decisions)) => {
+                let refusal = RateLimited::of(&decisions);
+                exchange.record(decisions);
+                match refusal {
+                    None => RateLimitFuture::calling(self.inner.call(request), exchange, outermost),
+                    Some(refusal) => RateLimitFuture::answered(refusal, exchange, outermost),
+                }
+            }
+            Some(Err(checking)) => {
+                // The one that said it was ready goes with the request; the other takes its place here.
+                let next = self.inner.clone();
+                let ready = std::mem::replace(&mut self.inner, next);
+                RateLimitFuture::checking(checking, ready, request, exchange, outermost)
+            }
+        }
+    }
+}
+
+impl<S> RateLimitService<S> {
+    /// Starts the check of the layer's own limits, if any apply.
+    fn begin(&self, parts: &Parts) -> Result<Option<Checking>, Misuse> {
+        let own = &self.layer.own;
+        if own.limits.is_empty() || own.skip.as_ref().is_some_and(|skip| skip(parts)) {
+            return Ok(None);
+        }
+        let keys = own.limits.iter().map(|(_, by)| by.key(parts)).collect::<Result<SmallVec<[Key; 2]>, _>>()?;
+        let checks: SmallVec<[Check<'_>; 2]> =
+            own.limits.iter().zip(&keys).map(|((policy, _), key)| Check::new(policy, key)).collect();
+        Ok(Some(self.layer.limiter.begin(&checks)))
+    }
+}

@@ -1,0 +1,162 @@
+//! How a key is written down where others can read it: in Redis, in a log line.
+//!
+//! Addresses and short, ordinary values are readable; secrets, and anything long or with unusual characters, are a
+//! keyed 128-bit hash (BLAKE2s, RFC 7693). The text of two different keys differs: a kind has no `:`, a value has none
+//! of `~&(){}`, and what begins with `~` is a hash.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use blake2::Blake2sMac;
+use blake2::digest::consts::U16;
+use blake2::digest::{FixedOutput, KeyInit, Update};
+
+use crate::key::{Key, Repr};
+
+const MAX_KIND: usize = 64;
+const MAX_VALUE: usize = 64;
+
+/// Writes keys down, under the limiter's secret.
+#[derive(Clone)]
+pub(crate) struct KeyWriter {
+    // The state with the secret already taken in.
+    keyed: Blake2sMac<U16>,
+}
+
+impl KeyWriter {
+    /// A secret of any length.
+    pub(crate) fn new(secret: &[u8]) -> KeyWriter {
+        // BLAKE2s takes a key of up to 32 bytes; hashing first makes one of any secret.
+        let mut hash = Blake2sMac::<U16>::new(&[0; 32].into());
+        hash.update(b"rateguard secret");
+        hash.update(secret);
+        let mut key = [0; 32];
+        key[..16].copy_from_slice(&hash.finalize_fixed());
+        KeyWriter { keyed: Blake2sMac::new(&key.into()) }
+    }
+
+    pub(crate) fn write(&self, out: &mut String, key: &Key) {
+        match &key.0 {
+            Repr::Global => out.push_str("global"),
+            Repr::Ip(ip) => self.address(out, *ip),
+            Repr::Plain { kind, value } => {
+                self.kind(out, kind);
+                if is_ordinary(value, MAX_VALUE) {
+                    out.push_str(value);
+                } else {
+                    self.hash(out, kind, value.as_bytes());
+                }
+            }
+            Repr::Secret { kind, value } => {
+                self.kind(out, kind);
+                self.hash(out, kind, value);
+            }
+            Repr::Composite(parts) => {
+                for (i, part) in parts.iter().enumerate() {
+                    if i > 0 {
+                        out.push('&');
+                    }
+                    let nested = matches!(part.0, Repr::Composite(_));
+                    if nested {
+                        out.push('(');
+                    }
+                    self.write(out, part);
+                    if nested {
+                        out.push(')');
+                    }
+                }
+            }
+        }
+    }
+
+    fn address(&self, out: &mut String, ip: IpAddr) {
+        // Writing to a string cannot fail.
+        let _ = match ip {
+            IpAddr::V4(ip) => write!(out, "ip:{ip}"),
+            IpAddr::V6(ip) => write!(out, "ip:{ip}"),
+        };
+    }
+
+    fn kind(&self, out: &mut String, kind: &str) {
+        if is_ordinary(kind, MAX_KIND) && !kind.contains(':') {
+            out.push_str(kind);
+        } else {
+            self.hash(out, "", kind.as_bytes());
+        }
+        out.push(':');
+    }
+
+    fn hash(&self, out: &mut String, kind: &str, value: &[u8]) {
+        let mut hash = self.keyed.clone();
+        // The length keeps (`a`, `bc`) and (`ab`, `c`) apart.
+        hash.update(&(kind.len() as u64).to_le_bytes());
+        hash.update(kind.as_bytes());
+        hash.update(value);
+        out.push('~');
+        for byte in hash.finalize_fixed() {
+            let _ = write!(out, "{byte:02x}");
+        }
+    }
+}
+
+fn is_ordinary(text: &str, longest: usize) -> bool {
+    (1..=longest).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'@' | b'+'))
+}
+
+/// Hides the secret.
+impl std::fmt::Debug for KeyWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyWriter")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(key: &Key) -> String {
+        let mut out = String::new();
+        KeyWriter::new(b"secret").write(&mut out, key);
+        out
+    }
+
+    #[test]
+    fn addresses_and_ordinary_ids_are_readable() {
+        assert_eq!(text(&Key::ip([203, 0, 113, 7])), "ip:203.0.113.7");
+        assert_eq!(text(&Key::user("42")), "user:42");
+        assert_eq!(text(&Key::global()), "global");
+        assert_eq!(text(&Key::composite([Key::user("a@b.c"), Key::new("plan", "free")])), "user:a@b.c&plan:free");
+    }
+
+    #[test]
+    fn secrets_and_odd_values_are_hashes_under_the_limiters_secret() {
+        let key = Key::secret("header.x-api-key", "hunter2");
+        let shown = text(&key);
+        assert!(shown.starts_with("header.x-api-key:~") && shown.len() == 18 + 32, "{shown}");
+        let mut other = String::new();
+        KeyWriter::new(b"another").write(&mut other, &key);
+        assert_ne!(shown, other);
+        for odd in ["", "{a}", "a b", "a\nb", "größe", &"x".repeat(65), "a&b:c", "~0"] {
+            let shown = text(&Key::user(odd));
+            assert!(shown.starts_with("user:~") && shown.len() == 6 + 32, "{odd:?} became {shown}");
+        }
+    }
+
+    #[test]
+    fn fields_cannot_run_into_each_other() {
+        let pairs = [
+            (Key::new("a:b", "c"), Key::new("a", "b:c")),
+            (Key::new("ab", "~c"), Key::new("a", "b~c")),
+            (Key::composite([Key::user("a"), Key::user("b")]), Key::user("a&user:b")),
+            (
+                Key::composite([Key::composite([Key::user("a"), Key::user("b")]), Key::user("c")]),
+                Key::composite([Key::user("a"), Key::composite([Key::user("b"), Key::user("c")])]),
+            ),
+            (Key::new("ip", "1.2.3.4"), Key::new("ip", "~1.2.3.4")),
+        ];
+        for (one, two) in pairs {
+            assert_ne!(text(&one), text(&two));
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The request's side of the connection: a queue to the task, and what is known of the server.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use redis::ConnectionInfo;
+use smallvec::SmallVec;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Answer, Job, RedisCheck, connection};
+use crate::error::{StoreError, StoreErrorKind};
+use crate::store::Verdicts;
+
+/// Requests that wait for the server at most; more than that are answered by the failure policy at once.
+const QUEUE: usize = 8192;
+
+/// The store.
+#[derive(Debug)]
+pub(crate) struct RedisStore {
+    settings: Settings,
+    health: Arc<Health>,
+    queue: RwLock<mpsc::Sender<Job>>,
+}
+
+/// How the task connects.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) info: ConnectionInfo,
+    /// How long a call may take.
+    pub(super) deadline: Duration,
+}
+
+/// Shows the address alone.
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.info.addr())
+    }
+}
+
+/// What is known of the server.
+#[derive(Debug)]
+pub(super) struct Health {
+    state: AtomicU8,
+    reason: Mutex<Option<StoreError>>,
+}
+
+/// Not tried yet: checks wait for the outcome, within their deadline. Only ever so at the start.
+const STARTING: u8 = 0;
+const UP: u8 = 1;
+const DOWN: u8 = 2;
+
+impl Health {
+    /// True if it was down or never up before.
+    pub(super) fn up(&self) -> bool {
+        self.state.swap(UP, Ordering::AcqRel) != UP
+    }
+
+    /// True if it was not down before.
+    pub(super) fn down(&self, reason: &StoreError) -> bool {
+        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.clone());
+        self.state.swap(DOWN, Ordering::AcqRel) != DOWN
+    }
+
+    fn restart(&self) {
+        self.state.store(STARTING, Ordering::Release);
+    }
+
+    fn refusal(&self) -> Option<StoreError> {
+        if self.state.load(Ordering::Acquire) != DOWN {
+            return None;
+        }
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl RedisStore {
+    /// A store whose task starts here if there is a runtime, and else with the first check.
+    pub(crate) fn new(info: ConnectionInfo, deadline: Duration) -> RedisStore {
+        let health = Arc::new(Health { state: AtomicU8::new(STARTING), reason: Mutex::new(None) });
+        let (closed, _) = mpsc::channel(1);
+        let store = RedisStore { settings: Settings { info, deadline }, health, queue: RwLock::new(closed) };
+        if let Ok(runtime) = current_runtime() {
+            store.start(&runtime);
+        }
+        store
+    }
+
+    /// Asks for a decision on these checks together. An error if it is known that none would come.
+    pub(crate) fn check(&self, checks: SmallVec<[RedisCheck; 1]>) -> Result<Answer<Verdicts>, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Check(checks, reply))?;
+        Ok(answer)
+    }
+
+    /// Asks whether the server answers.
+    pub(crate) fn ping(&self) -> Result<Answer<()>, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Ping(reply))?;
+        Ok(answer)
+    }
+
+    fn send(&self, job: Job) -> Result<(), StoreError> {
+        // Whoever waits for the answer needs a timer.
+        let runtime = current_runtime()?;
+        let sent = {
+            let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner);
+            // A task that has ended with its runtime leaves the last word behind; a new one may do better.
+            if let (false, Some(error)) = (queue.is_closed(), self.health.refusal()) {
+                return Err(error);
+            }
+            queue.try_send(job)
+        };
+        match sent {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(overloaded()),
+            Err(mpsc::error::TrySendError::Closed(job)) => self.start(&runtime).try_send(job).map_err(|_| overloaded()),
+        }
+    }
+
+    /// Starts the task on this runtime, unless another request was quicker.
+    fn start(&self, runtime: &Handle) -> mpsc::Sender<Job> {
+        let mut queue = self.queue.write().unwrap_or_else(PoisonError::into_inner);
+        if queue.is_closed() {
+            let (sender, jobs) = mpsc::channel(QUEUE);
+            self.health.restart();
+            runtime.spawn(connection::run(self.settings.clone(), Arc::clone(&self.health), jobs));
+            *queue = sender;
+        }
+        queue.clone()
+    }
+}
+
+fn overloaded() -> StoreError {
+    StoreError::new(StoreErrorKind::Overloaded, format!("{QUEUE} requests wait for the store already"))
+}
+
+fn current_runtime() -> Result<Handle, StoreError> {
+    Handle::try_current()
+        .map_err(|_| StoreError::new(StoreErrorKind::NoRuntime, "a check against Redis needs a Tokio runtime to run on"))
+}

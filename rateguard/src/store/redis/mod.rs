@@ -1,0 +1,57 @@
+//! Counts in Redis: one sorted set or log a key, one script call for all the checks that wait together.
+//!
+//! A request never touches the connection. It puts its checks into a queue and waits for the answer, for as long as
+//! its deadline allows; a task owns the connection and answers the queue.
+
+mod connection;
+mod link;
+mod reply;
+mod script;
+
+use smallvec::SmallVec;
+use tokio::sync::oneshot;
+
+pub(crate) use link::RedisStore;
+pub(crate) use script::tag;
+
+use super::Verdicts;
+use crate::error::StoreError;
+use crate::quota::Quota;
+
+/// One check, as this store sees it.
+#[derive(Debug)]
+pub(crate) struct RedisCheck {
+    pub(crate) key: String,
+    pub(crate) quota: Quota,
+    pub(crate) cost: u32,
+}
+
+/// What a request waits for.
+pub(crate) type Answer<T> = oneshot::Receiver<Result<T, StoreError>>;
+
+/// What a request asks of the task.
+#[derive(Debug)]
+enum Job {
+    /// Decide these together.
+    Check(SmallVec<[RedisCheck; 1]>, oneshot::Sender<Result<Verdicts, StoreError>>),
+    /// Is the server there?
+    Ping(oneshot::Sender<Result<(), StoreError>>),
+}
+
+impl Job {
+    /// Whether nobody waits for the answer any more, so that nothing needs to be done.
+    fn is_abandoned(&self) -> bool {
+        match self {
+            Job::Check(_, reply) => reply.is_closed(),
+            Job::Ping(reply) => reply.is_closed(),
+        }
+    }
+
+    fn fail(self, error: StoreError) {
+        // Whoever has gone meanwhile does not need the answer.
+        let _ = match self {
+            Job::Check(_, reply) => reply.send(Err(error)).is_ok(),
+            Job::Ping(reply) => reply.send(Err(error)).is_ok(),
+        };
+    }
+}

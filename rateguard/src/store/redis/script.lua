@@ -1,0 +1,439 @@
+-- Decides any number of requests in one call. Each request is a group of limits: all of a group admit and are
+-- charged, or none is charged. A group's error is its own.
+--
+-- KEYS  one for each limit, in order.
+-- ARGV  for each group: the number of its limits, then for each of them: kind, limit, window (microseconds), cost.
+-- Reply for each group: an error as a string, or an array of four integers for each of its limits:
+--       admitted (1 or 0), units remaining, microseconds to the reset, microseconds to the retry (-1: none).
+
+local call, floor = redis.call, math.floor
+
+-- Read once: until Redis 7.2 the time moves while a script runs.
+local time = call('TIME')
+local NOW = tonumber(time[1]) * 1000000 + tonumber(time[2])
+
+-- Lua prints 1.79e+15 where Redis wants all the digits.
+local function digits(x)
+  return string.format('%.0f', x)
+end
+local NOW_TEXT = digits(NOW)
+
+-- Lua's stack holds some thousand arguments.
+local function call_in_parts(command, key, arguments)
+  for from = 1, #arguments, 2000 do
+    call(command, key, unpack(arguments, from, math.min(from + 1999, #arguments)))
+  end
+end
+
+-- Sets the lifetime of a key that was just written. Where that is forbidden, better no count than one without end.
+local function expire(key, milliseconds)
+  local answer = redis.pcall('PEXPIRE', key, milliseconds)
+  if type(answer) == 'table' and answer.err then
+    call('DEL', key)
+    error(answer)
+  end
+end
+
+-- A refusal writes nothing, but a lifetime that was taken away, or stretched by a clock that stepped back or by a
+-- window that was shortened, is mended: else nobody ever would.
+local function mend_ttl(key, longest)
+  local ttl = call('PTTL', key)
+  if ttl == -1 or ttl > longest then call('PEXPIRE', key, longest) end
+end
+
+-- The sliding window -------------------------------------------------------------------------------------------------
+-- A log of when each unit was admitted, in one of three forms: a sorted set for small limits, a packed string for
+-- middling ones, a list for large ones. The key is the same, so a limit that is changed across a border finds the
+-- log in another form and brings it into its own.
+
+local zset, packed, list = {}, {}, {}
+
+-- How a sorted set's members are numbered, and how many it has at most; the list has no such bound.
+local FIRST, LAST, MOST = 1000, 9999, 8000
+-- Redis keeps a sorted set compact up to this many members, and never again once it was larger.
+local COMPACT = 128
+local MAGIC = 'rg1:'
+local STAMP = '>I8'
+
+local function foreign(key)
+  error({ err = 'WRONGTYPE ' .. key .. ' holds a value that rateguard did not write' })
+end
+
+local function longest_ttl(window)
+  return floor(2 * window / 1000) + 1000
+end
+
+-- A list's element: `at` for one unit, `at*units` for several.
+local function parse(key, element)
+  local at = tonumber(element)
+  if at then return at, 1 end
+  local stamp, units = element:match('^(%d+)%*(%d+)$')
+  if not stamp then foreign(key) end
+  return tonumber(stamp), tonumber(units)
+end
+
+-- When each unit was admitted, oldest first, from any form; as `at` and `units`. Nothing is later than now: a clock
+-- that stepped back leaves units in the future, which count, but only from now on, so that nobody waits longer than a
+-- window.
+local function load(key, window)
+  local form = call('TYPE', key).ok
+  local at, units, n = {}, {}, 0
+  local function add(stamp, count)
+    if not stamp or not count then foreign(key) end
+    if stamp > NOW then stamp = NOW end
+    if stamp > NOW - window then
+      n = n + 1
+      at[n], units[n] = stamp, count
+    end
+  end
+  if form == 'zset' then
+    local all = call('ZRANGE', key, 0, -1, 'WITHSCORES')
+    for i = 2, #all, 2 do add(tonumber(all[i]), 1) end
+  elseif form == 'string' then
+    local s = call('GET', key)
+    if s:sub(1, #MAGIC) ~= MAGIC or (#s - #MAGIC) % 8 ~= 0 then foreign(key) end
+    for i = #MAGIC + 1, #s, 8 do add((struct.unpack(STAMP, s, i)), 1) end
+  elseif form == 'list' then
+    local all = call('LRANGE', key, 0, -1)
+    if not tonumber(all[1]) then foreign(key) end
+    for i = 2, #all do
+      add(parse(key, all[i]))
+    end
+  elseif form ~= 'none' then
+    foreign(key)
+  end
+  return at, units, n
+end
+
+-- One entry a unit, the newest of them if there are too many for the form: what was dropped is long past the limit.
+local function singles(at, units, n)
+  local newest = {}
+  for i = n, 1, -1 do
+    for _ = 1, units[i] do
+      if #newest == MOST then break end
+      newest[#newest + 1] = at[i]
+    end
+  end
+  local ordered = {}
+  for i = #newest, 1, -1 do ordered[#ordered + 1] = newest[i] end
+  return ordered
+end
+
+-- Sorted set: the score is when a unit was admitted, the member a number that goes up by one with each unit. So the
+-- first and the last member that count tell how many count. Four digits order as text as they do as numbers, and keep
+-- a unit small; when they are used up, the set is numbered anew.
+
+function zset.rewrite(key, window)
+  local stamps = singles(load(key, window))
+  call('DEL', key)
+  if #stamps == 0 then return end
+  local write = {}
+  for i, stamp in ipairs(stamps) do
+    write[2 * i - 1], write[2 * i] = digits(stamp), FIRST + i - 1
+  end
+  call_in_parts('ZADD', key, write)
+  expire(key, longest_ttl(window))
+end
+
+local function zset_last(key)
+  local last = redis.pcall('ZRANGE', key, -1, -1, 'WITHSCORES')
+  if last.err then return 'other form' end
+  if last[1] then return tonumber(last[1]), tonumber(last[2]) end
+end
+
+function zset.assess(key, c)
+  local limit, window, cost = c.limit, c.window, c.cost
+  local last, last_at = zset_last(key)
+  if last == 'other form' or (last and last_at > NOW) then
+    zset.rewrite(key, window)
+    last, last_at = zset_last(key)
+  end
+  local used, first, first_at = 0, nil, nil
+  if last then
+    local oldest = call('ZRANGEBYSCORE', key, '(' .. digits(NOW - window), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+    if oldest[1] then
+      first, first_at = tonumber(oldest[1]), tonumber(oldest[2])
+      used = last - first + 1
+    end
+  end
+  c.last, c.last_at, c.first = last, last_at, first
+  c.available = limit > used and limit - used or 0
+  c.idle = first_at and first_at + window - NOW or 0
+  c.charged = first_at and c.idle or window
+  if cost <= c.available then return true end
+  if cost <= limit then
+    -- The unit with whose going the cost fits.
+    local needed = used + cost - limit
+    local at = first_at
+    if needed > 1 then at = tonumber(call('ZSCORE', key, first + needed - 1)) end
+    c.retry = at + window - NOW
+  end
+  return false
+end
+
+function zset.charge(key, c)
+  local limit, window, cost, last = c.limit, c.window, c.cost, c.last
+  local renew = true
+  if not last then
+    last = FIRST - 1
+  elseif last + cost > LAST then
+    zset.rewrite(key, window)
+    last = zset_last(key) or FIRST - 1
+  else
+    -- Once in each stretch of one window is enough to keep a key for one more at least and two at most.
+    renew = floor(NOW / window) ~= floor(c.last_at / window)
+    -- What has expired goes every so often: the set never holds much more than the limit, nor passes what is compact.
+    local every = math.max(1, math.min(floor(limit / 4), COMPACT - limit))
+    if renew or floor((last + cost) / every) ~= floor(last / every) then
+      -- Only if there is something to remove: a write here would let the next one past maxmemory.
+      if tonumber(call('ZRANGE', key, 0, 0)[1]) ~= c.first then
+        call('ZREMRANGEBYSCORE', key, '-inf', digits(NOW - window))
+      end
+    end
+  end
+  if cost == 1 then
+    call('ZADD', key, NOW_TEXT, last + 1)
+  else
+    local write = {}
+    for i = 1, cost do
+      write[2 * i - 1], write[2 * i] = NOW_TEXT, last + i
+    end
+    call_in_parts('ZADD', key, write)
+  end
+  if renew then expire(key, longest_ttl(window)) end
+end
+
+function zset.refuse(key, c)
+  if c.last then mend_ttl(key, longest_ttl(c.window)) end
+end
+
+-- Packed string: eight bytes a unit, read and written as a whole.
+
+local function pack(stamps)
+  local parts = { MAGIC }
+  for i, stamp in ipairs(stamps) do parts[i + 1] = struct.pack(STAMP, stamp) end
+  return table.concat(parts)
+end
+
+function packed.rewrite(key, window)
+  local stamps = singles(load(key, window))
+  if #stamps == 0 then
+    call('DEL', key)
+  else
+    call('SET', key, pack(stamps), 'PX', longest_ttl(window))
+  end
+end
+
+local function packed_get(key)
+  local s = redis.pcall('GET', key)
+  if s and (s.err or s:sub(1, #MAGIC) ~= MAGIC) then return 'other form' end
+  return s
+end
+
+function packed.assess(key, c)
+  local limit, window, cost = c.limit, c.window, c.cost
+  local s = packed_get(key)
+  if s and (s == 'other form' or #s < 12 or struct.unpack(STAMP, s, #s - 7) > NOW) then
+    packed.rewrite(key, window)
+    s = packed_get(key)
+  end
+  local used, first_at = 0, nil
+  if s then
+    -- The first that counts is between `low` (does not) and `high` (does).
+    local all = (#s - #MAGIC) / 8
+    local low, high, at = 0, all + 1, nil
+    local probe = 1
+    while high - low > 1 do
+      at = struct.unpack(STAMP, s, 8 * probe + #MAGIC - 7)
+      if at > NOW - window then high, first_at = probe, at else low = probe end
+      -- Most often it is one of the first.
+      probe = high > all and math.min(2 * probe, all) or floor((low + high) / 2)
+    end
+    used = all - high + 1
+    c.live = s:sub(8 * high + #MAGIC - 7)
+  end
+  c.held = s
+  c.available = limit > used and limit - used or 0
+  c.idle = first_at and first_at + window - NOW or 0
+  c.charged = first_at and c.idle or window
+  if cost <= c.available then return true end
+  if cost <= limit then
+    c.retry = struct.unpack(STAMP, c.live, 8 * (used + cost - limit) - 7) + window - NOW
+  end
+  return false
+end
+
+function packed.charge(key, c)
+  local stamp = struct.pack(STAMP, NOW)
+  if c.cost > 1 then stamp = stamp:rep(c.cost) end
+  call('SET', key, MAGIC .. (c.live or '') .. stamp, 'PX', math.ceil(c.window / 1000) + 1000)
+end
+
+function packed.refuse(key, c)
+  if c.held then mend_ttl(key, longest_ttl(c.window)) end
+end
+
+-- List: an element a charge, `at` for one unit or `at*units` for several. Before them stands how many units there are
+-- beyond the number of elements.
+
+local function list_write(key, at, units, n, window)
+  local write, beyond = { 0 }, 0
+  for i = 1, n do
+    write[i + 1] = digits(at[i])
+    if units[i] > 1 then
+      write[i + 1] = write[i + 1] .. '*' .. digits(units[i])
+      beyond = beyond + units[i] - 1
+    end
+  end
+  write[1] = digits(beyond)
+  call('DEL', key)
+  if n == 0 then return end
+  call_in_parts('RPUSH', key, write)
+  expire(key, longest_ttl(window))
+end
+
+function list.rewrite(key, window)
+  local at, units, n = load(key, window)
+  list_write(key, at, units, n, window)
+end
+
+local function list_last(key)
+  local last = redis.pcall('LINDEX', key, -1)
+  if not last then return nil end
+  if last.err then return 'other form' end
+  return (parse(key, last))
+end
+
+function list.assess(key, c)
+  local limit, window, cost = c.limit, c.window, c.cost
+  local last_at = list_last(key)
+  if last_at and (last_at == 'other form' or last_at > NOW) then
+    list.rewrite(key, window)
+    last_at = list_last(key)
+  end
+  c.last_at, c.beyond, c.expired = last_at, 0, 0
+  local used, first_at = 0, nil
+  if last_at then
+    local from, step = 0, 16
+    local elements = call('LLEN', key)
+    while not first_at and from < elements do
+      local some = call('LRANGE', key, from, from + step - 1)
+      for i, element in ipairs(some) do
+        if from == 0 and i == 1 then
+          c.head = tonumber(element) or foreign(key)
+          c.beyond = c.head
+        else
+          local at, units = parse(key, element)
+          if at > NOW - window then
+            first_at = at
+            break
+          end
+          c.expired = c.expired + 1
+          c.beyond = c.beyond - (units - 1)
+        end
+      end
+      from, step = from + step, math.min(2 * step, 1000)
+    end
+    used = elements - 1 - c.expired + c.beyond
+  end
+  c.available = limit > used and limit - used or 0
+  c.idle = first_at and first_at + window - NOW or 0
+  c.charged = first_at and c.idle or window
+  if cost <= c.available then return true end
+  if cost <= limit then
+    local needed, at = used + cost - limit, nil
+    if c.beyond == 0 then
+      at = parse(key, call('LINDEX', key, c.expired + needed))
+    else
+      local from = 1 + c.expired
+      while needed > 0 do
+        for _, element in ipairs(call('LRANGE', key, from, from + 99)) do
+          local units
+          at, units = parse(key, element)
+          needed = needed - units
+          if needed <= 0 then break end
+        end
+        from = from + 100
+      end
+    end
+    c.retry = at + window - NOW
+  end
+  return false
+end
+
+function list.charge(key, c)
+  local window, cost = c.window, c.cost
+  local renew = not c.last_at or floor(NOW / window) ~= floor(c.last_at / window)
+  local beyond = c.beyond + cost - 1
+  local element = cost == 1 and NOW_TEXT or NOW_TEXT .. '*' .. digits(cost)
+  if not c.last_at then
+    call('RPUSH', key, digits(beyond), element)
+  else
+    call('RPUSH', key, element)
+    if c.expired >= 8 or (renew and c.expired > 0) then
+      -- The place of the last of them becomes the head.
+      call('LPOP', key, c.expired)
+      call('LSET', key, 0, digits(beyond))
+    elseif cost > 1 then
+      call('LSET', key, 0, digits(c.head + cost - 1))
+    end
+  end
+  if renew then expire(key, longest_ttl(window)) end
+end
+
+function list.refuse(key, c)
+  if c.last_at then mend_ttl(key, longest_ttl(c.window)) end
+end
+
+-- Groups -------------------------------------------------------------------------------------------------------------
+
+local kinds = { z = zset, p = packed, l = list }
+
+local function decide(first_key, limits)
+  local admitted = true
+  for i, c in ipairs(limits) do
+    c.retry = -1
+    c.admits = c.rule.assess(KEYS[first_key + i - 1], c)
+    admitted = admitted and c.admits
+  end
+  local answer, n = {}, 0
+  for i, c in ipairs(limits) do
+    local key = KEYS[first_key + i - 1]
+    local remaining, reset = c.available, c.idle
+    if admitted then
+      if c.cost > 0 then
+        c.rule.charge(key, c)
+        remaining, reset = remaining - c.cost, c.charged
+      end
+    elseif not c.admits then
+      c.rule.refuse(key, c)
+    end
+    answer[n + 1], answer[n + 2] = c.admits and 1 or 0, remaining
+    answer[n + 3], answer[n + 4] = reset, c.retry
+    n = n + 4
+  end
+  return answer
+end
+
+local replies = {}
+local key, arg = 1, 1
+while ARGV[arg] do
+  local count = tonumber(ARGV[arg])
+  local limits = {}
+  for i = 1, count do
+    local at = arg + (i - 1) * 4
+    limits[i] = {
+      rule = kinds[ARGV[at + 1]],
+      limit = tonumber(ARGV[at + 2]),
+      window = tonumber(ARGV[at + 3]),
+      cost = tonumber(ARGV[at + 4]),
+    }
+  end
+  local ok, answer = pcall(decide, key, limits)
+  if not ok then
+    answer = type(answer) == 'table' and answer.err or tostring(answer)
+  end
+  replies[#replies + 1] = answer
+  key, arg = key + count, arg + 1 + count * 4
+end
+return replies

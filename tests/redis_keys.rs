@@ -1,0 +1,253 @@
+//! What stands in Redis: names, lifetimes, forms, and what is done about what should not be there.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on says so")]
+
+use std::time::Duration;
+
+use rateguard::{Check, Key, Policy, Quota, RateGuard, StoreErrorKind};
+use rateguard_tests::{RedisServer, connected};
+use tokio::task::JoinSet;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn policy(name: &'static str, limit: u32) -> Policy {
+    Policy::new(name, Quota::sliding_window(limit, MINUTE))
+}
+
+async fn limiter(server: &RedisServer) -> RateGuard {
+    connected(RateGuard::builder(), server).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_named_for_identity_policy_and_algorithm_and_holds_one_member_a_hit() {
+    let server = RedisServer::start();
+    let limiter = limiter(&server).await;
+    for _ in 0..3 {
+        let _ = limiter.check(&policy("search", 5), &Key::ip([203, 0, 113, 7])).await;
+    }
+    let key = "ratelimit:{ip:203.0.113.7}:search:sw";
+    assert_eq!(server.keys(), [key]);
+    let members: Vec<(String, u64)> = server.command(&["ZRANGE", key, "0", "-1", "WITHSCORES"]);
+    assert_eq!(members.len(), 3);
+    let (seconds, _): (u64, u64) = server.command(&["TIME"]);
+    for (_, score) in members {
+        assert!((score / 1_000_000).abs_diff(seconds) < 60, "a score is the server's time in microseconds");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_prefix_is_the_builders() {
+    let server = RedisServer::start();
+    let limiter = connected(RateGuard::builder().prefix("shop:limits"), &server).await;
+    let _ = limiter.check(&policy("p", 5), &Key::global()).await;
+    assert_eq!(server.keys(), ["shop:limits:{global}:p:sw"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_request_writes_nothing() {
+    let server = RedisServer::start();
+    let limiter = limiter(&server).await;
+    for (name, limit) in [("z", 3), ("p", 200), ("l", 2000)] {
+        let full = policy(name, limit);
+        let key = Key::user("u");
+        let _ = limiter.check_cost(&full, &key, limit).await;
+        let name = format!("ratelimit:{{user:u}}:{name}:sw");
+        let before: Vec<u8> = server.command(&["DUMP", &name]);
+        let changes = |server: &RedisServer| -> String {
+            let info: String = server.command(&["INFO", "persistence"]);
+            info.lines().find(|line| line.starts_with("rdb_changes_since_last_save")).unwrap().to_owned()
+        };
+        let written = changes(&server);
+        for _ in 0..5 {
+            assert!(!limiter.check(&full, &key).await.allowed());
+        }
+        assert_eq!(server.command::<Vec<u8>>(&["DUMP", &name]), before);
+        assert_eq!(changes(&server), written);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_key_has_a_lifetime_of_one_to_two_windows_and_a_second() {
+    let server = RedisServer::start();
+    let limiter = limiter(&server).await;
+    for (name, limit) in [("z", 100), ("p", 200), ("l", 2000)] {
+        let some = policy(name, limit);
+        for _ in 0..10 {
+            let _ = limiter.check(&some, &Key::global()).await;
+            let ttl: i64 = server.command(&["PTTL", &format!("ratelimit:{{global}}:{name}:sw")]);
+            assert!((60_000..=121_000).contains(&ttl), "{name}: {ttl}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lifetime_that_was_taken_away_is_mended_by_the_next_check_that_is_refused() {
+    let server = RedisServer::start();
+    let limiter = limiter(&server).await;
+    for (name, limit) in [("z", 2), ("p", 200), ("l", 2000)] {
+        let full = policy(name, limit);
+        let key = format!("ratelimit:{{global}}:{name}:sw");
+        let _ = limiter.check_cost(&full, &Key::global(), limit).await;
+        for spoil in [vec!["PERSIST", &key], vec!["PEXPIRE", &key, "3604000"]] {
+            let _: i64 = server.command(&spoil);
+            assert!(!limiter.check(&full, &Key::global()).await.allowed());
+            let ttl: i64 = server.command(&["PTTL", &key]);
+            assert!((1..=121_000).contains(&ttl), "{name}: {ttl}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_value_under_our_key_is_left_alone_and_fails_only_its_own_check() {
+    let server = RedisServer::start();
+    let limiter = limiter(&server).await;
+    for (name, limit) in [("z", 5), ("p", 200), ("l", 2000)] {
+        let some = policy(name, limit);
+        let key = format!("ratelimit:{{user:odd}}:{name}:sw");
+        for (plant, kind) in [
+            (vec!["SET", key.as_str(), "somebody else's"], "string"),
+            (vec!["HSET", &key, "field", "value"], "hash"),
+            (vec!["RPUSH", &key, "somebody", "else"], "list"),
+        ] {
+            let _: i64 = server.command(&["DEL", &key]);
+            let _: redis::Value = server.command(&plant);
+            let dump: Vec<u8> = server.command(&["DUMP", &key]);
+            // Many at once, so that they share a call with neighbours of sound keys.
+            let mut tasks = JoinSet::new();
+            for n in 0..20 {
+                let (limiter, some) = (limiter.clone(), some.clone());
+                let key = if n % 2 == 0 { Key::user("odd") } else { Key::user(format!("{kind}-{n}")) };
+                tasks.spawn(async move { (n, limiter.check(&some, &key).await) });
+            }
+            for (n, decision) in tasks.join_all().await {
+                assert!(decision.allowed());
+                let reason = (n % 2 == 0).then_some(StoreErrorKind::WrongType);
+                assert_eq!(decision.degraded_reason(), reason, "{name} {kind} {n}");
+            }
+            assert_eq!(server.command::<Vec<u8>>(&["DUMP", &key]), dump);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_changed_across_forms_keeps_what_was_counted() {
+    let server = RedisServer::start();
+    let limiter = limiter(&server).await;
+    let key = Key::user("redeploy");
+    let mut used = 0;
+    for (limit, form) in [(100, "zset"), (300, "string"), (2000, "list"), (50, "zset"), (3000, "list"), (200, "string"), (128, "zset")] {
+        let changed = policy("resized", limit);
+        let decision = limiter.check_cost(&changed, &key, 3).await;
+        assert!(!decision.degraded() && decision.allowed());
+        used += 3;
+        assert_eq!(decision.remaining(), limit - used, "{limit}");
+        let found: String = server.command(&["TYPE", "ratelimit:{user:redeploy}:resized:sw"]);
+        assert_eq!(found, form);
+        let ttl: i64 = server.command(&["PTTL", "ratelimit:{user:redeploy}:resized:sw"]);
+        assert!((60_000..=121_000).contains(&ttl));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sorted_set_stays_compact_and_its_numbers_do_not_run_out() {
+    let server = RedisServer::start();
+    let limiter = limiter(&server).await;
+    let quick = Policy::new("quick", Quota::sliding_window(128, Duration::from_millis(5)));
+    let mut admitted = 0;
+    while admitted < 12_000 {
+        let decision = limiter.check_cost(&quick, &Key::global(), 64).await;
+        assert!(!decision.degraded());
+        match decision.retry_after() {
+            None => admitted += 64,
+            Some(wait) => tokio::time::sleep(wait).await,
+        }
+        let encoding: Option<String> = server.command(&["OBJECT", "ENCODING", "ratelimit:{global}:quick:sw"]);
+        assert!(encoding.is_none_or(|encoding| encoding == "listpack" || encoding == "ziplist"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hits_from_the_future_count_from_now_on() {
+    let server = RedisServer::start();
+    let limiter = limiter(&server).await;
+    for (name, limit) in [("z", 4), ("p", 200), ("l", 2000)] {
+        let stepped = policy(name, limit);
+        let key = format!("ratelimit:{{global}}:{name}:sw");
+        let _ = limiter.check_cost(&stepped, &Key::global(), limit).await;
+        // As if the clock had stepped back an hour: what was counted now lies an hour ahead.
+        let (seconds, _): (u64, u64) = server.command(&["TIME"]);
+        let ahead = (seconds + 3600) * 1_000_000;
+        match name {
+            "z" => {
+                let _: i64 = server.command(&["DEL", &key]);
+                for member in 1000..1004 {
+                    let _: i64 = server.command(&["ZADD", &key, &ahead.to_string(), &member.to_string()]);
+                }
+            }
+            "p" => {
+                let mut connection = server.connection();
+                let mut packed = b"rg1:".to_vec();
+                packed.extend(ahead.to_be_bytes().repeat(200));
+                let _: () = redis::cmd("SET").arg(&key).arg(packed).query(&mut connection).unwrap();
+            }
+            _ => {
+                let _: String = server.command(&["LSET", &key, "-1", &format!("{ahead}*2000")]);
+            }
+        }
+        let decision = limiter.check(&stepped, &Key::global()).await;
+        assert!(!decision.degraded(), "{name}");
+        assert!(!decision.allowed(), "{name}: nobody gets a fresh quota");
+        assert!(decision.retry_after().unwrap() <= MINUTE, "{name}: and nobody waits longer than a window");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_limiters_on_one_redis_count_together() {
+    let server = RedisServer::start();
+    let (one, two) = (limiter(&server).await, limiter(&server).await);
+    let fifty = policy("shared", 50);
+    let mut tasks = JoinSet::new();
+    for n in 0..200 {
+        let limiter = if n % 2 == 0 { one.clone() } else { two.clone() };
+        let fifty = fifty.clone();
+        tasks.spawn(async move { limiter.check(&fifty, &Key::global()).await.allowed() });
+    }
+    assert_eq!(tasks.join_all().await.into_iter().filter(|admitted| *admitted).count(), 50);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_that_was_flushed_is_brought_back_without_a_gap() {
+    let server = RedisServer::start();
+    let limiter = limiter(&server).await;
+    let some = policy("flushed", 100);
+    for used in 1..=20 {
+        let _: String = server.command(&["SCRIPT", "FLUSH"]);
+        let decision = limiter.check(&some, &Key::global()).await;
+        assert!(!decision.degraded());
+        assert_eq!(decision.remaining(), 100 - used, "once, not twice");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_of_one_identity_share_a_cluster_slot() {
+    let server = RedisServer::start();
+    let limiter = limiter(&server).await;
+    let key = Key::user("one");
+    let (minute, day) = (policy("minute", 5), policy("day", 500));
+    let _ = limiter.check_all(&[Check::new(&minute, &key), Check::new(&day, &key)]).await;
+    let keys = server.keys();
+    assert_eq!(keys.len(), 2);
+    assert!(keys.iter().all(|key| key.starts_with("ratelimit:{user:one}:")), "{keys:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_out_of_memory_fails_open_and_keeps_nothing_half_written() {
+    let server = RedisServer::start();
+    let limiter = limiter(&server).await;
+    let _: String = server.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    for (name, limit) in [("z", 5), ("p", 200), ("l", 2000)] {
+        let decision = limiter.check(&policy(name, limit), &Key::global()).await;
+        assert!(decision.allowed());
+        assert_eq!(decision.degraded_reason(), Some(StoreErrorKind::OutOfMemory), "{name}");
+    }
+    assert!(server.keys().is_empty());
+}
