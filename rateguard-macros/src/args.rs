@@ -37,10 +37,15 @@ impl Args {
         let mut rest = tokens.into_iter().collect::<Vec<_>>().into_iter().peekable();
         while rest.peek().is_some() {
             let tokens = until_comma(&mut rest);
-            let Some(option) = read_option(tokens, errors) else { continue };
+            let Some(option) = read_option(tokens, errors) else {
+                continue;
+            };
             if options.iter().any(|earlier| earlier.option == option.option) {
                 let name = &option.option;
-                errors.on(name, format!("`{name}` is given twice: keep one; a second limit is a second `#[rate_limit(…)]`"));
+                errors.on(
+                    name,
+                    format!("`{name}` is given twice: keep one; a second limit is a second `#[rate_limit(…)]`"),
+                );
             } else {
                 options.push(option);
             }
@@ -177,7 +182,9 @@ mod tests {
 
     #[test]
     fn a_half_typed_attribute_leaves_the_other_options_readable() {
-        for text in ["limit = 5, win", "limit = 5, window =", "limit = 5, window = a.", "limit = 5, , key = ", "limit = 5, 7"] {
+        for text in
+            ["limit = 5, win", "limit = 5, window =", "limit = 5, window = a.", "limit = 5, , key = ", "limit = 5, 7"]
+        {
             let (options, errors) = parsed(text);
             assert_eq!(options, [("limit".to_owned(), "5".to_owned())], "{text}");
             assert!(errors.is_some(), "{text}");

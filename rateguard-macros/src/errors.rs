@@ -70,9 +70,14 @@ mod tests {
 
     #[test]
     fn the_distance_is_the_number_of_letters_changed() {
-        for (a, b, distance) in
-            [("", "", 0), ("abc", "", 3), ("", "abc", 3), ("windw", "window", 1), ("ab", "ba", 2), ("kitten", "sitting", 3)]
-        {
+        for (a, b, distance) in [
+            ("", "", 0),
+            ("abc", "", 3),
+            ("", "abc", 3),
+            ("windw", "window", 1),
+            ("ab", "ba", 2),
+            ("kitten", "sitting", 3),
+        ] {
             assert_eq!(edit_distance(a, b), distance, "{a} {b}");
         }
     }

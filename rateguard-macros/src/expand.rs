@@ -1,6 +1,6 @@
 //! From a plan to the tokens of a guarded handler.
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 
 use crate::handler::{Attribute, Handler, Param};
@@ -11,24 +11,37 @@ use crate::validate::Rule;
 /// A handler with its limits, outermost attribute first.
 pub(crate) struct Plan {
     pub(crate) rules: Vec<Rule>,
-    /// The path of `__private`.
-    pub(crate) private: TokenStream,
+    /// The path of the library.
+    pub(crate) library: TokenStream,
+}
+
+impl Plan {
+    /// The path of all that generated code names, placed where an error about it should point.
+    pub(crate) fn private(&self, span: Span) -> TokenStream {
+        let path = self.library.clone().into_iter().map(|mut token| {
+            token.set_span(token.span().located_at(span));
+            token
+        });
+        let private = quote_spanned!(Span::mixed_site().located_at(span)=> ::__private);
+        path.chain(private).collect()
+    }
 }
 
 /// The guarded function, and its limits on a hidden marker type beside it.
 pub(crate) fn expand(plan: &Plan, handler: &Handler) -> TokenStream {
     let marker = marker(handler);
     let limits = rules::limits(plan, handler, &marker);
-    let send = assert_send(handler, &marker);
+    let send = assert_send(handler);
     let function = function(plan, handler, &marker);
     let visibility = &handler.visibility;
     quote! {
         #function
         #[doc(hidden)]
-        #[allow(non_camel_case_types)]
         #visibility enum #marker {}
-        #limits
-        #send
+        const _: () = {
+            #limits
+            #send
+        };
     }
 }
 
@@ -37,7 +50,7 @@ pub(crate) fn expand(plan: &Plan, handler: &Handler) -> TokenStream {
 fn marker(handler: &Handler) -> Ident {
     let name = handler.plain_name();
     let name = if handler.params.is_empty() {
-        format!("__rate_limit_on_{name}_goes_above_debug_handler")
+        format!("__rate_limit_{name}__stands_above_debug_handler_if_any")
     } else {
         format!("__rate_limit_{name}")
     };
@@ -49,25 +62,67 @@ fn function(plan: &Plan, handler: &Handler, marker: &Ident) -> TokenStream {
     let attributes = kept(handler).map(|attribute| &attribute.tokens);
     let where_clause = &generics.where_clause;
     let is_late = plan.rules.iter().any(Rule::is_late);
-    let private = &plan.private;
+    let private = plan.private(Span::mixed_site());
     let guard_ty = quote!(#private::Guard<#marker>);
     let guard = is_late.then(late::guard);
     let params = guarded(handler, guard.as_ref(), &guard_ty);
     let mut parameters = Group::new(Delimiter::Parenthesis, params);
     parameters.set_span(handler.parentheses);
+    let itself = itself(handler);
     if let Some(guard) = guard {
-        let late::Wrapped { attributes: inner, output, body } = late::body(plan, handler, &guard);
+        let late::Wrapped { attributes: inner, output, body } = late::wrapped(plan, handler, itself, &guard);
         return quote! {
             #(#attributes)* #inner
             #visibility #(#qualifiers)* #fn_token #name #generics #parameters #output #where_clause #body
         };
     }
+    let body = match itself {
+        None => handler.body.clone(),
+        Some(itself) => {
+            let (inner, statements) = late::split(&handler.body);
+            within(&handler.body, quote!(#(# ! #inner)* #itself #statements))
+        }
+    };
     let output = output.as_ref().map(|(arrow, ty)| quote!(#arrow #ty));
-    let body = &handler.body;
     quote! {
         #(#attributes)*
         #visibility #(#qualifiers)* #fn_token #name #generics #parameters #output #where_clause #body
     }
+}
+
+/// A block in the place of `body`.
+pub(crate) fn within(body: &Group, tokens: TokenStream) -> Group {
+    let mut block = Group::new(Delimiter::Brace, tokens);
+    block.set_span(body.span());
+    block
+}
+
+/// The function as it was written, if its body calls it. It goes into the body, so that a handler that recurses calls
+/// itself with the arguments that it was written with, and is counted once.
+fn itself(handler: &Handler) -> Option<TokenStream> {
+    let Handler { qualifiers, fn_token, name, generics, params, output, body, .. } = handler;
+    let where_clause = &generics.where_clause;
+    let output = output.as_ref().map(|(arrow, ty)| quote!(#arrow #ty));
+    calls(body.stream(), name)
+        .then(|| quote!(#(#qualifiers)* #fn_token #name #generics (#(#params),*) #output #where_clause #body))
+}
+
+/// Whether a function of this name is called: `name(…)` or `name::<…>(…)`, and not `.name(…)`.
+fn calls(tokens: TokenStream, name: &Ident) -> bool {
+    let mut preceded_by_dot = false;
+    let mut named = false;
+    tokens.into_iter().any(|token| {
+        let (dot, before) = (preceded_by_dot, named);
+        preceded_by_dot = matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '.');
+        named = matches!(&token, TokenTree::Ident(word) if word == name) && !dot;
+        match token {
+            TokenTree::Group(group) => {
+                before && group.delimiter() == Delimiter::Parenthesis || calls(group.stream(), name)
+            }
+            TokenTree::Punct(punct) => before && punct.as_char() == ':',
+            _ => false,
+        }
+    })
 }
 
 /// The attributes that stay on the function.
@@ -96,32 +151,30 @@ fn guarded(handler: &Handler, guard: Option<&Ident>, guard_ty: &TokenStream) -> 
 
 /// Says of a handler that is not `Send` that it is not, where axum would only say that it is no handler.
 ///
-/// As a method that nobody calls, it leaves a handler that nobody uses unused.
-fn assert_send(handler: &Handler, marker: &Ident) -> Option<TokenStream> {
+/// As a function that nobody calls, it leaves a handler that nobody uses unused.
+fn assert_send(handler: &Handler) -> Option<TokenStream> {
     let generic = !handler.generics.params.is_empty()
         || handler.params.iter().any(|param| param.is_conditional() || mentions_impl(param.ty.to_token_stream()));
     if generic || handler.is("unsafe") || handler.attributes.iter().any(|attribute| attribute.is("deprecated")) {
         return None;
     }
     let name = &handler.name;
-    let site = Span::mixed_site();
+    let site = Span::mixed_site().located_at(name.span());
     // Named by letters of ours, so that no type of the arguments has to be written a second time.
     let arguments = (0..handler.params.len().max(1)).map(|place| Ident::new(&format!("A{place}"), site));
     let arguments = quote!(#(#arguments),*);
     Some(quote_spanned! {site=>
-        impl #marker {
-            fn is_send() {
-                fn check<#arguments, F: ::core::future::Future + ::core::marker::Send>(_: impl ::core::ops::Fn(#arguments) -> F) {}
-                check(#name);
-            }
+        fn is_send() {
+            fn check<#arguments, F: ::core::future::Future + ::core::marker::Send>(_: impl ::core::ops::Fn(#arguments) -> F) {}
+            check(#name);
         }
     })
 }
 
 fn mentions_impl(tokens: TokenStream) -> bool {
     tokens.into_iter().any(|token| match token {
-        proc_macro2::TokenTree::Ident(word) => word == "impl",
-        proc_macro2::TokenTree::Group(group) => mentions_impl(group.stream()),
+        TokenTree::Ident(word) => word == "impl",
+        TokenTree::Group(group) => mentions_impl(group.stream()),
         _ => false,
     })
 }

@@ -80,9 +80,23 @@ impl Parse for Handler {
         generics.where_clause = input.parse()?;
         let body = match input.parse()? {
             TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => body,
-            other => return Err(syn::Error::new_spanned(other, "`#[rate_limit]` goes on a function with a body")),
+            other => {
+                return Err(syn::Error::new_spanned(other, "`#[rate_limit]` goes on a function with a body"));
+            }
         };
-        Ok(Handler { attributes, visibility, qualifiers, fn_token, name, generics, params, parentheses, output, body, item })
+        Ok(Handler {
+            attributes,
+            visibility,
+            qualifiers,
+            fn_token,
+            name,
+            generics,
+            params,
+            parentheses,
+            output,
+            body,
+            item,
+        })
     }
 }
 
@@ -92,7 +106,10 @@ impl Handler {
         if !self.is("async") {
             errors.on(
                 self.fn_token,
-                format!("`{}` is not async, and an axum handler is an `async fn`: write `async fn {}`", self.name, self.name),
+                format!(
+                    "`{}` is not async, and an axum handler is an `async fn`: write `async fn {}`",
+                    self.name, self.name
+                ),
             );
         }
         if let Some(receiver) = self.params.first().filter(|param| param.is_receiver()) {
@@ -157,9 +174,30 @@ impl ToTokens for Param {
 
 /// What the compiler itself, or a tool, reads off a function, and no macro.
 const INERT: [&str; 24] = [
-    "allow", "warn", "deny", "forbid", "expect", "doc", "must_use", "deprecated", "inline", "cold", "track_caller",
-    "no_mangle", "export_name", "link_section", "target_feature", "automatically_derived", "coverage", "optimize",
-    "unsafe", "rustfmt", "clippy", "diagnostic", "miri", "rust_analyzer",
+    "allow",
+    "warn",
+    "deny",
+    "forbid",
+    "expect",
+    "doc",
+    "must_use",
+    "deprecated",
+    "inline",
+    "cold",
+    "track_caller",
+    "no_mangle",
+    "export_name",
+    "link_section",
+    "target_feature",
+    "automatically_derived",
+    "coverage",
+    "optimize",
+    "unsafe",
+    "rustfmt",
+    "clippy",
+    "diagnostic",
+    "miri",
+    "rust_analyzer",
 ];
 
 impl Attribute {
@@ -179,9 +217,13 @@ impl Attribute {
 
     /// Whether the function may not be there at all once this is decided.
     pub(crate) fn is_condition(&self) -> bool {
-        self.is("cfg") || self.is("cfg_attr") && self.arguments.clone().into_iter().any(
-            |token| matches!(token, TokenTree::Ident(word) if word == "cfg" || word == "cfg_attr"),
-        )
+        self.is("cfg")
+            || self.is("cfg_attr")
+                && self
+                    .arguments
+                    .clone()
+                    .into_iter()
+                    .any(|token| matches!(token, TokenTree::Ident(word) if word == "cfg" || word == "cfg_attr"))
     }
 }
 

@@ -83,11 +83,15 @@ fn named(text: &LitStr, errors: &mut Errors) -> Option<Key> {
         },
         ("path", Some(name)) => match parameter(name) {
             Ok(()) => return Some(Key::Path(lit(name))),
-            Err(what) => format!("{what}: write a parameter of the route, such as \"path:tenant\" for `/{{tenant}}/orders`"),
+            Err(what) => {
+                format!("{what}: write a parameter of the route, such as \"path:tenant\" for `/{{tenant}}/orders`")
+            }
         },
         ("header", None) => "\"header\" needs the name of a header, such as \"header:x-api-key\"".to_owned(),
         ("cookie", None) => "\"cookie\" needs the name of a cookie, such as \"cookie:session\"".to_owned(),
-        ("path", None) => "\"path\" needs a parameter of the route, such as \"path:tenant\" for `/{tenant}/orders`".to_owned(),
+        ("path", None) => {
+            "\"path\" needs a parameter of the route, such as \"path:tenant\" for `/{tenant}/orders`".to_owned()
+        }
         ("ip" | "user" | "global", Some(_)) => format!("\"{kind}\" takes no name: write `key = \"{kind}\"`"),
         _ => unknown(&value, kind, name),
     };
@@ -151,7 +155,8 @@ fn composite(value: &Value, parts: Vec<Value>, handler: &Handler, errors: &mut E
                 continue;
             }
             if several && text.value() == "global" {
-                errors.on(text, "\"global\" is the same for every request, so it adds nothing to a tuple: leave it out");
+                errors
+                    .on(text, "\"global\" is the same for every request, so it adds nothing to a tuple: leave it out");
                 sound = false;
                 continue;
             }

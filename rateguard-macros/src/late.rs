@@ -1,10 +1,10 @@
 //! Limits over the handler's arguments: the body is put behind a check that sees them.
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 use syn::{GenericArgument, PathArguments, Type};
 
-use crate::expand::Plan;
+use crate::expand::{Plan, within};
 use crate::handler::Handler;
 
 /// What takes the place of a function's return type and body.
@@ -20,13 +20,15 @@ pub(crate) fn guard() -> Ident {
     Ident::new("rate_limit_guard", Span::mixed_site())
 }
 
-pub(crate) fn body(plan: &Plan, handler: &Handler, guard: &Ident) -> Wrapped {
-    let private = &plan.private;
+/// Puts the check in front of the body.
+pub(crate) fn wrapped(plan: &Plan, handler: &Handler, itself: Option<TokenStream>, guard: &Ident) -> Wrapped {
+    let private = plan.private(Span::mixed_site());
     let returned = handler.output.as_ref().map(|(_, ty)| ty);
     let shown = returned.map_or_else(|| quote!(()), |ty| quote!(#ty));
     let late = answers(plan);
-    let (attributes, body) = split(&handler.body);
+    let (attributes, statements) = split(&handler.body);
     let hint = returned.and_then(return_hint);
+    let body = within(&handler.body, quote!(#itself #hint #statements));
     // The answers are made in a statement of their own: nothing borrowed from an argument lives across the await.
     let body = quote_spanned! {Span::mixed_site()=>
         {
@@ -35,24 +37,30 @@ pub(crate) fn body(plan: &Plan, handler: &Handler, guard: &Ident) -> Wrapped {
                 return ::core::result::Result::Err(refused);
             }
             // `return` and `?` in the body end the body, not this function.
-            ::core::result::Result::Ok(async move { #hint #body }.await)
+            ::core::result::Result::Ok(async move #body.await)
         }
     };
-    Wrapped { attributes, output: quote!(-> ::core::result::Result<#shown, #private::RateLimited>), body }
+    Wrapped {
+        attributes: quote!(#(# #attributes)*),
+        output: quote!(-> ::core::result::Result<#shown, #private::RateLimited>),
+        body,
+    }
 }
 
 /// What the arguments say about each rule that waits for them.
 fn answers(plan: &Plan) -> Vec<TokenStream> {
-    let private = &plan.private;
+    let private = plan.private(Span::mixed_site());
     let mut answers = Vec::new();
     for (place, rule) in plan.rules.iter().enumerate().filter(|(_, rule)| rule.is_late()) {
         let mut answer = quote!(#private::Late::rule(#place));
         for value in rule.key.late() {
             let (key, span) = (value.stream(), value.span());
+            let private = plan.private(span);
             answer.extend(quote_spanned!(span=> .key(#private::IntoKey::to_key(&(#key)))));
         }
         if let Some(value) = rule.cost.late() {
             let (cost, span) = (value.stream(), value.span());
+            let private = plan.private(span);
             answer.extend(quote_spanned!(span=> .cost(#private::IntoCost::to_cost(#cost))));
         }
         if let Some(value) = rule.skip.late() {
@@ -106,22 +114,13 @@ fn open(ty: &mut Type) {
     }
 }
 
-/// Takes the inner attributes off a body: `{ #![allow(…)] … }` is allowed on a function, but on no block.
-fn split(body: &Group) -> (TokenStream, TokenStream) {
-    let mut outer = TokenStream::new();
-    let mut rest = body.stream().into_iter().peekable();
-    let mut tokens = TokenStream::new();
-    while let Some(token) = rest.next() {
-        let is = |token: Option<&TokenTree>, c| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == c);
-        if tokens.is_empty() && is(Some(&token), '#') && is(rest.peek(), '!') {
-            rest.next();
-            outer.extend([token]);
-            outer.extend(rest.next());
-        } else {
-            tokens.extend([token]);
-        }
+/// Takes the inner attributes off a body, without their `#!`: they may stand on a function, but on no block.
+pub(crate) fn split(body: &Group) -> (Vec<TokenTree>, TokenStream) {
+    let is = |token: Option<&TokenTree>, c| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == c);
+    let mut attributes = Vec::new();
+    let mut rest = body.stream().into_iter().collect::<Vec<_>>().into_iter();
+    while is(rest.as_slice().first(), '#') && is(rest.as_slice().get(1), '!') {
+        attributes.extend(rest.nth(2));
     }
-    let mut block = Group::new(Delimiter::Brace, tokens);
-    block.set_span(body.span());
-    (outer, TokenStream::from(TokenTree::Group(block)))
+    (attributes, rest.collect())
 }

@@ -37,9 +37,7 @@ fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
     handler.check(&mut errors);
     // The outermost attribute takes those below it over, so that the limits of one request are decided together.
     let mut attributes = vec![(args, Span::call_site())];
-    attributes.extend(
-        handler.attributes.iter().filter(|a| a.is_rate_limit()).map(|a| (a.arguments.clone(), a.span)),
-    );
+    attributes.extend(handler.attributes.iter().filter(|a| a.is_rate_limit()).map(|a| (a.arguments.clone(), a.span)));
     let own: Vec<TokenStream> = attributes.iter().map(|(arguments, _)| arguments.clone()).collect();
     let mut library = None;
     let mut rules = Vec::new();
@@ -59,6 +57,6 @@ fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
     if let Some(moved) = expand::reordered(&handler, &own, &library) {
         return moved;
     }
-    let plan = Plan { rules, private: quote!(#library::__private) };
+    let plan = Plan { rules, library };
     expand::expand(&plan, &handler)
 }

@@ -15,7 +15,7 @@ fn parts() -> Ident {
 
 /// `impl Limits for Marker`.
 pub(crate) fn limits(plan: &Plan, handler: &Handler, marker: &Ident) -> TokenStream {
-    let private = &plan.private;
+    let private = plan.private(Span::mixed_site());
     let name = handler.plain_name();
     let handler_name = quote!(::core::concat!(::core::module_path!(), "::", #name));
     let rules = plan.rules.iter().enumerate().map(|(place, rule)| {
@@ -28,7 +28,7 @@ pub(crate) fn limits(plan: &Plan, handler: &Handler, marker: &Ident) -> TokenStr
                 quote!(::core::concat!(::core::module_path!(), "::", #name))
             }
         };
-        one(rule, &name, private)
+        one(plan, rule, &name)
     });
     quote! {
         impl #private::Limits for #marker {
@@ -40,10 +40,11 @@ pub(crate) fn limits(plan: &Plan, handler: &Handler, marker: &Ident) -> TokenStr
     }
 }
 
-fn one(rule: &Rule, name: &TokenStream, private: &TokenStream) -> TokenStream {
+fn one(plan: &Plan, rule: &Rule, name: &TokenStream) -> TokenStream {
+    let private = plan.private(Span::mixed_site());
     let parts = parts();
-    let policy = policy(rule, name, private);
-    let key = key(&rule.key, private);
+    let policy = policy(plan, rule, name);
+    let key = key(plan, &rule.key);
     let mut tokens = quote!(#private::Rule::new(#policy, #key));
     match &rule.cost {
         Amount::Default => {}
@@ -51,11 +52,13 @@ fn one(rule: &Rule, name: &TokenStream, private: &TokenStream) -> TokenStream {
         Amount::Late(_) => tokens.extend(quote!(.cost(#private::Cost::Late))),
         Amount::Head(closure) => {
             let (closure, span) = (closure.stream(), closure.span());
+            let private = plan.private(span);
             let call = quote_spanned!(span=> #private::head_cost(#parts, #closure));
             tokens.extend(quote!(.cost(#private::Cost::Head(|#parts| #call))));
         }
         Amount::Anywhere(value) => {
             let (value, span) = (value.stream(), value.span());
+            let private = plan.private(span);
             let call = quote_spanned!(span=> #private::IntoCost::to_cost(#value));
             tokens.extend(quote!(.cost(#private::Cost::Head(|_| #call))));
         }
@@ -65,6 +68,7 @@ fn one(rule: &Rule, name: &TokenStream, private: &TokenStream) -> TokenStream {
         Amount::Late(_) => tokens.extend(quote!(.skip(#private::Skip::Late))),
         Amount::Head(closure) => {
             let (closure, span) = (closure.stream(), closure.span());
+            let private = plan.private(span);
             let call = quote_spanned!(span=> #private::head_skip(#parts, #closure));
             tokens.extend(quote!(.skip(#private::Skip::Head(|#parts| #call))));
         }
@@ -80,24 +84,28 @@ fn one(rule: &Rule, name: &TokenStream, private: &TokenStream) -> TokenStream {
     tokens
 }
 
-fn policy(rule: &Rule, name: &TokenStream, private: &TokenStream) -> TokenStream {
-    let number = quote!(::core::primitive::u32);
-    let limit = typed(&rule.limit.tokens, &number, rule.limit.span);
-    let duration = quote!(#private::Duration);
-    let window = match &rule.window {
-        window if window.is_literal => {
-            let call = &window.tokens;
-            quote!(#duration::#call)
-        }
-        window => typed(&window.tokens, &duration, window.span),
+fn policy(plan: &Plan, rule: &Rule, name: &TokenStream) -> TokenStream {
+    let (limit, window) = (&rule.limit, &rule.window);
+    let private = plan.private(window.span);
+    let duration = quote_spanned!(window.span=> #private::Duration);
+    let window = if window.is_literal {
+        let call = &window.tokens;
+        quote!(#duration::#call)
+    } else {
+        typed(&window.tokens, &duration, window.span)
     };
+    let number = |span| quote_spanned!(span=> ::core::primitive::u32);
+    let private = plan.private(limit.span);
+    let span = limit.span;
+    let limit = typed(&limit.tokens, &number(span), span);
     // On the limit's own place, so that a constant of 0 is reported there.
     let algorithm = &rule.algorithm;
-    let mut quota = quote_spanned!(rule.limit.span=> #private::Quota::#algorithm(#limit, #window));
+    let mut quota = quote_spanned!(span=> #private::Quota::#algorithm(#limit, #window));
     if let Some(burst) = &rule.burst {
-        let typed = typed(&burst.tokens, &number, burst.span);
+        let typed = typed(&burst.tokens, &number(burst.span), burst.span);
         quota.extend(quote_spanned!(burst.span=> .burst(#typed)));
     }
+    let private = plan.private(Span::mixed_site());
     let mut policy = quote!(#private::Policy::new(#name, #quota));
     if let Some(on_error) = &rule.on_error {
         policy.extend(quote!(.on_error(#private::OnError::#on_error)));
@@ -114,7 +122,8 @@ fn typed(value: &TokenStream, ty: &TokenStream, span: Span) -> TokenStream {
     quote_spanned!(span=> { let value: #ty = #value; value })
 }
 
-fn key(key: &Key, private: &TokenStream) -> TokenStream {
+fn key(plan: &Plan, key: &Key) -> TokenStream {
+    let private = plan.private(Span::mixed_site());
     let source = quote!(#private::KeySource);
     match key {
         Key::Ip => quote!(#source::Ip),
@@ -126,11 +135,12 @@ fn key(key: &Key, private: &TokenStream) -> TokenStream {
         Key::Late(_) => quote!(#source::Late),
         Key::Head(closure) => {
             let (closure, span, parts) = (closure.stream(), closure.span(), parts());
+            let private = plan.private(span);
             let call = quote_spanned!(span=> #private::head_key(#parts, #closure));
             quote!(#source::Head(|#parts| #call))
         }
         Key::Composite(parts) => {
-            let parts = parts.iter().map(|part| self::key(part, private));
+            let parts = parts.iter().map(|part| self::key(plan, part));
             quote!(#source::Composite(&[#(#parts),*]))
         }
     }

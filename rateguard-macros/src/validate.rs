@@ -69,12 +69,19 @@ impl Rule {
 
 /// Checks one attribute. `None` where something was wrong, which `errors` then tells.
 pub(crate) fn rule(args: &mut Args, handler: &Handler, errors: &mut Errors) -> Option<Rule> {
-    let (limit, limit_number) = if let Some(value) = args.take("limit") { count(&value, LIMIT_ZERO, errors) } else {
+    let (limit, limit_number) = if let Some(value) = args.take("limit") {
+        count(&value, LIMIT_ZERO, errors)
+    } else {
         errors.at(args.span, "`limit` is missing: how many requests are allowed in a window, such as `limit = 5`");
         (None, None)
     };
-    let window = if let Some(value) = args.take("window") { window_of(&value, errors) } else {
-        errors.at(args.span, "`window` is missing: how long a window is, such as `window = 60` (seconds) or `window = \"1m\"`");
+    let window = if let Some(value) = args.take("window") {
+        window_of(&value, errors)
+    } else {
+        errors.at(
+            args.span,
+            "`window` is missing: how long a window is, such as `window = 60` (seconds) or `window = \"1m\"`",
+        );
         None
     };
     let algorithm = algorithm(args.take("algorithm"), errors);
@@ -127,7 +134,8 @@ fn given<T>(option: Option<Option<T>>) -> Option<Option<T>> {
 
 const LIMIT_ZERO: &str = "`limit` is 0, which would refuse every request: use 1 or more, or take the route away";
 const BURST_ZERO: &str = "`burst` is 0, which would refuse every request: use 1 or more";
-const COST_ZERO: &str = "`cost` is 0, which would count nothing: use 1 or more, or `skip` for requests that pass uncounted";
+const COST_ZERO: &str =
+    "`cost` is 0, which would count nothing: use 1 or more, or `skip` for requests that pass uncounted";
 
 /// A whole number of at least 1, or a constant of type `u32`. The number comes along where it is known.
 fn count(value: &Value, zero: &str, errors: &mut Errors) -> (Option<Const>, Option<u32>) {
@@ -167,7 +175,9 @@ fn not_a_number(value: &Value, form: &Form) -> String {
     let option = &value.option;
     match form {
         Form::Literal(Lit::Str(text)) => match text.value().trim().parse::<u32>() {
-            Ok(number) => format!("`{option}` is a number: write it without quotes, `{option} = {number}`"),
+            Ok(number) => {
+                format!("`{option}` is a number: write it without quotes, `{option} = {number}`")
+            }
             Err(_) => format!("`{option}` is a whole number of at least 1, such as `{option} = 5`, not a string"),
         },
         Form::Negative => format!("`{option}` is negative: use 1 or more"),
@@ -178,9 +188,10 @@ fn not_a_number(value: &Value, form: &Form) -> String {
 fn window_of(value: &Value, errors: &mut Errors) -> Option<Const> {
     let millis = match value.form() {
         Form::Literal(Lit::Int(number)) if number.suffix().is_empty() => window::from_seconds(number.base10_digits()),
-        Form::Literal(Lit::Int(number)) => {
-            Err(format!("`window` as a number is in seconds and has no type: write `window = {}`", number.base10_digits()))
-        }
+        Form::Literal(Lit::Int(number)) => Err(format!(
+            "`window` as a number is in seconds and has no type: write `window = {}`",
+            number.base10_digits()
+        )),
         Form::Literal(Lit::Str(text)) => window::from_text(&text.value()),
         Form::Literal(Lit::Float(number)) => window::from_text(&format!("{}s", number.base10_digits())),
         Form::Negative => Err("`window` is negative: use 1 ms to 365 days".to_owned()),
@@ -220,9 +231,10 @@ fn choice<'a>(value: &Value, allowed: &[&'a str], errors: &mut Errors) -> Option
         _ => String::new(),
     };
     if value.string().is_some()
-        && let Some(found) = allowed.iter().find(|word| **word == given) {
-            return Some(found);
-        }
+        && let Some(found) = allowed.iter().find(|word| **word == given)
+    {
+        return Some(found);
+    }
     let hint = nearest(&given, allowed).map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
     let list: Vec<String> = allowed.iter().map(|word| format!("\"{word}\"")).collect();
     let said = value.stream();
@@ -235,7 +247,9 @@ fn burst_of(value: &Value, algorithm: Option<&Ident>, errors: &mut Errors) -> (O
     if let Some(algorithm) = algorithm.filter(|algorithm| *algorithm != "token_bucket") {
         errors.on(
             &value.option,
-            format!("`burst` is for `algorithm = \"token_bucket\"`; \"{algorithm}\" allows no more than `limit` at once"),
+            format!(
+                "`burst` is for `algorithm = \"token_bucket\"`; \"{algorithm}\" allows no more than `limit` at once"
+            ),
         );
         return (None, None);
     }
@@ -294,7 +308,10 @@ fn derived(value: Value, handler: &Handler, errors: &mut Errors) -> Option<Amoun
     match value.form() {
         Form::Closure { takes_nothing: true } => {
             let option = &value.option;
-            errors.on(value.stream(), format!("the closure of `{option}` takes the request's head: `|req| …`, a `&Parts`"));
+            errors.on(
+                value.stream(),
+                format!("the closure of `{option}` takes the request's head: `|req| …`, a `&Parts`"),
+            );
             None
         }
         Form::Closure { takes_nothing: false } => Some(Amount::Head(value)),
@@ -358,7 +375,9 @@ fn shadow(value: Value, errors: &mut Errors) -> Option<Value> {
 
 /// The path of the library: `crate = rg` where it was renamed, else `::rateguard`.
 pub(crate) fn library(value: Option<Value>, errors: &mut Errors) -> TokenStream {
-    let Some(value) = value else { return quote!(::rateguard) };
+    let Some(value) = value else {
+        return quote!(::rateguard);
+    };
     if !matches!(value.form(), Form::Expression) {
         let said = value.string().map_or_else(|| "rg".to_owned(), |text| text.value());
         errors.on(value.stream(), format!("`crate` is the path of the library, without quotes: `crate = {said}`"));
@@ -371,7 +390,8 @@ pub(crate) fn distinct_names(rules: &[Rule], errors: &mut Errors) {
     let mut seen: Vec<String> = Vec::new();
     for name in rules.iter().filter_map(|rule| rule.name.as_ref()) {
         if seen.contains(&name.value()) {
-            errors.on(name, format!("two limits of this handler are named \"{}\": give each its own name", name.value()));
+            errors
+                .on(name, format!("two limits of this handler are named \"{}\": give each its own name", name.value()));
         }
         seen.push(name.value());
     }

@@ -75,7 +75,9 @@ mod tests {
 
     #[test]
     fn each_unit_is_understood() {
-        for (text, millis) in [("500ms", 500), ("60s", 60_000), ("1m", 60_000), ("1h", 3_600_000), ("365d", 31_536_000_000)] {
+        for (text, millis) in
+            [("500ms", 500), ("60s", 60_000), ("1m", 60_000), ("1h", 3_600_000), ("365d", 31_536_000_000)]
+        {
             assert_eq!(from_text(text), Ok(millis));
         }
         assert_eq!(from_seconds("60"), Ok(60_000));
