@@ -52,14 +52,9 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), Box<dyn Error>> {
     // In Redis if REDIS_URL is set, else in this process.
     let limiter = RateGuard::from_env()?;
-    let app = Router::new()
-        .route("/", get(index))
-        .route("/search", get(search))
-        .layer(RateLimitLayer::new(limiter).limit(
-            "global",
-            Quota::sliding_window(10, Duration::from_secs(60)),
-            KeyBy::Ip,
-        ));
+    let app = Router::new().route("/", get(index)).route("/search", get(search)).layer(
+        RateLimitLayer::new(limiter).limit("global", Quota::sliding_window(10, Duration::from_secs(60)), KeyBy::Ip),
+    );
 
     let port = port()?;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
@@ -68,7 +63,9 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
     println!("Listening on http://{address}. Each client gets 10 requests in 60 s, 5 of them to /search. Try:");
     println!("  curl -i 'http://{address}/search?q=axum'");
-    println!("  for i in 1 2 3 4 5 6; do curl -s -o /dev/null -w '%{{http_code}}\\n' 'http://{address}/search?q=axum'; done");
+    println!(
+        "  for i in 1 2 3 4 5 6; do curl -s -o /dev/null -w '%{{http_code}}\\n' 'http://{address}/search?q=axum'; done"
+    );
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
     Ok(())
 }
@@ -76,6 +73,8 @@ async fn serve() -> Result<(), Box<dyn Error>> {
 fn port() -> Result<u16, String> {
     match std::env::var("PORT") {
         Err(_) => Ok(3000),
-        Ok(text) => text.parse().map_err(|_| format!("PORT = {text:?}: use a number from 0 to 65535 (0: any free port)")),
+        Ok(text) => {
+            text.parse().map_err(|_| format!("PORT = {text:?}: use a number from 0 to 65535 (0: any free port)"))
+        }
     }
 }

@@ -134,7 +134,9 @@ async fn a_limit_changed_across_forms_keeps_what_was_counted() {
     let limiter = limiter(&server).await;
     let key = Key::user("redeploy");
     let mut used = 0;
-    for (limit, form) in [(100, "zset"), (300, "string"), (2000, "list"), (50, "zset"), (3000, "list"), (200, "string"), (128, "zset")] {
+    for (limit, form) in
+        [(100, "zset"), (300, "string"), (2000, "list"), (50, "zset"), (3000, "list"), (200, "string"), (128, "zset")]
+    {
         let changed = policy("resized", limit);
         let decision = limiter.check_cost(&changed, &key, 3).await;
         assert!(!decision.degraded() && decision.allowed());

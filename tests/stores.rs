@@ -87,7 +87,10 @@ async fn one_client_is_one_client_however_its_address_is_written(limiter: RateGu
             assert!(!limiter.check(&one, key).await.allowed(), "{key:?}");
         }
     }
-    assert!(limiter.check(&one, &spellings(&["2001:db8:0:1::1"])[0]).await.allowed(), "the next network is another client");
+    assert!(
+        limiter.check(&one, &spellings(&["2001:db8:0:1::1"])[0]).await.allowed(),
+        "the next network is another client"
+    );
 }
 
 async fn a_cost_is_taken_whole_or_not_at_all(limiter: RateGuard) {

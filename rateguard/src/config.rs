@@ -61,7 +61,7 @@ impl RateGuardBuilder {
         self
     }
 
-    pub(crate) fn from_env(mut self) -> Self {
+    pub(crate) fn environment(mut self) -> Self {
         self.target = Target::from_env();
         self
     }

@@ -176,6 +176,7 @@ composite!(A M1, B M2, C M3, D M4, E M5, F M6);
 mod tests {
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "as an expression is")]
     fn key<M>(value: impl IntoKey<M>) -> Option<Key> {
         value.to_key()
     }

@@ -38,7 +38,7 @@ impl KeyWriter {
     pub(crate) fn write(&self, out: &mut String, key: &Key) {
         match &key.0 {
             Repr::Global => out.push_str("global"),
-            Repr::Ip(ip) => self.address(out, *ip),
+            Repr::Ip(ip) => address(out, *ip),
             Repr::Plain { kind, value } => {
                 self.kind(out, kind);
                 if is_ordinary(value, MAX_VALUE) {
@@ -69,14 +69,6 @@ impl KeyWriter {
         }
     }
 
-    fn address(&self, out: &mut String, ip: IpAddr) {
-        // Writing to a string cannot fail.
-        let _ = match ip {
-            IpAddr::V4(ip) => write!(out, "ip:{ip}"),
-            IpAddr::V6(ip) => write!(out, "ip:{ip}"),
-        };
-    }
-
     fn kind(&self, out: &mut String, kind: &str) {
         if is_ordinary(kind, MAX_KIND) && !kind.contains(':') {
             out.push_str(kind);
@@ -99,9 +91,16 @@ impl KeyWriter {
     }
 }
 
+fn address(out: &mut String, ip: IpAddr) {
+    // Writing to a string cannot fail.
+    let _ = write!(out, "ip:{ip}");
+}
+
 fn is_ordinary(text: &str, longest: usize) -> bool {
     (1..=longest).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'@' | b'+'))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'@' | b'+'))
 }
 
 /// Hides the secret.

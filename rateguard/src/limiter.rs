@@ -130,7 +130,7 @@ impl RateGuard {
     ///
     /// When `REDIS_URL` is set to anything but a Redis URL. It never falls back to counting in this process then.
     pub fn from_env() -> Result<RateGuard, ConfigError> {
-        RateGuard::builder().from_env().build()
+        RateGuard::builder().environment().build()
     }
 
     /// A limiter with settings of your own.
@@ -260,9 +260,9 @@ impl RateGuard {
                 network if network == *ip => Cow::Borrowed(key),
                 network => Cow::Owned(Key(Repr::Ip(network))),
             },
-            Repr::Composite(parts) => Cow::Owned(Key(Repr::Composite(
-                parts.iter().map(|part| self.localize(part).into_owned()).collect(),
-            ))),
+            Repr::Composite(parts) => {
+                Cow::Owned(Key(Repr::Composite(parts.iter().map(|part| self.localize(part).into_owned()).collect())))
+            }
             _ => Cow::Borrowed(key),
         }
     }
@@ -436,6 +436,7 @@ impl Checking {
     }
 
     /// The decisions, if nothing needs to be waited for.
+    #[allow(clippy::result_large_err, reason = "the other half of one value, not an error")]
     pub(crate) fn now_or_later(self) -> Result<Decisions, Checking> {
         match self {
             Checking::Done { decisions } => Ok(decisions.unwrap_or_default()),

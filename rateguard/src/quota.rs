@@ -56,6 +56,9 @@ pub struct Quota {
     burst: u32,
 }
 
+/// Ten years: a bucket that takes longer to fill is a mistake, and its times would leave what Redis counts exactly.
+const MAX_REFILL_MICROS: u128 = 10 * 365 * 86_400 * 1_000_000;
+
 impl Quota {
     /// The shortest window, 1 ms.
     pub const MIN_WINDOW: Duration = Duration::from_millis(1);
@@ -69,6 +72,70 @@ impl Quota {
     /// When [`Quota::try_new`] would return an error. In a constant that is a compile error.
     pub const fn sliding_window(limit: u32, window: Duration) -> Quota {
         Quota::must(Quota::try_new(Algorithm::SlidingWindow, limit, window))
+    }
+
+    /// About `limit` units in any interval of length `window`, from two counters: constant memory, no log.
+    ///
+    /// Units of the window before are taken as spread evenly over it. Where they were not, more than `limit`, but fewer
+    /// than twice as many, can be admitted within one window's length.
+    ///
+    /// # Panics
+    ///
+    /// When [`Quota::try_new`] would return an error. In a constant that is a compile error.
+    pub const fn sliding_counter(limit: u32, window: Duration) -> Quota {
+        Quota::must(Quota::try_new(Algorithm::SlidingCounter, limit, window))
+    }
+
+    /// `limit` units from the first request on until `window` has passed, then anew.
+    ///
+    /// Around the seam of two windows up to twice `limit` can be admitted within one window's length.
+    ///
+    /// # Panics
+    ///
+    /// When [`Quota::try_new`] would return an error. In a constant that is a compile error.
+    pub const fn fixed_window(limit: u32, window: Duration) -> Quota {
+        Quota::must(Quota::try_new(Algorithm::FixedWindow, limit, window))
+    }
+
+    /// A bucket of `limit` tokens (or [`burst`](Quota::burst) of them) that refills evenly at `limit` tokens a `window`.
+    ///
+    /// In any interval of length t, at most burst + rate × t units are admitted. The rate is exact, also where a token
+    /// takes no whole number of microseconds.
+    ///
+    /// # Panics
+    ///
+    /// When [`Quota::try_new`] would return an error. In a constant that is a compile error.
+    pub const fn token_bucket(limit: u32, window: Duration) -> Quota {
+        Quota::must(Quota::try_new(Algorithm::TokenBucket, limit, window))
+    }
+
+    /// How many tokens the bucket of a [`token_bucket`](Quota::token_bucket) holds, instead of `limit`.
+    ///
+    /// # Panics
+    ///
+    /// When [`Quota::try_burst`] would return an error. In a constant that is a compile error.
+    pub const fn burst(self, burst: u32) -> Quota {
+        Quota::must(self.try_burst(burst))
+    }
+
+    /// Like [`burst`](Quota::burst), with an error for numbers that are only known at run time.
+    ///
+    /// # Errors
+    ///
+    /// When `burst` is 0, when the bucket would take more than 10 years to fill, or when the algorithm is none that has
+    /// a burst.
+    pub const fn try_burst(mut self, burst: u32) -> Result<Quota, QuotaError> {
+        if !matches!(self.algorithm, Algorithm::TokenBucket) {
+            return Err(QuotaError::BurstWithoutBucket(self.algorithm));
+        }
+        if burst == 0 {
+            return Err(QuotaError::ZeroBurst);
+        }
+        if burst as u128 * self.window_micros as u128 > MAX_REFILL_MICROS * self.limit as u128 {
+            return Err(QuotaError::BurstTooLarge(burst));
+        }
+        self.burst = burst;
+        Ok(self)
     }
 
     /// A quota whose numbers are only known at run time.
@@ -90,7 +157,7 @@ impl Quota {
         if window.as_nanos() > Quota::MAX_WINDOW.as_nanos() {
             return Err(QuotaError::WindowTooLong(window));
         }
-        if window.subsec_nanos() % 1000 != 0 {
+        if !window.subsec_nanos().is_multiple_of(1000) {
             return Err(QuotaError::WindowTooFine(window));
         }
         // At most a year, so it fits.
@@ -121,9 +188,19 @@ impl Quota {
         Duration::from_micros(self.window_micros)
     }
 
-    /// The most that can ever be taken at once: a larger cost is refused for ever.
+    /// The most that can ever be taken at once, the burst of a token bucket and the limit of all others: a larger cost is
+    /// refused for ever.
     pub const fn capacity(&self) -> u32 {
         self.burst
+    }
+
+    /// How long `units` tokens take to come back: microseconds, and a fraction of one in units of one by the limit.
+    #[cfg(feature = "redis")]
+    pub(crate) fn refill_time(&self, units: u32) -> (u64, u64) {
+        let ticks = u128::from(units) * u128::from(self.window_micros);
+        let limit = u128::from(self.limit);
+        let whole = |ticks: u128| u64::try_from(ticks).unwrap_or(u64::MAX);
+        (whole(ticks / limit), whole(ticks % limit))
     }
 
     /// The window in microseconds, the unit of all the arithmetic.
@@ -146,6 +223,12 @@ pub enum QuotaError {
     WindowTooLong(Duration),
     /// The window is not a whole number of microseconds, the resolution of the count.
     WindowTooFine(Duration),
+    /// The burst is 0.
+    ZeroBurst,
+    /// The bucket would take more than 10 years to fill.
+    BurstTooLarge(u32),
+    /// The algorithm has no burst.
+    BurstWithoutBucket(Algorithm),
 }
 
 impl QuotaError {
@@ -160,6 +243,11 @@ impl QuotaError {
             QuotaError::WindowTooFine(_) => {
                 "window is not a whole number of microseconds, and the count is no finer: round it"
             }
+            QuotaError::ZeroBurst => "burst is 0, which would refuse every request: use 1 or more",
+            QuotaError::BurstTooLarge(_) => "burst would take more than 10 years to refill: use a smaller one",
+            QuotaError::BurstWithoutBucket(_) => {
+                "burst is for the token bucket only: take it away, or use token_bucket"
+            }
         }
     }
 }
@@ -168,8 +256,12 @@ impl fmt::Display for QuotaError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.rule())?;
         match self {
-            QuotaError::ZeroLimit | QuotaError::ZeroWindow => Ok(()),
-            QuotaError::WindowTooShort(window) | QuotaError::WindowTooLong(window) | QuotaError::WindowTooFine(window) => {
+            QuotaError::ZeroLimit | QuotaError::ZeroWindow | QuotaError::ZeroBurst => Ok(()),
+            QuotaError::BurstTooLarge(burst) => write!(f, " (it is {burst})"),
+            QuotaError::BurstWithoutBucket(algorithm) => write!(f, " (the algorithm is {algorithm})"),
+            QuotaError::WindowTooShort(window)
+            | QuotaError::WindowTooLong(window)
+            | QuotaError::WindowTooFine(window) => {
                 write!(f, " (it is {window:?})")
             }
         }

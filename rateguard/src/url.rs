@@ -15,7 +15,9 @@ impl Target {
     /// `REDIS_URL`, or memory.
     pub(crate) fn from_env() -> Result<Target, ConfigError> {
         match std::env::var("REDIS_URL") {
-            Ok(url) if url.is_empty() => Err(ConfigError::new("REDIS_URL", "", format!("it is set but empty: {FORMS}, or unset it"))),
+            Ok(url) if url.is_empty() => {
+                Err(ConfigError::new("REDIS_URL", "", format!("it is set but empty: {FORMS}, or unset it")))
+            }
             Ok(url) => Target::parse("REDIS_URL", &url),
             Err(std::env::VarError::NotPresent) => Target::without_redis_url(),
             Err(std::env::VarError::NotUnicode(_)) => {
@@ -122,8 +124,18 @@ mod tests {
     #[test]
     fn a_bad_url_is_an_error_that_names_the_setting_the_value_and_the_forms() {
         for url in [
-            "", "localhost", "localhost:6379", "http://localhost", "redis://", "redis://host:notaport", "redis://host/db",
-            "redis://host:99999", "redis://host?passwrd=1", "redis://host#x", "postgres://a:b@c/d", "memory",
+            "",
+            "localhost",
+            "localhost:6379",
+            "http://localhost",
+            "redis://",
+            "redis://host:notaport",
+            "redis://host/db",
+            "redis://host:99999",
+            "redis://host?passwrd=1",
+            "redis://host#x",
+            "postgres://a:b@c/d",
+            "memory",
         ] {
             let error = error(url);
             assert!(error.contains("REDIS_URL") && error.contains("redis://["), "{error}");

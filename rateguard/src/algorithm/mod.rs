@@ -4,7 +4,10 @@
 //! A rule first *assesses* and then, if every limit of the request admits it, *charges*: that is how limits that stack
 //! are decided together.
 
+pub(crate) mod fixed_window;
+pub(crate) mod sliding_counter;
 pub(crate) mod sliding_window;
+pub(crate) mod token_bucket;
 
 use crate::quota::{Algorithm, Quota};
 
@@ -12,6 +15,9 @@ use crate::quota::{Algorithm, Quota};
 #[derive(Debug)]
 pub(crate) enum State {
     SlidingWindow(sliding_window::Log),
+    SlidingCounter(sliding_counter::Pair),
+    FixedWindow(fixed_window::Counter),
+    TokenBucket(token_bucket::Bucket),
 }
 
 /// What a rule says about a cost before it is charged.
@@ -45,7 +51,7 @@ impl Assessment {
         Verdict {
             admitted: self.admitted,
             remaining: self.available.saturating_sub(charged.unwrap_or(0)),
-            reset_after: if charged.is_some() { self.reset_charged } else { self.reset_idle },
+            reset_after: if charged.is_some_and(|cost| cost > 0) { self.reset_charged } else { self.reset_idle },
             retry_after: self.retry_after,
         }
     }
@@ -54,19 +60,33 @@ impl Assessment {
 impl State {
     pub(crate) fn new(algorithm: Algorithm) -> State {
         match algorithm {
-            _ => State::SlidingWindow(sliding_window::Log::default()),
+            Algorithm::SlidingWindow => State::SlidingWindow(sliding_window::Log::default()),
+            Algorithm::SlidingCounter => State::SlidingCounter(sliding_counter::Pair::default()),
+            Algorithm::FixedWindow => State::FixedWindow(fixed_window::Counter::default()),
+            Algorithm::TokenBucket => State::TokenBucket(token_bucket::Bucket::default()),
         }
     }
 
+    /// What a charge of `cost` would meet. Lets go of what no longer counts, and changes nothing else.
     pub(crate) fn assess(&mut self, now: u64, quota: &Quota, cost: u32) -> Assessment {
         match self {
             State::SlidingWindow(log) => log.assess(now, quota, cost),
+            State::SlidingCounter(pair) => pair.assess(now, quota, cost),
+            State::FixedWindow(counter) => counter.assess(now, quota, cost),
+            State::TokenBucket(bucket) => bucket.assess(now, quota, cost),
         }
     }
 
-    pub(crate) fn charge(&mut self, now: u64, cost: u32) {
+    /// Takes `cost` units, after an assessment at the same moment admitted them.
+    pub(crate) fn charge(&mut self, now: u64, quota: &Quota, cost: u32) {
+        if cost == 0 {
+            return;
+        }
         match self {
             State::SlidingWindow(log) => log.charge(now, cost),
+            State::SlidingCounter(pair) => pair.charge(now, cost),
+            State::FixedWindow(counter) => counter.charge(now, cost),
+            State::TokenBucket(bucket) => bucket.charge(now, quota, cost),
         }
     }
 
@@ -74,6 +94,9 @@ impl State {
     pub(crate) fn idle_from(&self, quota: &Quota) -> u64 {
         match self {
             State::SlidingWindow(log) => log.idle_from(quota.window_micros()),
+            State::SlidingCounter(pair) => pair.idle_from(quota.window_micros()),
+            State::FixedWindow(counter) => counter.idle_from(quota.window_micros()),
+            State::TokenBucket(bucket) => bucket.idle_from(),
         }
     }
 }

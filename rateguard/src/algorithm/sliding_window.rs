@@ -54,7 +54,6 @@ impl Log {
         }
     }
 
-    /// Takes `cost` units at `now`, after an assessment at the same `now` admitted them.
     pub(crate) fn charge(&mut self, now: u64, cost: u32) {
         self.units += u64::from(cost);
         match self.hits.back_mut() {

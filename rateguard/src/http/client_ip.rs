@@ -8,12 +8,11 @@ use axum::http::Extensions;
 
 /// The peer's address, as `into_make_service_with_connect_info` left it.
 pub(super) fn peer(extensions: &Extensions) -> Option<IpAddr> {
-    let address = match extensions.get::<ConnectInfo<SocketAddr>>() {
-        Some(ConnectInfo(address)) => address,
-        None => {
-            let MockConnectInfo(address) = extensions.get::<MockConnectInfo<SocketAddr>>()?;
-            address
-        }
+    let address = if let Some(ConnectInfo(address)) = extensions.get::<ConnectInfo<SocketAddr>>() {
+        address
+    } else {
+        let MockConnectInfo(address) = extensions.get::<MockConnectInfo<SocketAddr>>()?;
+        address
     };
     Some(address.ip())
 }

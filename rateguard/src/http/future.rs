@@ -82,7 +82,9 @@ where
                     };
                     this.state.set(next);
                 }
-                StateProjection::Calling { response } => break ready!(response.poll(cx))?.into_response(),
+                StateProjection::Calling { response } => {
+                    break ready!(response.poll(cx))?.into_response();
+                }
                 StateProjection::Answered { refusal } => match refusal.take() {
                     Some(refusal) => break refusal.into_response(),
                     // Polled again after it was ready, which nobody may expect an answer to.

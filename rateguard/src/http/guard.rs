@@ -63,7 +63,7 @@ impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
             None
         };
         let Some(exchange) = parts.extensions.get::<Exchange>().cloned() else {
-            return Err(Misuse::NoLayer { handler: L::HANDLER }.into());
+            return Err(Misuse::LayerMissing { handler: L::HANDLER }.into());
         };
         let head = Head { parts, path: path.as_ref(), handler: L::HANDLER };
         let mut charges: SmallVec<[(&Rule, Key, u32); 2]> = SmallVec::new();
@@ -146,7 +146,7 @@ impl Head<'_> {
         let value = self.path.and_then(|path| path.iter().find(|(key, _)| *key == name));
         match value {
             Some((_, value)) => Ok(Key::new(format!("path.{name}"), value)),
-            None => Err(Misuse::NoPathParameter { handler: self.handler, parameter: name }),
+            None => Err(Misuse::ParameterNotCaptured { handler: self.handler, parameter: name }),
         }
     }
 
@@ -224,7 +224,9 @@ impl<L: Limits> Guard<L> {
     ///
     /// The answer to send when one of them refuses.
     pub async fn settle<const N: usize>(self, late: [Late; N]) -> Result<(), RateLimited> {
-        let Some(waiting) = self.waiting else { return Ok(()) };
+        let Some(waiting) = self.waiting else {
+            return Ok(());
+        };
         let Waiting { exchange, rules } = *waiting;
         let mut late = SmallVec::<[Late; 2]>::from_iter(late);
         let mut charges: SmallVec<[(&Rule, Key, u32); 2]> = SmallVec::new();

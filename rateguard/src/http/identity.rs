@@ -93,7 +93,7 @@ impl fmt::Debug for UserId {
 
 /// The client's address: what counts also where another identity is missing.
 pub(super) fn by_ip(parts: &Parts) -> Result<Key, Misuse> {
-    client_ip::peer(&parts.extensions).map(Key::ip).ok_or(Misuse::NoPeer)
+    client_ip::peer(&parts.extensions).map(Key::ip).ok_or(Misuse::PeerUnknown)
 }
 
 pub(super) fn by_user(parts: &Parts) -> Option<Key> {
@@ -108,17 +108,14 @@ pub(super) fn by_header(parts: &Parts, name: &str) -> Option<Key> {
 
 /// The first cookie of that name (RFC 6265, section 5.4).
 pub(super) fn by_cookie(parts: &Parts, name: &str) -> Option<Key> {
-    let value = parts
-        .headers
-        .get_all(COOKIE)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|&byte| byte == b';'))
-        .filter_map(|pair| {
-            let equals = pair.iter().position(|&byte| byte == b'=')?;
-            let (key, value) = pair.split_at(equals);
-            (key.trim_ascii() == name.as_bytes()).then(|| value.get(1..).unwrap_or_default().trim_ascii())
-        })
-        .next()?;
+    let value =
+        parts.headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';')).find_map(
+            |pair| {
+                let equals = pair.iter().position(|&byte| byte == b'=')?;
+                let (key, value) = pair.split_at(equals);
+                (key.trim_ascii() == name.as_bytes()).then(|| value.get(1..).unwrap_or_default().trim_ascii())
+            },
+        )?;
     if value.is_empty() { None } else { Some(Key::secret(format!("cookie.{name}"), value)) }
 }
 

@@ -34,6 +34,7 @@ pub enum KeyBy {
 /// A user's closure over the request's head.
 #[doc(hidden)]
 #[derive(Clone)]
+#[allow(clippy::type_complexity, reason = "a closure over the head, once")]
 pub struct HeadFn(Arc<dyn Fn(&Parts) -> Option<Key> + Send + Sync>);
 
 impl KeyBy {
@@ -47,7 +48,7 @@ impl KeyBy {
     pub fn header(name: &str) -> KeyBy {
         match HeaderName::try_from(name) {
             Ok(name) => KeyBy::Header(name),
-            Err(_) => panic!("rateguard: KeyBy::header({name:?}): not a header name; use one such as \"x-api-key\""),
+            Err(error) => panic!("rateguard: KeyBy::header({name:?}): {error}; use one such as \"x-api-key\""),
         }
     }
 

@@ -41,8 +41,10 @@ pub struct RateLimitLayer {
 #[derive(Clone, Default)]
 pub(super) struct Own {
     pub(super) limits: Vec<(Policy, KeyBy)>,
-    pub(super) skip: Option<Arc<dyn Fn(&Parts) -> bool + Send + Sync>>,
+    pub(super) skip: Option<Skip>,
 }
+
+type Skip = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
 
 impl RateLimitLayer {
     /// A layer without limits of its own.
@@ -69,12 +71,13 @@ impl RateLimitLayer {
     /// # Panics
     ///
     /// When the layer has a limit of that name already: the two would share one bucket.
-    #[expect(clippy::panic, reason = "documented; a layer is made when the program starts, not when a request comes")]
     pub fn policy(mut self, policy: Policy, by: KeyBy) -> RateLimitLayer {
         let own = Arc::make_mut(&mut self.own);
-        if own.limits.iter().any(|(other, _)| other.name() == policy.name()) {
-            panic!("rateguard: RateLimitLayer: two limits are named {:?}: give each a name of its own", policy.name());
-        }
+        assert!(
+            own.limits.iter().all(|(other, _)| other.name() != policy.name()),
+            "rateguard: RateLimitLayer: two limits are named {:?}: give each a name of its own",
+            policy.name()
+        );
         own.limits.push((policy, by));
         self
     }

@@ -11,11 +11,11 @@ use axum::response::Response;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Misuse {
     /// A handler with the attribute in an app without the layer.
-    NoLayer { handler: &'static str },
+    LayerMissing { handler: &'static str },
     /// A limit by address in an app that does not know addresses.
-    NoPeer,
+    PeerUnknown,
     /// A limit by a path parameter that the route does not capture.
-    NoPathParameter { handler: &'static str, parameter: &'static str },
+    ParameterNotCaptured { handler: &'static str, parameter: &'static str },
 }
 
 impl Misuse {
@@ -25,9 +25,9 @@ impl Misuse {
         static NO_PEER: Once = Once::new();
         static NO_PARAMETER: Once = Once::new();
         let once = match self {
-            Misuse::NoLayer { .. } => &NO_LAYER,
-            Misuse::NoPeer => &NO_PEER,
-            Misuse::NoPathParameter { .. } => &NO_PARAMETER,
+            Misuse::LayerMissing { .. } => &NO_LAYER,
+            Misuse::PeerUnknown => &NO_PEER,
+            Misuse::ParameterNotCaptured { .. } => &NO_PARAMETER,
         };
         once.call_once(|| {
             if tracing::dispatcher::has_been_set() {
@@ -41,11 +41,10 @@ impl Misuse {
 
     pub(super) fn response(self) -> Response {
         self.say();
-        let mut response = Response::new(Body::from("The rate limit of this route is not set up; the server's log says how."));
+        let mut response =
+            Response::new(Body::from("The rate limit of this route is not set up; the server's log says how."));
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         response
     }
 }
@@ -53,18 +52,18 @@ impl Misuse {
 impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Misuse::NoLayer { handler } => write!(
+            Misuse::LayerMissing { handler } => write!(
                 f,
                 "`{handler}` has #[rate_limit], but the app has no limiter, so it answers 500. Add to the router, after \
                  its routes: .layer(rateguard::RateLimitLayer::new(limiter))"
             ),
-            Misuse::NoPeer => f.write_str(
+            Misuse::PeerUnknown => f.write_str(
                 "a limit by IP address needs the address of the connection, and the app does not provide it, so it \
                  answers 500. Serve it with: axum::serve(listener, \
                  app.into_make_service_with_connect_info::<std::net::SocketAddr>()) (in a test without a connection: \
                  .layer(axum::extract::connect_info::MockConnectInfo(std::net::SocketAddr::from(([127, 0, 0, 1], 1)))))",
             ),
-            Misuse::NoPathParameter { handler, parameter } => write!(
+            Misuse::ParameterNotCaptured { handler, parameter } => write!(
                 f,
                 "`{handler}` is limited by \"path:{parameter}\", but its route captures no `{parameter}`, so it answers \
                  500. Add {{{parameter}}} to the route's path, or correct the key"

@@ -58,7 +58,7 @@ impl RateLimited {
         }
     }
 
-    /// The problem document, in the types that the RateLimit header draft registers.
+    /// The problem document, in the types that the draft of the `RateLimit` header registers.
     fn problem(&self, status: StatusCode) -> String {
         let (kind, title) = if status == StatusCode::SERVICE_UNAVAILABLE {
             ("temporary-reduced-capacity", "The request cannot be admitted at the moment")

@@ -47,7 +47,9 @@ where
         };
         let checking = match self.begin(&parts) {
             Ok(checking) => checking,
-            Err(misuse) => return RateLimitFuture::answered(RateLimited::from(misuse), exchange, outermost),
+            Err(misuse) => {
+                return RateLimitFuture::answered(RateLimited::from(misuse), exchange, outermost);
+            }
         };
         parts.extensions.insert(exchange.clone());
         let request = Request::from_parts(parts, body);

@@ -140,7 +140,7 @@ struct Slot {
 
 impl Slot {
     fn charge(&mut self, now: u64, check: &MemoryCheck, assessment: &Assessment) {
-        self.state.charge(now, check.cost);
+        self.state.charge(now, &check.quota, check.cost);
         self.idle_from = self.state.idle_from(&check.quota);
         if assessment.available == check.cost {
             self.blocked_until = now.saturating_add(assessment.reset_charged);

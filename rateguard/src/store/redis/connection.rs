@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::link::{Health, Settings};
-use super::{Job, reply, script};
+use super::{Job, RedisCheck, reply, script};
 use crate::error::StoreError;
 
 /// Requests that share a call at most.
@@ -116,21 +116,17 @@ async fn serve(
 
 /// Decides a batch in one call, and answers it. On an error the batch is still there to be told.
 async fn decide(connection: &mut MultiplexedConnection, sha: &str, batch: &mut Vec<Job>) -> Result<(), RedisError> {
-    let groups = batch.iter().filter_map(|job| match job {
-        Job::Check(checks, _) => Some(checks.as_slice()),
-        Job::Ping(_) => None,
-    });
-    let count = groups.clone().count();
-    let answers = if count == 0 {
+    let groups: Vec<&[RedisCheck]> = batch.iter().filter_map(Job::checks).collect();
+    let answers = if groups.is_empty() {
         redis::cmd("PING").query_async::<()>(connection).await?;
         Ok(Vec::new())
     } else {
-        let reply = match script::call(Some(sha), groups.clone()).query_async(connection).await {
+        let reply = match script::call(Some(sha), &groups).query_async(connection).await {
             // It has not run, so this is no second time.
-            Err(error) if script::is_unknown(&error) => script::call(None, groups).query_async(connection).await?,
+            Err(error) if script::is_unknown(&error) => script::call(None, &groups).query_async(connection).await?,
             answered => answered?,
         };
-        reply::groups(reply, count)
+        reply::groups(reply, groups.into_iter())
     };
     let mut answers = match answers {
         Ok(answers) => answers.into_iter(),
@@ -177,6 +173,6 @@ async fn wait(jobs: &mut mpsc::Receiver<Job>, reason: &StoreError, pause: Durati
 /// Twice as long with each attempt, and anything between half and all of it, so that many servers do not come at once.
 fn pause(attempt: u32) -> Duration {
     let longest = FIRST_WAIT.saturating_mul(1 << attempt.min(10)).min(LONGEST_WAIT);
-    let share = RandomState::new().hash_one(attempt) % 500;
-    longest.mul_f64(0.5 + share as f64 / 1000.0)
+    let thousandths = u32::try_from(RandomState::new().hash_one(attempt) % 500).unwrap_or(0);
+    longest.mul_f64(0.5 + f64::from(thousandths) / 1000.0)
 }

@@ -137,6 +137,7 @@ fn overloaded() -> StoreError {
 }
 
 fn current_runtime() -> Result<Handle, StoreError> {
-    Handle::try_current()
-        .map_err(|_| StoreError::new(StoreErrorKind::NoRuntime, "a check against Redis needs a Tokio runtime to run on"))
+    Handle::try_current().map_err(|_| {
+        StoreError::new(StoreErrorKind::NoRuntime, "a check against Redis needs a Tokio runtime to run on")
+    })
 }

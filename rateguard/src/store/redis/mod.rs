@@ -39,6 +39,13 @@ enum Job {
 }
 
 impl Job {
+    fn checks(&self) -> Option<&[RedisCheck]> {
+        match self {
+            Job::Check(checks, _) => Some(checks),
+            Job::Ping(_) => None,
+        }
+    }
+
     /// Whether nobody waits for the answer any more, so that nothing needs to be done.
     fn is_abandoned(&self) -> bool {
         match self {

@@ -1,38 +1,77 @@
 //! From what the server said to verdicts and errors.
 
 use redis::{RedisError, Value};
+use smallvec::SmallVec;
 
-use crate::algorithm::Verdict;
+use super::RedisCheck;
+use crate::algorithm::Assessment;
+use crate::algorithm::fixed_window::Counter;
+use crate::algorithm::sliding_counter::Pair;
+use crate::algorithm::token_bucket::Bucket;
 use crate::error::{StoreError, StoreErrorKind};
+use crate::quota::Algorithm;
 use crate::store::Verdicts;
 
 /// The answers to each group, or an error if the reply is not what the script sends.
-pub(super) fn groups(reply: Value, expected: usize) -> Result<Vec<Result<Verdicts, StoreError>>, StoreError> {
+pub(super) fn groups<'a>(
+    reply: Value,
+    asked: impl ExactSizeIterator<Item = &'a [RedisCheck]>,
+) -> Result<Vec<Result<Verdicts, StoreError>>, StoreError> {
     match reply {
-        Value::Array(groups) if groups.len() == expected => Ok(groups.into_iter().map(group).collect()),
+        Value::Array(groups) if groups.len() == asked.len() => {
+            Ok(groups.into_iter().zip(asked).map(|(group, checks)| verdicts(group, checks)).collect())
+        }
         _ => Err(malformed()),
     }
 }
 
-fn group(value: Value) -> Result<Verdicts, StoreError> {
-    match value {
-        Value::Array(numbers) if numbers.len().is_multiple_of(4) => numbers.chunks_exact(4).map(verdict).collect(),
-        Value::BulkString(error) => Err(named(&String::from_utf8_lossy(&error))),
-        Value::SimpleString(error) => Err(named(&error)),
-        _ => Err(malformed()),
-    }
+fn verdicts(group: Value, checks: &[RedisCheck]) -> Result<Verdicts, StoreError> {
+    let numbers = match group {
+        Value::Array(numbers) if numbers.len() == 4 * checks.len() => numbers,
+        Value::BulkString(error) => return Err(named(&String::from_utf8_lossy(&error))),
+        Value::SimpleString(error) => return Err(named(&error)),
+        _ => return Err(malformed()),
+    };
+    let assessed: SmallVec<[Assessment; 2]> = numbers
+        .chunks_exact(4)
+        .zip(checks)
+        .map(|(numbers, check)| assessment(numbers, check))
+        .collect::<Result<_, _>>()?;
+    let charged = assessed.iter().all(|assessment| assessment.admitted);
+    Ok(assessed.into_iter().zip(checks).map(|(a, check)| a.verdict(charged.then_some(check.cost))).collect())
 }
 
-fn verdict(numbers: &[Value]) -> Result<Verdict, StoreError> {
-    let [Value::Int(admitted), Value::Int(remaining), Value::Int(reset), Value::Int(retry)] = numbers else {
+/// What the script found before the charge. The rule is one: of what it leaves to the caller, the rules in `algorithm`
+/// make the rest.
+fn assessment(numbers: &[Value], check: &RedisCheck) -> Result<Assessment, StoreError> {
+    let [Value::Int(admitted), Value::Int(a), Value::Int(b), Value::Int(c)] = numbers else {
         return Err(malformed());
     };
-    Ok(Verdict {
-        admitted: *admitted == 1,
-        remaining: u32::try_from(*remaining).map_err(|_| malformed())?,
-        reset_after: u64::try_from(*reset).map_err(|_| malformed())?,
-        retry_after: u64::try_from(*retry).ok(),
-    })
+    let whole = |number: &i64| u64::try_from(*number).map_err(|_| malformed());
+    let part = |number: &i64| u32::try_from(*number).map_err(|_| malformed());
+    let (quota, cost) = (&check.quota, check.cost);
+    let mut found = match quota.algorithm() {
+        Algorithm::SlidingWindow => {
+            let idle = whole(b)?;
+            Assessment {
+                admitted: true,
+                available: part(a)?,
+                reset_idle: idle,
+                reset_charged: if idle == 0 { quota.window_micros() } else { idle },
+                retry_after: u64::try_from(*c).ok(),
+            }
+        }
+        // The times are told from the beginning of the window, or from now.
+        Algorithm::FixedWindow => Counter { start: 0, used: whole(a)? }.assess(whole(b)?, quota, cost),
+        Algorithm::SlidingCounter => {
+            Pair { start: 0, previous: whole(a)?, current: whole(b)? }.assess(whole(c)?, quota, cost)
+        }
+        Algorithm::TokenBucket => {
+            Bucket { at: whole(a)?, fraction: part(b)?, of: quota.limit() }.assess(0, quota, cost)
+        }
+    };
+    found.admitted = *admitted == 1;
+    Ok(found)
 }
 
 fn malformed() -> StoreError {
@@ -73,21 +112,45 @@ pub(super) fn failed(error: &RedisError) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quota::Quota;
+    use std::time::Duration;
+
+    fn checks(algorithm: Algorithm) -> [RedisCheck; 1] {
+        let quota = Quota::try_new(algorithm, 5, Duration::from_secs(60)).unwrap();
+        [RedisCheck { key: String::new(), quota, cost: 1 }]
+    }
+
+    fn numbers(numbers: [i64; 4]) -> Value {
+        Value::Array(numbers.map(Value::Int).to_vec())
+    }
 
     #[test]
     fn a_reply_that_is_not_the_scripts_is_an_error_never_a_panic() {
-        for reply in [Value::Nil, Value::Int(1), Value::Array(vec![]), Value::Array(vec![Value::Nil, Value::Nil])] {
-            assert!(groups(reply, 1).is_err());
+        for algorithm in
+            [Algorithm::SlidingWindow, Algorithm::SlidingCounter, Algorithm::FixedWindow, Algorithm::TokenBucket]
+        {
+            let asked = checks(algorithm);
+            for reply in [Value::Nil, Value::Int(1), Value::Array(vec![]), Value::Array(vec![Value::Nil, Value::Nil])] {
+                assert!(groups(reply, [asked.as_slice()].into_iter()).is_err());
+            }
+            for odd in [
+                Value::Array(vec![Value::Int(1)]),
+                numbers([-1; 4]),
+                numbers([i64::MAX; 4]),
+                numbers([i64::MIN; 4]),
+                Value::Nil,
+            ] {
+                let _ = groups(Value::Array(vec![odd]), [asked.as_slice()].into_iter()).unwrap();
+            }
         }
-        let odd = Value::Array(vec![Value::Array(vec![Value::Int(1)]), Value::Array(vec![Value::Int(-1); 4])]);
-        assert!(groups(odd, 2).unwrap().iter().all(Result::is_err));
     }
 
     #[test]
     fn a_groups_error_is_its_own() {
-        let good = Value::Array([1, 4, 60, -1].map(Value::Int).to_vec());
+        let good = numbers([1, 5, 0, -1]);
         let bad = Value::BulkString(b"WRONGTYPE Operation against a key".to_vec());
-        let answers = groups(Value::Array(vec![good, bad]), 2).unwrap();
+        let asked = checks(Algorithm::SlidingWindow);
+        let answers = groups(Value::Array(vec![good, bad]), [asked.as_slice(), asked.as_slice()].into_iter()).unwrap();
         assert_eq!(answers[0].as_ref().unwrap()[0].remaining, 4);
         assert_eq!(answers[1].as_ref().unwrap_err().kind(), StoreErrorKind::WrongType);
     }

@@ -2,9 +2,12 @@
 -- charged, or none is charged. A group's error is its own.
 --
 -- KEYS  one for each limit, in order.
--- ARGV  for each group: the number of its limits, then for each of them: kind, limit, window (microseconds), cost.
--- Reply for each group: an error as a string, or an array of four integers for each of its limits:
---       admitted (1 or 0), units remaining, microseconds to the reset, microseconds to the retry (-1: none).
+-- ARGV  for each group: the number of its limits, then for each of them: kind, limit, window (microseconds), cost, and
+--       for a token bucket four more: the cost in time and the capacity in time, each as microseconds and fraction.
+-- Reply for each group: an error as a string, or an array of four integers for each of its limits: admitted (1 or 0),
+--       and three that say what was counted before the charge. For a log: units left, microseconds until the first
+--       leaves, microseconds until the cost fits (-1: it does, or never will). For the others: the state, from which
+--       the caller works out the rest.
 
 local call, floor = redis.call, math.floor
 
@@ -159,7 +162,6 @@ function zset.assess(key, c)
   c.last, c.last_at, c.first = last, last_at, first
   c.available = limit > used and limit - used or 0
   c.idle = first_at and first_at + window - NOW or 0
-  c.charged = first_at and c.idle or window
   if cost <= c.available then return true end
   if cost <= limit then
     -- The unit with whose going the cost fits.
@@ -255,7 +257,6 @@ function packed.assess(key, c)
   c.held = s
   c.available = limit > used and limit - used or 0
   c.idle = first_at and first_at + window - NOW or 0
-  c.charged = first_at and c.idle or window
   if cost <= c.available then return true end
   if cost <= limit then
     c.retry = struct.unpack(STAMP, c.live, 8 * (used + cost - limit) - 7) + window - NOW
@@ -338,7 +339,6 @@ function list.assess(key, c)
   end
   c.available = limit > used and limit - used or 0
   c.idle = first_at and first_at + window - NOW or 0
-  c.charged = first_at and c.idle or window
   if cost <= c.available then return true end
   if cost <= limit then
     local needed, at = used + cost - limit, nil
@@ -385,9 +385,125 @@ function list.refuse(key, c)
   if c.last_at then mend_ttl(key, longest_ttl(c.window)) end
 end
 
+-- Counters -----------------------------------------------------------------------------------------------------------
+-- A few numbers in a string, written as decimals.
+
+-- The numbers under a key, or nothing if there is no key.
+local function numbers(key, pattern)
+  local text = call('GET', key)
+  if not text then return end
+  local a, b, c = text:match(pattern)
+  if not a then foreign(key) end
+  return tonumber(a), tonumber(b), tonumber(c)
+end
+
+local function put(key, microseconds, ...)
+  local text = {}
+  for i, number in ipairs({ ... }) do text[i] = digits(number) end
+  call('SET', key, table.concat(text, ' '), 'PX', floor(microseconds / 1000) + 1000)
+end
+
+local fixed = {}
+
+function fixed.assess(key, c)
+  local start, used = numbers(key, '^(%d+) (%d+)$')
+  c.held = start
+  -- A clock that stepped back: the window begins anew, with what it holds.
+  if start and start > NOW then start = NOW end
+  if not start or NOW - start >= c.window then start, used = NOW, 0 end
+  c.start, c.used = start, used
+  c.state = { used, NOW - start, 0 }
+  return used + c.cost <= c.limit
+end
+
+function fixed.charge(key, c)
+  put(key, c.start + c.window - NOW, c.start, c.used + c.cost)
+end
+
+function fixed.refuse(key, c)
+  if c.held then mend_ttl(key, floor(c.window / 1000) + 1000) end
+end
+
+local counter = {}
+
+-- Whether a * b > c * d, for products that a double cannot hold: compared seven bits of `a` and `d` at a time.
+-- `a` and `d` are below 2^35, `b` and `c` below 2^45.
+local function product_above(a, b, c, d)
+  if a * b < 2 ^ 53 and c * d < 2 ^ 53 then return a * b > c * d end
+  local ahead = 0
+  for shift = 28, 0, -7 do
+    local unit = 2 ^ shift
+    ahead = ahead * 128 + floor(a / unit) % 128 * b - floor(d / unit) % 128 * c
+    -- What is still to come is less than 2^45 units of this place: beyond that, the matter is settled.
+    if ahead >= 2 ^ 45 then return true end
+    if ahead <= -2 ^ 45 then return false end
+  end
+  return ahead > 0
+end
+
+function counter.assess(key, c)
+  local window = c.window
+  local start, previous, current = numbers(key, '^(%d+) (%d+) (%d+)$')
+  c.held = start
+  if start then
+    if start > NOW then start = NOW end
+    if NOW - start >= 2 * window then
+      start = nil
+    elseif NOW - start >= window then
+      start, previous, current = start + window, current, 0
+    end
+  end
+  if not start or (previous == 0 and current == 0) then start, previous, current = NOW, 0, 0 end
+  c.start, c.previous, c.current = start, previous, current
+  c.state = { previous, current, NOW - start }
+  local room = c.limit - current - c.cost
+  return room >= 0 and not product_above(previous, window - (NOW - start), window, room)
+end
+
+function counter.charge(key, c)
+  put(key, c.start + 2 * c.window - NOW, c.start, c.previous, c.current + c.cost)
+end
+
+function counter.refuse(key, c)
+  if c.held then mend_ttl(key, longest_ttl(c.window)) end
+end
+
+-- When the bucket is full again: microseconds, and a fraction of one in units of one by the limit.
+local bucket = {}
+
+function bucket.assess(key, c)
+  local limit = c.limit
+  local at, fraction, of = numbers(key, '^(%d+) (%d+) (%d+)$')
+  c.held = at
+  if not at then at, fraction, of = NOW, 0, limit end
+  if of ~= limit then
+    if fraction > 0 then at = at + 1 end
+    fraction = 0
+  end
+  local debt = at - NOW
+  if debt < 0 then debt, fraction = 0, 0 end
+  -- What a clock that stepped back, or a quota that was lowered, leaves beyond an empty bucket is let go.
+  if debt > c.capacity or (debt == c.capacity and fraction > c.capacity_fraction) then
+    debt, fraction = c.capacity, c.capacity_fraction
+  end
+  c.state = { debt, fraction, 0 }
+  local needed, needed_fraction = debt + c.time, fraction + c.time_fraction
+  if needed_fraction >= limit then needed, needed_fraction = needed + 1, needed_fraction - limit end
+  c.needed, c.needed_fraction = needed, needed_fraction
+  return needed < c.capacity or (needed == c.capacity and needed_fraction <= c.capacity_fraction)
+end
+
+function bucket.charge(key, c)
+  put(key, c.needed, NOW + c.needed, c.needed_fraction, c.limit)
+end
+
+function bucket.refuse(key, c)
+  if c.held then mend_ttl(key, floor(c.capacity / 1000) + 1000) end
+end
+
 -- Groups -------------------------------------------------------------------------------------------------------------
 
-local kinds = { z = zset, p = packed, l = list }
+local kinds = { z = zset, p = packed, l = list, f = fixed, c = counter, b = bucket }
 
 local function decide(first_key, limits)
   local admitted = true
@@ -399,17 +515,17 @@ local function decide(first_key, limits)
   local answer, n = {}, 0
   for i, c in ipairs(limits) do
     local key = KEYS[first_key + i - 1]
-    local remaining, reset = c.available, c.idle
-    if admitted then
-      if c.cost > 0 then
-        c.rule.charge(key, c)
-        remaining, reset = remaining - c.cost, c.charged
-      end
-    elseif not c.admits then
-      c.rule.refuse(key, c)
+    if not admitted then
+      if not c.admits then c.rule.refuse(key, c) end
+    elseif c.cost > 0 then
+      c.rule.charge(key, c)
     end
-    answer[n + 1], answer[n + 2] = c.admits and 1 or 0, remaining
-    answer[n + 3], answer[n + 4] = reset, c.retry
+    answer[n + 1] = c.admits and 1 or 0
+    if c.state then
+      answer[n + 2], answer[n + 3], answer[n + 4] = c.state[1], c.state[2], c.state[3]
+    else
+      answer[n + 2], answer[n + 3], answer[n + 4] = c.available, c.idle, c.retry
+    end
     n = n + 4
   end
   return answer
@@ -419,21 +535,28 @@ local replies = {}
 local key, arg = 1, 1
 while ARGV[arg] do
   local count = tonumber(ARGV[arg])
+  arg = arg + 1
   local limits = {}
   for i = 1, count do
-    local at = arg + (i - 1) * 4
-    limits[i] = {
-      rule = kinds[ARGV[at + 1]],
-      limit = tonumber(ARGV[at + 2]),
-      window = tonumber(ARGV[at + 3]),
-      cost = tonumber(ARGV[at + 4]),
+    local c = {
+      rule = kinds[ARGV[arg]],
+      limit = tonumber(ARGV[arg + 1]),
+      window = tonumber(ARGV[arg + 2]),
+      cost = tonumber(ARGV[arg + 3]),
     }
+    arg = arg + 4
+    if c.rule == bucket then
+      c.time, c.time_fraction = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1])
+      c.capacity, c.capacity_fraction = tonumber(ARGV[arg + 2]), tonumber(ARGV[arg + 3])
+      arg = arg + 4
+    end
+    limits[i] = c
   end
   local ok, answer = pcall(decide, key, limits)
   if not ok then
     answer = type(answer) == 'table' and answer.err or tostring(answer)
   end
   replies[#replies + 1] = answer
-  key, arg = key + count, arg + 1 + count * 4
+  key = key + count
 end
 return replies

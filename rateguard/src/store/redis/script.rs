@@ -15,9 +15,12 @@ const PACKED: u32 = 512;
 /// The script's name for a form of a rule.
 fn kind(quota: &Quota) -> &'static str {
     match quota.algorithm() {
-        _ if quota.limit() <= SORTED_SET => "z",
-        _ if quota.limit() <= PACKED => "p",
-        _ => "l",
+        Algorithm::SlidingCounter => "c",
+        Algorithm::FixedWindow => "f",
+        Algorithm::TokenBucket => "b",
+        Algorithm::SlidingWindow if quota.limit() <= SORTED_SET => "z",
+        Algorithm::SlidingWindow if quota.limit() <= PACKED => "p",
+        Algorithm::SlidingWindow => "l",
     }
 }
 
@@ -32,27 +35,24 @@ pub(crate) fn tag(algorithm: Algorithm) -> &'static str {
 }
 
 /// A call of the script by its hash, or with its text.
-pub(super) fn call<'a>(sha: Option<&str>, groups: impl Iterator<Item = &'a [RedisCheck]> + Clone) -> Cmd {
-    let mut cmd = match sha {
-        Some(sha) => {
-            let mut cmd = redis::cmd("EVALSHA");
-            cmd.arg(sha);
-            cmd
-        }
-        None => {
-            let mut cmd = redis::cmd("EVAL");
-            cmd.arg(SCRIPT);
-            cmd
-        }
-    };
-    cmd.arg(groups.clone().map(<[_]>::len).sum::<usize>());
-    for check in groups.clone().flatten() {
+pub(super) fn call(sha: Option<&str>, groups: &[&[RedisCheck]]) -> Cmd {
+    let mut cmd = redis::cmd(if sha.is_some() { "EVALSHA" } else { "EVAL" });
+    cmd.arg(sha.unwrap_or(SCRIPT));
+    cmd.arg(groups.iter().map(|group| group.len()).sum::<usize>());
+    for check in groups.iter().copied().flatten() {
         cmd.arg(&check.key);
     }
     for group in groups {
         cmd.arg(group.len());
-        for check in group {
-            cmd.arg(kind(&check.quota)).arg(check.quota.limit()).arg(check.quota.window_micros()).arg(check.cost);
+        for check in *group {
+            let quota = &check.quota;
+            cmd.arg(kind(quota)).arg(quota.limit()).arg(quota.window_micros()).arg(check.cost);
+            if quota.algorithm() == Algorithm::TokenBucket {
+                for units in [check.cost, quota.capacity()] {
+                    let (micros, fraction) = quota.refill_time(units);
+                    cmd.arg(micros).arg(fraction);
+                }
+            }
         }
     }
     cmd

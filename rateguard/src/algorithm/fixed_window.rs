@@ -1,0 +1,45 @@
+//! The fixed window: a counter that begins with the first unit and is forgotten one window later.
+//!
+//! At the seam of two windows up to twice the limit can be admitted within one window's length.
+
+use super::Assessment;
+use crate::quota::Quota;
+
+/// How much was admitted since the window began. Nothing counted: `used` is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counter {
+    pub(crate) start: u64,
+    pub(crate) used: u64,
+}
+
+impl Counter {
+    pub(crate) fn assess(&mut self, now: u64, quota: &Quota, cost: u32) -> Assessment {
+        let (limit, window) = (u64::from(quota.limit()), quota.window_micros());
+        // A clock that stepped back: the window begins anew, with what it holds.
+        self.start = self.start.min(now);
+        if now - self.start >= window {
+            self.used = 0;
+        }
+        let available = limit.saturating_sub(self.used);
+        let reset_idle = if self.used == 0 { 0 } else { self.start + window - now };
+        let admitted = u64::from(cost) <= available;
+        Assessment {
+            admitted,
+            available: u32::try_from(available).unwrap_or(u32::MAX),
+            reset_idle,
+            reset_charged: if self.used == 0 { window } else { reset_idle },
+            retry_after: (!admitted && u64::from(cost) <= limit).then_some(reset_idle),
+        }
+    }
+
+    pub(crate) fn charge(&mut self, now: u64, cost: u32) {
+        if self.used == 0 {
+            self.start = now;
+        }
+        self.used += u64::from(cost);
+    }
+
+    pub(crate) fn idle_from(&self, window: u64) -> u64 {
+        if self.used == 0 { 0 } else { self.start + window }
+    }
+}

@@ -1,0 +1,219 @@
+//! Redis that is not there, goes away, hangs, and comes back.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::routing::get;
+use rateguard::{Key, KeyBy, OnError, Policy, Quota, RateGuard, RateLimitLayer, StoreErrorKind};
+use rateguard_tests::{RedisServer, serve};
+use reqwest::Client;
+
+const DEADLINE: Duration = Duration::from_millis(100);
+/// Scheduling on a busy machine is not the limiter's.
+const A_LITTLE: Duration = Duration::from_secs(2);
+
+fn policy() -> Policy {
+    Policy::new("p", Quota::sliding_window(2, Duration::from_secs(60)))
+}
+
+fn limiter(server: &RedisServer) -> RateGuard {
+    RateGuard::builder().redis(server.url()).deadline(DEADLINE).build().unwrap()
+}
+
+async fn enforced_again(limiter: &RateGuard, key: &Key) {
+    let patience = Instant::now() + Duration::from_secs(20);
+    while limiter.check(&policy(), key).await.allowed() {
+        assert!(Instant::now() < patience, "limits were not enforced again");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_program_starts_with_redis_down_and_enforces_when_it_appears() {
+    let mut server = RedisServer::stopped();
+    let limiter = limiter(&server);
+    for _ in 0..50 {
+        let start = Instant::now();
+        let decision = limiter.check(&policy(), &Key::global()).await;
+        assert!(decision.allowed());
+        assert_eq!(decision.degraded_reason(), Some(StoreErrorKind::Unreachable));
+        assert!(start.elapsed() < DEADLINE + A_LITTLE);
+    }
+    assert_eq!(limiter.ready().await.unwrap_err().kind(), StoreErrorKind::Unreachable);
+    server.launch();
+    enforced_again(&limiter, &Key::global()).await;
+    limiter.ready().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_first_check_of_a_new_limiter_is_counted() {
+    let server = RedisServer::start();
+    let limiter = RateGuard::builder().redis(server.url()).deadline(Duration::from_secs(10)).build().unwrap();
+    let decision = limiter.check(&policy(), &Key::global()).await;
+    assert!(!decision.degraded());
+    assert_eq!(decision.remaining(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_killed_under_load_is_never_a_5xx_and_limits_come_back_with_it() {
+    let mut server = RedisServer::start();
+    let limiter = limiter(&server);
+    limiter.ready().await.unwrap();
+    let app = Router::new().route("/", get(|| async { "served" })).layer(RateLimitLayer::new(limiter.clone()).limit(
+        "global",
+        Quota::sliding_window(10, Duration::from_secs(60)),
+        KeyBy::Global,
+    ));
+    let address = serve(app).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let clients: Vec<_> = (0..16)
+        .map(|_| {
+            let stop = Arc::clone(&stop);
+            tokio::spawn(async move {
+                let client = Client::new();
+                let (mut passed, mut refused, mut degraded) = (0, 0, 0);
+                while !stop.load(Ordering::Relaxed) {
+                    let start = Instant::now();
+                    let response = client.get(format!("http://{address}/")).send().await.unwrap();
+                    assert!(start.elapsed() < DEADLINE + A_LITTLE);
+                    match response.status().as_u16() {
+                        200 => passed += 1,
+                        429 => refused += 1,
+                        other => panic!("answered {other}"),
+                    }
+                    if response.status() == 200 && !response.headers().contains_key("x-ratelimit-limit") {
+                        degraded += 1;
+                        assert!(!response.headers().contains_key("retry-after"));
+                    }
+                }
+                (passed, refused, degraded)
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    server.kill();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    server.launch();
+    enforced_again(&limiter, &Key::user("probe")).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    stop.store(true, Ordering::Relaxed);
+    let (mut passed, mut refused, mut degraded) = (0, 0, 0);
+    for client in clients {
+        let counts = client.await.unwrap();
+        passed += counts.0;
+        refused += counts.1;
+        degraded += counts.2;
+    }
+    assert!(refused > 0 && degraded > 0);
+    assert_eq!(passed - degraded, 20, "ten before, and ten of the fresh window after");
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_costs_at_most_the_deadline_and_soon_nothing() {
+    let server = RedisServer::start();
+    let limiter = limiter(&server);
+    limiter.ready().await.unwrap();
+    signal(&server, "STOP");
+    let mut waited = Duration::ZERO;
+    for _ in 0..40 {
+        let start = Instant::now();
+        let decision = limiter.check(&policy(), &Key::global()).await;
+        assert!(decision.allowed() && decision.degraded());
+        assert!(start.elapsed() < DEADLINE + A_LITTLE);
+        waited += start.elapsed();
+    }
+    signal(&server, "CONT");
+    assert!(waited < 10 * DEADLINE + A_LITTLE, "after a few, nobody waits: {waited:?}");
+    enforced_again(&limiter, &Key::global()).await;
+}
+
+fn signal(server: &RedisServer, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &server.pid().to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+#[tokio::test]
+async fn closed_refuses_with_503_and_local_counts_here() {
+    let server = RedisServer::stopped();
+    let app = |on_error| {
+        let limiter = RateGuard::builder().redis(server.url()).on_error(on_error).build().unwrap();
+        Router::new().route("/", get(|| async {})).layer(RateLimitLayer::new(limiter).limit(
+            "global",
+            Quota::sliding_window(2, Duration::from_secs(60)),
+            KeyBy::Ip,
+        ))
+    };
+    let closed = serve(app(OnError::Closed)).await;
+    let response = reqwest::get(format!("http://{closed}/")).await.unwrap();
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "1");
+    assert!(!response.headers().contains_key("x-ratelimit-limit"));
+    assert!(response.text().await.unwrap().contains("temporary-reduced-capacity"));
+
+    let local = serve(app(OnError::Local)).await;
+    for status in [200, 200, 429] {
+        let response = reqwest::get(format!("http://{local}/")).await.unwrap();
+        assert_eq!(response.status(), status);
+        assert!(!response.headers().contains_key("x-ratelimit-limit"), "what this process counts is not the quota");
+    }
+}
+
+#[tokio::test]
+async fn a_policys_own_failure_policy_goes_before_the_limiters() {
+    let server = RedisServer::stopped();
+    let limiter = limiter(&server);
+    let closed = policy().on_error(OnError::Closed);
+    let decision = limiter.check(&closed, &Key::global()).await;
+    assert!(!decision.allowed() && decision.degraded());
+    assert!(limiter.check(&policy(), &Key::global()).await.allowed());
+}
+
+#[test]
+fn a_handle_made_outside_a_runtime_connects_with_the_first_check_and_again_on_the_next_runtime() {
+    let server = RedisServer::start();
+    let limiter = RateGuard::builder().redis(server.url()).deadline(Duration::from_secs(10)).build().unwrap();
+    for remaining in [1, 0] {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let decision = runtime.block_on(limiter.check(&policy(), &Key::global()));
+        assert!(!decision.degraded(), "{:?}", decision.degraded_reason());
+        assert_eq!(decision.remaining(), remaining);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_connection_ends_with_the_last_handle() {
+    let server = RedisServer::start();
+    let limiter = limiter(&server);
+    limiter.ready().await.unwrap();
+    let connections =
+        || server.command::<String>(&["CLIENT", "LIST"]).lines().filter(|line| line.contains("cmd=ping")).count();
+    assert_eq!(connections(), 1);
+    drop(limiter);
+    let patience = Instant::now() + Duration::from_secs(10);
+    while connections() > 0 {
+        assert!(Instant::now() < patience);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_check_that_nobody_waits_for_leaves_later_answers_right() {
+    let server = RedisServer::start();
+    let limiter = RateGuard::builder().redis(server.url()).deadline(Duration::from_secs(10)).build().unwrap();
+    limiter.ready().await.unwrap();
+    let hundred = Policy::new("hundred", Quota::sliding_window(100, Duration::from_secs(60)));
+    let gone = Key::user("gone");
+    for n in 0..100_u64 {
+        let check = limiter.check(&hundred, &gone);
+        let _ = tokio::time::timeout(Duration::from_micros(n * 3), check).await;
+    }
+    let before = limiter.check_cost(&hundred, &Key::user("here"), 1).await;
+    assert_eq!(before.remaining(), 99);
+    let left = limiter.check_cost(&hundred, &gone, 0).await;
+    let counted: u64 = server.command(&["ZCARD", "ratelimit:{user:gone}:hundred:sw"]);
+    assert_eq!(u64::from(left.remaining()), 100 - counted);
+}
