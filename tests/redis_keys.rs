@@ -253,3 +253,39 @@ async fn a_server_out_of_memory_fails_open_and_keeps_nothing_half_written() {
     }
     assert!(server.keys().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_access_rules_in_the_readme_suffice_and_nothing_more_is_granted() {
+    let readme = include_str!("../README.md");
+    let rules = readme.split_once("**Access rules**: `").unwrap().1.split_once('`').unwrap().0;
+    let server = RedisServer::start();
+    let mut command = vec!["ACL", "SETUSER", "limiter", "on", ">pass"];
+    command.extend(rules.split_whitespace());
+    let _: String = server.command(&command);
+    let limiter = RateGuard::builder()
+        .redis(format!("redis://limiter:pass@127.0.0.1:{}", server.port()))
+        .deadline(Duration::from_secs(10))
+        .build()
+        .unwrap();
+    let quotas = [
+        Quota::sliding_window(3, MINUTE),
+        Quota::sliding_window(300, MINUTE),
+        Quota::sliding_window(3000, MINUTE),
+        Quota::sliding_counter(3, MINUTE),
+        Quota::fixed_window(3, MINUTE),
+        Quota::token_bucket(3, MINUTE),
+    ];
+    for quota in quotas {
+        let all = Policy::new("all", quota);
+        for cost in [quota.limit(), 1] {
+            let decision = limiter.check_cost(&all, &Key::global(), cost).await;
+            assert!(!decision.degraded(), "{quota:?}: {:?}", decision.degraded_reason());
+        }
+    }
+    let _: String = server.command(&["SCRIPT", "FLUSH"]);
+    assert!(!limiter.check(&policy("after", 3), &Key::global()).await.degraded());
+    let _: String = server.command(&["ACL", "SETUSER", "limiter", "-zadd"]);
+    let denied = limiter.check(&policy("denied", 3), &Key::global()).await;
+    assert_eq!(denied.degraded_reason(), Some(StoreErrorKind::Forbidden));
+    assert!(denied.allowed());
+}
