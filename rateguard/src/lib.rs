@@ -69,6 +69,7 @@ mod clock;
 mod config;
 mod decision;
 mod error;
+pub mod guide;
 mod http;
 mod key;
 mod key_text;

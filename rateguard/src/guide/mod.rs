@@ -1,0 +1,4 @@
+//! Chapters on single subjects.
+
+#[doc = include_str!("security.md")]
+pub mod security {}
