@@ -4,7 +4,7 @@
 
 use proc_macro2::{Delimiter, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
 
-use crate::errors::{Errors, did_you_mean};
+use crate::errors::{Errors, did_you_mean, nearest};
 use crate::value::Value;
 
 /// Every option, with the example that its errors show.
@@ -26,6 +26,8 @@ const OPTIONS: [(&str, &str); 12] = [
 /// The options of one attribute.
 pub(crate) struct Args {
     options: Vec<Value>,
+    /// Options that were meant, but could not be read: they are not missing as well.
+    meant: Vec<String>,
     /// Where to report what is missing.
     pub(crate) span: Span,
 }
@@ -34,10 +36,11 @@ impl Args {
     /// Reads `name = value, …`. A mistake in one option leaves the others readable.
     pub(crate) fn parse(tokens: TokenStream, span: Span, errors: &mut Errors) -> Args {
         let mut options: Vec<Value> = Vec::new();
+        let mut meant = Vec::new();
         let mut rest = tokens.into_iter().collect::<Vec<_>>().into_iter().peekable();
         while rest.peek().is_some() {
             let tokens = until_comma(&mut rest);
-            let Some(option) = read_option(tokens, errors) else {
+            let Some(option) = read_option(tokens, &mut meant, errors) else {
                 continue;
             };
             if options.iter().any(|earlier| earlier.option == option.option) {
@@ -50,13 +53,22 @@ impl Args {
                 options.push(option);
             }
         }
-        Args { options, span }
+        Args { options, meant, span }
     }
 
     /// Takes the option of this name.
     pub(crate) fn take(&mut self, name: &str) -> Option<Value> {
         let place = self.options.iter().position(|option| option.option == name)?;
         Some(self.options.swap_remove(place))
+    }
+
+    /// Takes an option that has to be there.
+    pub(crate) fn require(&mut self, name: &str, message: &str, errors: &mut Errors) -> Option<Value> {
+        let value = self.take(name);
+        if value.is_none() && !self.meant.iter().any(|meant| meant == name) {
+            errors.at(self.span, message);
+        }
+        value
     }
 }
 
@@ -97,32 +109,38 @@ fn until_comma(rest: &mut Tokens) -> Vec<TokenTree> {
 }
 
 /// Reads one `name = value`.
-fn read_option(tokens: Vec<TokenTree>, errors: &mut Errors) -> Option<Value> {
+fn read_option(tokens: Vec<TokenTree>, meant: &mut Vec<String>, errors: &mut Errors) -> Option<Value> {
     let mut rest = tokens.into_iter();
     let name = match rest.next()? {
         TokenTree::Ident(name) => name,
         other => {
             errors.on(other, "an option is written `name = value`, such as `limit = 5, window = 60`");
+            // Most likely these two, without their names.
+            meant.extend(["limit".to_owned(), "window".to_owned()]);
             return None;
         }
     };
-    let example = known(&name, errors)?;
+    let example = known(&name, meant, errors)?;
+    let mut broken = |name: &Ident| meant.push(name.to_string());
     match rest.next() {
         Some(TokenTree::Punct(equals)) if equals.as_char() == '=' && !continues(&equals, rest.as_slice()) => {}
         _ => {
             errors.on(&name, format!("`{name}` needs `=` and a value, such as `{example}`"));
+            broken(&name);
             return None;
         }
     }
     let tokens: Vec<TokenTree> = rest.collect();
     if tokens.is_empty() {
         errors.on(&name, format!("`{name}` has no value yet, such as `{example}`"));
+        broken(&name);
         return None;
     }
     let value = Value::new(name, tokens);
     if let Some(loose) = value.loose_end() {
         let name = &value.option;
         errors.on(loose, format!("the value of `{name}` is not finished: an expression cannot end here"));
+        broken(name);
         return None;
     }
     Some(value)
@@ -135,12 +153,13 @@ fn continues(equals: &Punct, rest: &[TokenTree]) -> bool {
 }
 
 /// The example of a known option; an error, with the nearest name, for an unknown one.
-fn known(name: &Ident, errors: &mut Errors) -> Option<&'static str> {
+fn known(name: &Ident, meant: &mut Vec<String>, errors: &mut Errors) -> Option<&'static str> {
     let word = name.to_string();
     if let Some((_, example)) = OPTIONS.iter().find(|(option, _)| *option == word) {
         return Some(example);
     }
     let names: Vec<&str> = OPTIONS.iter().map(|(option, _)| *option).collect();
+    meant.extend(nearest(&word, &names).map(str::to_owned));
     let hint = did_you_mean(&word, &names);
     errors.on(name, format!("`{word}` is no option of `rate_limit`{hint}\nthe options are: {}", names.join(", ")));
     None

@@ -70,7 +70,7 @@ fn function(plan: &Plan, handler: &Handler, marker: &Ident) -> TokenStream {
     parameters.set_span(handler.parentheses);
     let itself = itself(handler);
     if let Some(guard) = guard {
-        let late::Wrapped { attributes: inner, output, body } = late::wrapped(plan, handler, itself, &guard);
+        let late::Wrapped { attributes: inner, output, body } = late::wrapped(plan, handler, itself.as_ref(), &guard);
         return quote! {
             #(#attributes)* #inner
             #visibility #(#qualifiers)* #fn_token #name #generics #parameters #output #where_clause #body

@@ -73,26 +73,21 @@ fn named(text: &LitStr, errors: &mut Errors) -> Option<Key> {
         ("ip", None) => return Some(Key::Ip),
         ("user", None) => return Some(Key::User),
         ("global", None) => return Some(Key::Global),
-        ("header", Some(name)) => match token(name) {
-            Ok(()) => return Some(Key::Header(lit(&name.to_ascii_lowercase()))),
-            Err(what) => format!("{what}: write the name of a header, such as \"header:x-api-key\""),
-        },
-        ("cookie", Some(name)) => match token(name) {
-            Ok(()) => return Some(Key::Cookie(lit(name))),
-            Err(what) => format!("{what}: write the name of a cookie, such as \"cookie:session\""),
-        },
-        ("path", Some(name)) => match parameter(name) {
-            Ok(()) => return Some(Key::Path(lit(name))),
-            Err(what) => {
-                format!("{what}: write a parameter of the route, such as \"path:tenant\" for `/{{tenant}}/orders`")
-            }
-        },
-        ("header", None) => "\"header\" needs the name of a header, such as \"header:x-api-key\"".to_owned(),
-        ("cookie", None) => "\"cookie\" needs the name of a cookie, such as \"cookie:session\"".to_owned(),
-        ("path", None) => {
-            "\"path\" needs a parameter of the route, such as \"path:tenant\" for `/{tenant}/orders`".to_owned()
-        }
         ("ip" | "user" | "global", Some(_)) => format!("\"{kind}\" takes no name: write `key = \"{kind}\"`"),
+        ("header", name) => match token(name) {
+            Ok(name) => return Some(Key::Header(lit(&name.to_ascii_lowercase()))),
+            Err(why) => format!("the name of the header {why}: write it as in \"header:x-api-key\""),
+        },
+        ("cookie", name) => match token(name) {
+            Ok(name) => return Some(Key::Cookie(lit(name))),
+            Err(why) => format!("the name of the cookie {why}: write it as in \"cookie:session\""),
+        },
+        ("path", name) => match parameter(name) {
+            Ok(name) => return Some(Key::Path(lit(name))),
+            Err(why) => format!(
+                "the name of the route's parameter {why}: write it as in \"path:tenant\" for `/{{tenant}}/orders`"
+            ),
+        },
         _ => unknown(&value, kind, name),
     };
     errors.on(text, wrong);
@@ -112,26 +107,24 @@ fn unknown(value: &str, kind: &str, name: Option<&str>) -> String {
     format!("`key` cannot be \"{value}\"{hint}\n{}", forms())
 }
 
-/// Whether a header or a cookie can have this name (RFC 9110, 5.6.2: a token).
-fn token(name: &str) -> Result<(), String> {
-    if name.is_empty() {
-        return Err("the name is empty".to_owned());
-    }
-    match name.chars().find(|c| !c.is_ascii_alphanumeric() && !"!#$%&'*+-.^_`|~".contains(*c)) {
-        Some(' ') => Err("a name has no space".to_owned()),
-        Some(other) => Err(format!("a name has no {other:?}")),
-        None => Ok(()),
-    }
+/// The name of a header or a cookie (RFC 9110, 5.6.2: a token), or what is wrong with it.
+fn token(name: Option<&str>) -> Result<&str, String> {
+    legal(name, |c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c))
 }
 
-/// Whether a route can have a parameter of this name, which is written without its braces.
-fn parameter(name: &str) -> Result<(), String> {
-    if name.is_empty() {
-        return Err("the name is empty".to_owned());
-    }
-    match name.chars().find(|c| c.is_whitespace() || matches!(c, '{' | '}' | '/' | ':' | '*')) {
-        Some(other) => Err(format!("a name has no {other:?}")),
-        None => Ok(()),
+/// The name of a route's parameter, which is written without its braces, or what is wrong with it.
+fn parameter(name: Option<&str>) -> Result<&str, String> {
+    legal(name, |c| !c.is_whitespace() && !matches!(c, '{' | '}' | '/' | ':' | '*'))
+}
+
+fn legal(name: Option<&str>, allowed: impl Fn(char) -> bool) -> Result<&str, String> {
+    match name {
+        None | Some("") => Err("is missing".to_owned()),
+        Some(name) => match name.chars().find(|c| !allowed(*c)) {
+            Some(' ') => Err("cannot have a space".to_owned()),
+            Some(other) => Err(format!("cannot have a `{}`", other.escape_debug())),
+            None => Ok(name),
+        },
     }
 }
 
@@ -150,7 +143,7 @@ fn composite(value: &Value, parts: Vec<Value>, handler: &Handler, errors: &mut E
             let twice = seen.contains(&text.value());
             seen.push(text.value());
             if twice {
-                errors.on(text, format!("\"{}\" is in the key twice: once is enough", text.value()));
+                errors.on(text, format!("\"{}\" is in the key twice: leave one out", text.value()));
                 sound = false;
                 continue;
             }

@@ -6,6 +6,7 @@ use syn::{GenericArgument, PathArguments, Type};
 
 use crate::expand::{Plan, within};
 use crate::handler::Handler;
+use crate::rules::boolean;
 
 /// What takes the place of a function's return type and body.
 pub(crate) struct Wrapped {
@@ -21,7 +22,7 @@ pub(crate) fn guard() -> Ident {
 }
 
 /// Puts the check in front of the body.
-pub(crate) fn wrapped(plan: &Plan, handler: &Handler, itself: Option<TokenStream>, guard: &Ident) -> Wrapped {
+pub(crate) fn wrapped(plan: &Plan, handler: &Handler, itself: Option<&TokenStream>, guard: &Ident) -> Wrapped {
     let private = plan.private(Span::mixed_site());
     let returned = handler.output.as_ref().map(|(_, ty)| ty);
     let shown = returned.map_or_else(|| quote!(()), |ty| quote!(#ty));
@@ -29,6 +30,8 @@ pub(crate) fn wrapped(plan: &Plan, handler: &Handler, itself: Option<TokenStream
     let (attributes, statements) = split(&handler.body);
     let hint = returned.and_then(return_hint);
     let body = within(&handler.body, quote!(#itself #hint #statements));
+    // Placed at the body, so that an error about what it captures points there.
+    let wrap = quote_spanned!(Span::mixed_site().located_at(handler.body.span())=> async move);
     // The answers are made in a statement of their own: nothing borrowed from an argument lives across the await.
     let body = quote_spanned! {Span::mixed_site()=>
         {
@@ -37,7 +40,7 @@ pub(crate) fn wrapped(plan: &Plan, handler: &Handler, itself: Option<TokenStream
                 return ::core::result::Result::Err(refused);
             }
             // `return` and `?` in the body end the body, not this function.
-            ::core::result::Result::Ok(async move #body.await)
+            ::core::result::Result::Ok(#wrap #body.await)
         }
     };
     Wrapped {
@@ -64,7 +67,7 @@ fn answers(plan: &Plan) -> Vec<TokenStream> {
             answer.extend(quote_spanned!(span=> .cost(#private::IntoCost::to_cost(#cost))));
         }
         if let Some(value) = rule.skip.late() {
-            let skip = value.stream();
+            let skip = boolean(value);
             answer.extend(quote!(.skip(#skip)));
         }
         answers.push(answer);

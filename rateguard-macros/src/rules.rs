@@ -6,7 +6,8 @@ use quote::{quote, quote_spanned};
 use crate::expand::Plan;
 use crate::handler::Handler;
 use crate::key::Key;
-use crate::validate::{Amount, Rule};
+use crate::validate::{Amount, Const, Rule};
+use crate::value::Value;
 
 /// The request's head, as a parameter of ours that no closure of the user's can see.
 fn parts() -> Ident {
@@ -73,7 +74,7 @@ fn one(plan: &Plan, rule: &Rule, name: &TokenStream) -> TokenStream {
             tokens.extend(quote!(.skip(#private::Skip::Head(|#parts| #call))));
         }
         Amount::Anywhere(value) => {
-            let value = value.stream();
+            let value = boolean(value);
             tokens.extend(quote!(.skip(#private::Skip::Head(|_| #value))));
         }
     }
@@ -85,36 +86,50 @@ fn one(plan: &Plan, rule: &Rule, name: &TokenStream) -> TokenStream {
 }
 
 fn policy(plan: &Plan, rule: &Rule, name: &TokenStream) -> TokenStream {
-    let (limit, window) = (&rule.limit, &rule.window);
-    let private = plan.private(window.span);
-    let duration = quote_spanned!(window.span=> #private::Duration);
-    let window = if window.is_literal {
-        let call = &window.tokens;
-        quote!(#duration::#call)
-    } else {
-        typed(&window.tokens, &duration, window.span)
-    };
-    let number = |span| quote_spanned!(span=> ::core::primitive::u32);
-    let private = plan.private(limit.span);
-    let span = limit.span;
-    let limit = typed(&limit.tokens, &number(span), span);
-    // On the limit's own place, so that a constant of 0 is reported there.
-    let algorithm = &rule.algorithm;
-    let mut quota = quote_spanned!(span=> #private::Quota::#algorithm(#limit, #window));
-    if let Some(burst) = &rule.burst {
-        let typed = typed(&burst.tokens, &number(burst.span), burst.span);
-        quota.extend(quote_spanned!(burst.span=> .burst(#typed)));
-    }
     let private = plan.private(Span::mixed_site());
+    let quota = quota(plan, rule);
     let mut policy = quote!(#private::Policy::new(#name, #quota));
     if let Some(on_error) = &rule.on_error {
         policy.extend(quote!(.on_error(#private::OnError::#on_error)));
     }
     if let Some(shadow) = &rule.shadow {
-        let shadow = shadow.stream();
+        let shadow = boolean(shadow);
         policy.extend(quote!(.shadow(#shadow)));
     }
     policy
+}
+
+fn quota(plan: &Plan, rule: &Rule) -> TokenStream {
+    let Rule { algorithm, limit, window, burst, .. } = rule;
+    // Placed at the constant that can be wrong, since it is the call that the compiler reports.
+    let span = if limit.is_literal { window.span } else { limit.span };
+    let private = plan.private(span);
+    let limit = number(limit);
+    let duration = {
+        let private = plan.private(window.span);
+        quote_spanned!(window.span=> #private::Duration)
+    };
+    let window = match window {
+        Const { tokens, is_literal: true, .. } => quote!(#duration::#tokens),
+        Const { tokens, span, .. } => typed(tokens, &duration, *span),
+    };
+    let mut quota = quote_spanned!(span=> #private::Quota::#algorithm(#limit, #window));
+    if let Some(burst) = burst {
+        let (tokens, span) = (number(burst), burst.span);
+        quota.extend(quote_spanned!(span=> .burst(#tokens)));
+    }
+    quota
+}
+
+fn number(value: &Const) -> TokenStream {
+    let Const { tokens, span, is_literal } = value;
+    if *is_literal { tokens.clone() } else { typed(tokens, &quote_spanned!(*span=> ::core::primitive::u32), *span) }
+}
+
+/// An expression that has to be a `bool`.
+pub(crate) fn boolean(value: &Value) -> TokenStream {
+    let span = value.span();
+    typed(&value.stream(), &quote_spanned!(span=> ::core::primitive::bool), span)
 }
 
 /// The value with its type in front, so that a wrong one is told what it should be, and nothing of our functions.

@@ -1,7 +1,7 @@
 //! From options and a signature to a plan: everything that can be known to be wrong is found here.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::quote;
 use syn::{Lit, LitInt, LitStr};
 
 use crate::args::Args;
@@ -33,7 +33,7 @@ pub(crate) struct Rule {
 pub(crate) struct Const {
     pub(crate) tokens: TokenStream,
     pub(crate) span: Span,
-    /// Whether the tokens are ours, made from a literal.
+    /// Whether it was written as a literal, and so is known to be right.
     pub(crate) is_literal: bool,
 }
 
@@ -69,21 +69,10 @@ impl Rule {
 
 /// Checks one attribute. `None` where something was wrong, which `errors` then tells.
 pub(crate) fn rule(args: &mut Args, handler: &Handler, errors: &mut Errors) -> Option<Rule> {
-    let (limit, limit_number) = if let Some(value) = args.take("limit") {
-        count(&value, LIMIT_ZERO, errors)
-    } else {
-        errors.at(args.span, "`limit` is missing: how many requests are allowed in a window, such as `limit = 5`");
-        (None, None)
-    };
-    let window = if let Some(value) = args.take("window") {
-        window_of(&value, errors)
-    } else {
-        errors.at(
-            args.span,
-            "`window` is missing: how long a window is, such as `window = 60` (seconds) or `window = \"1m\"`",
-        );
-        None
-    };
+    let limit = args.require("limit", LIMIT_MISSING, errors);
+    let (limit, limit_number) = limit.map_or((None, None), |value| count(&value, LIMIT_ZERO, errors));
+    let window = args.require("window", WINDOW_MISSING, errors);
+    let window = window.and_then(|value| window_of(&value, errors));
     let algorithm = algorithm(args.take("algorithm"), errors);
     let burst = args.take("burst");
     let (burst, burst_number) = match burst {
@@ -132,6 +121,9 @@ fn given<T>(option: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
+const LIMIT_MISSING: &str = "`limit` is missing: how many requests are allowed in a window, such as `limit = 5`";
+const WINDOW_MISSING: &str =
+    "`window` is missing: how long a window is, such as `window = 60` (seconds) or `window = \"1m\"`";
 const LIMIT_ZERO: &str = "`limit` is 0, which would refuse every request: use 1 or more, or take the route away";
 const BURST_ZERO: &str = "`burst` is 0, which would refuse every request: use 1 or more";
 const COST_ZERO: &str =
@@ -141,7 +133,7 @@ const COST_ZERO: &str =
 fn count(value: &Value, zero: &str, errors: &mut Errors) -> (Option<Const>, Option<u32>) {
     match value.form() {
         Form::Literal(Lit::Int(number)) => match whole(&number, value, zero, errors) {
-            Some(known) => (Some(constant(value)), Some(known)),
+            Some(known) => (Some(Const { is_literal: true, ..constant(value) }), Some(known)),
             None => (None, None),
         },
         Form::Expression => (Some(constant(value)), None),
@@ -193,7 +185,7 @@ fn window_of(value: &Value, errors: &mut Errors) -> Option<Const> {
             number.base10_digits()
         )),
         Form::Literal(Lit::Str(text)) => window::from_text(&text.value()),
-        Form::Literal(Lit::Float(number)) => window::from_text(&format!("{}s", number.base10_digits())),
+        Form::Literal(Lit::Float(number)) => window::from_text(number.base10_digits()),
         Form::Negative => Err("`window` is negative: use 1 ms to 365 days".to_owned()),
         Form::Expression => return Some(constant(value)),
         _ => Err("`window` is seconds, as in `window = 60`, or \"500ms\" \"60s\" \"1m\" \"1h\" \"1d\", \
@@ -201,10 +193,7 @@ fn window_of(value: &Value, errors: &mut Errors) -> Option<Const> {
             .to_owned()),
     };
     match millis {
-        Ok(millis) => {
-            let span = value.span();
-            Some(Const { tokens: quote_spanned!(span=> from_millis(#millis)), span, is_literal: true })
-        }
+        Ok(millis) => Some(Const { tokens: quote!(from_millis(#millis)), span: value.span(), is_literal: true }),
         Err(message) => {
             errors.on(value.stream(), message);
             None

@@ -1,0 +1,43 @@
+//! The attribute on what is no handler.
+
+use rateguard::rate_limit;
+
+#[rate_limit(limit = 5, window = 60)]
+fn not_async() {}
+
+#[rate_limit(limit = 5, window = 60)]
+struct Search;
+
+#[rate_limit(limit = 5, window = 60)]
+impl Search {
+    async fn inside() {}
+}
+
+impl Search {
+    #[rate_limit(limit = 5, window = 60)]
+    async fn by_reference(&self) {}
+
+    #[rate_limit(limit = 5, window = 60)]
+    async fn by_value(self) {}
+
+    #[rate_limit(limit = 5, window = 60)]
+    async fn with_a_type(self: std::sync::Arc<Self>) {}
+
+    #[rate_limit(limit = 5, window = 60)]
+    async fn about_itself(_: axum::extract::State<Self>) {}
+
+    #[rate_limit(limit = 5, window = 60)]
+    async fn associated() {}
+}
+
+// Both mistakes at once.
+#[rate_limit(limit = 0, window = 60)]
+fn two_mistakes() {}
+
+#[rate_limit(limit = 5, window = 60)]
+mod handlers {}
+
+#[rate_limit(limit = 5, window = 60)]
+const LIMIT: u32 = 5;
+
+fn main() {}
