@@ -26,6 +26,7 @@ pub struct RateGuardBuilder {
     deadline: Duration,
     on_error: OnError,
     max_keys: usize,
+    compact_log: bool,
     clock: TimeSource,
 }
 
@@ -37,6 +38,7 @@ impl RateGuardBuilder {
             deadline: DEADLINE,
             on_error: OnError::Open,
             max_keys: MAX_KEYS,
+            compact_log: false,
             clock: TimeSource::system(),
         }
     }
@@ -94,6 +96,14 @@ impl RateGuardBuilder {
         self
     }
 
+    /// Keep the log of every sliding window in the compact form that large limits have anyway, instead of a sorted set
+    /// for limits up to 128: about half the memory, and quicker, but not readable with `ZRANGE`. Default `false`.
+    /// Servers that share counts may differ; the log is brought from one form into the other.
+    pub fn compact_log(mut self, compact: bool) -> Self {
+        self.compact_log = compact;
+        self
+    }
+
     /// Where the time comes from for what is counted in this process. Default: the system's monotonic clock.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = TimeSource::Custom(Arc::new(clock));
@@ -137,6 +147,7 @@ impl RateGuardBuilder {
             deadline: self.deadline,
             on_error: self.on_error,
             max_keys: self.max_keys,
+            compact_log: self.compact_log,
             writer: KeyWriter::new(SECRET),
             ipv6_prefix: 64,
             clock: self.clock,

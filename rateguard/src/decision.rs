@@ -19,6 +19,7 @@ pub struct Decision {
     remaining: u32,
     reset_after: u64,
     retry_after: Option<u64>,
+    receipt: Option<u64>,
     degraded: Option<StoreErrorKind>,
     unknown: bool,
 }
@@ -33,6 +34,7 @@ impl Decision {
             remaining: verdict.remaining,
             reset_after: verdict.reset_after,
             retry_after: verdict.retry_after,
+            receipt: verdict.receipt,
             degraded: None,
             unknown: false,
         }
@@ -49,6 +51,7 @@ impl Decision {
             reset_after: 0,
             // An outage has no known end; a second is soon enough to ask again.
             retry_after: if admitted { None } else { Some(1_000_000) },
+            receipt: None,
             degraded: Some(reason),
             unknown: true,
         }
@@ -57,6 +60,8 @@ impl Decision {
     /// The same answer, from a count that this process kept alone.
     pub(crate) fn degrade(mut self, reason: StoreErrorKind) -> Decision {
         self.degraded = Some(reason);
+        // The store that gives back is not the one that counted.
+        self.receipt = None;
         self
     }
 
@@ -101,6 +106,16 @@ impl Decision {
     /// Why the store could not be asked.
     pub fn degraded_reason(&self) -> Option<StoreErrorKind> {
         self.degraded
+    }
+
+    /// What to show to have the charge given back; `None` if nothing was charged.
+    pub(crate) fn receipt(&self) -> Option<u64> {
+        self.receipt
+    }
+
+    /// After the charge was given back.
+    pub(crate) fn give_back(&mut self, cost: u32) {
+        self.remaining = self.remaining.saturating_add(cost).min(self.quota.capacity());
     }
 
     /// Whether nothing was counted, not even in this process.

@@ -97,6 +97,10 @@ impl StoreError {
         StoreError { kind, detail: detail.into() }
     }
 
+    pub(crate) fn other(detail: &str) -> StoreError {
+        StoreError::new(StoreErrorKind::Other, detail)
+    }
+
     pub(crate) fn timed_out() -> StoreError {
         StoreError::new(StoreErrorKind::TimedOut, "no answer within the deadline")
     }

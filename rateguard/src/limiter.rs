@@ -19,7 +19,11 @@ use crate::error::{ConfigError, StoreError, StoreErrorKind};
 use crate::key::{Key, Repr};
 use crate::key_text::KeyWriter;
 use crate::policy::{OnError, Policy};
+#[cfg(feature = "redis")]
+use crate::store::Verdicts;
 use crate::store::memory::{MemoryCheck, MemoryStore};
+#[cfg(feature = "redis")]
+use crate::store::redis::{self, Answer, Group, Op, RedisCheck, RedisStore};
 
 /// Decides who may go on. One handle for the whole program, cheap to clone.
 ///
@@ -62,6 +66,8 @@ pub(crate) struct Settings {
     pub(crate) max_keys: usize,
     #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "for shared stores"))]
     pub(crate) writer: KeyWriter,
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "for shared stores"))]
+    pub(crate) compact_log: bool,
     pub(crate) ipv6_prefix: u8,
     pub(crate) clock: TimeSource,
 }
@@ -70,7 +76,7 @@ pub(crate) struct Settings {
 pub(crate) enum Store {
     Memory(MemoryStore),
     #[cfg(feature = "redis")]
-    Redis(crate::store::redis::RedisStore),
+    Redis(RedisStore),
 }
 
 /// One of the checks that [`RateGuard::check_all`] decides together.
@@ -165,27 +171,100 @@ impl RateGuard {
         self.begin(checks).await.into_vec()
     }
 
+    /// What a check of cost 1 would be answered, without making it. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked. No failure policy applies: a guess would be no answer.
+    pub async fn peek(&self, policy: &Policy, key: &Key) -> Result<Decision, StoreError> {
+        let check = Check::new(policy, key);
+        let verdict = match &self.inner.store {
+            Store::Memory(store) => {
+                Some(store.peek(self.inner.settings.clock.micros(), &self.memory_check(store, &check)))
+            }
+            #[cfg(feature = "redis")]
+            Store::Redis(store) => self.ask(store, Op::Peek, &check).await?.pop(),
+        };
+        match verdict {
+            Some(verdict) => Ok(Decision::counted(policy, policy.quota(), verdict)),
+            None => Err(StoreError::other("the store answered another request")),
+        }
+    }
+
+    /// Forgets what this key has used: it has its whole quota again.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked. The key may have been reset all the same, if only the answer was lost.
+    pub async fn reset(&self, policy: &Policy, key: &Key) -> Result<(), StoreError> {
+        let check = Check::new(policy, key);
+        match &self.inner.store {
+            Store::Memory(store) => store.reset(&self.memory_check(store, &check)),
+            #[cfg(feature = "redis")]
+            Store::Redis(store) => {
+                self.ask(store, Op::Reset, &check).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives `cost` units back, or as many as are still counted: never more than the whole quota.
+    ///
+    /// Of a sliding window the oldest units go, so that the limit still holds for those that stay.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked. The units may have been given back all the same, if only the answer was lost.
+    pub async fn refund(&self, policy: &Policy, key: &Key, cost: u32) -> Result<(), StoreError> {
+        self.refund_charge(policy, key, cost, None).await
+    }
+
+    /// Gives back what one check has charged, as far as it still counts.
+    pub(crate) async fn refund_charge(
+        &self,
+        policy: &Policy,
+        key: &Key,
+        cost: u32,
+        receipt: Option<u64>,
+    ) -> Result<(), StoreError> {
+        let check = Check::new(policy, key).cost(cost);
+        match &self.inner.store {
+            Store::Memory(store) => {
+                store.refund(self.inner.settings.clock.micros(), &self.memory_check(store, &check), receipt);
+            }
+            #[cfg(feature = "redis")]
+            Store::Redis(store) => {
+                self.ask(store, Op::Refund(receipt), &check).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the store answers, for a health check.
     ///
     /// # Errors
     ///
     /// The reason why it does not, at the latest when the deadline has passed.
-    #[cfg_attr(not(feature = "redis"), expect(clippy::unused_async, reason = "the memory store is always ready"))]
     pub async fn ready(&self) -> Result<(), StoreError> {
         match &self.inner.store {
             Store::Memory(_) => Ok(()),
             #[cfg(feature = "redis")]
-            Store::Redis(store) => {
-                let answer = store.ping()?;
-                match tokio::time::timeout(self.inner.settings.deadline, answer).await {
-                    Ok(Ok(answer)) => answer,
-                    Ok(Err(_)) => Err(StoreError::new(
-                        StoreErrorKind::Unreachable,
-                        "the connection's task has ended with its runtime",
-                    )),
-                    Err(_) => Err(StoreError::timed_out()),
-                }
-            }
+            Store::Redis(store) => self.in_time(store.ping()?).await,
+        }
+    }
+
+    #[cfg(feature = "redis")]
+    async fn ask(&self, store: &RedisStore, op: Op, check: &Check<'_>) -> Result<Verdicts, StoreError> {
+        let checks = [self.redis_check(check)].into_iter().collect();
+        self.in_time(store.ask(Group { op, checks })?).await
+    }
+
+    #[cfg(feature = "redis")]
+    async fn in_time<T>(&self, answer: Answer<T>) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.inner.settings.deadline, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(task_ended()),
+            Err(_) => Err(StoreError::timed_out()),
         }
     }
 
@@ -205,7 +284,7 @@ impl RateGuard {
         match &self.inner.store {
             Store::Memory(store) => Checking::done(spread(self.count_in(store, checks), places.as_ref())),
             #[cfg(feature = "redis")]
-            Store::Redis(store) => self.ask(store, checks, places),
+            Store::Redis(store) => self.check_in(store, checks, places),
         }
     }
 
@@ -242,14 +321,13 @@ impl RateGuard {
     }
 
     fn fingerprints(&self, store: &MemoryStore, checks: &[Check<'_>]) -> SmallVec<[MemoryCheck; 2]> {
-        checks
-            .iter()
-            .map(|check| {
-                let quota = check.policy.quota();
-                let fingerprint = store.fingerprint(check.policy.name(), quota.algorithm(), &self.localize(check.key));
-                MemoryCheck { fingerprint, quota, cost: check.cost }
-            })
-            .collect()
+        checks.iter().map(|check| self.memory_check(store, check)).collect()
+    }
+
+    fn memory_check(&self, store: &MemoryStore, check: &Check<'_>) -> MemoryCheck {
+        let quota = check.policy.quota();
+        let fingerprint = store.fingerprint(check.policy.name(), quota.algorithm(), &self.localize(check.key));
+        MemoryCheck { fingerprint, quota, cost: check.cost, shadow: check.policy.is_shadow() }
     }
 
     /// The key as this limiter counts it: an IPv6 address stands for its network.
@@ -268,18 +346,10 @@ impl RateGuard {
     }
 
     #[cfg(feature = "redis")]
-    fn ask(&self, store: &crate::store::redis::RedisStore, checks: &[Check<'_>], places: Option<Places>) -> Checking {
-        use crate::store::redis::RedisCheck;
-        let asked = checks
-            .iter()
-            .map(|check| RedisCheck {
-                key: self.redis_key(check.policy, check.key),
-                quota: check.policy.quota(),
-                cost: check.cost,
-            })
-            .collect();
+    fn check_in(&self, store: &RedisStore, checks: &[Check<'_>], places: Option<Places>) -> Checking {
+        let group = Group { op: Op::Check, checks: checks.iter().map(|check| self.redis_check(check)).collect() };
         let pending = self.pending(checks, places);
-        match store.check(asked) {
+        match store.ask(group) {
             Ok(answer) => Checking::Asked {
                 answer,
                 deadline: tokio::time::sleep(self.inner.settings.deadline),
@@ -287,6 +357,18 @@ impl RateGuard {
                 pending: Some(pending),
             },
             Err(error) => Checking::done(pending.settle(self, Err(error))),
+        }
+    }
+
+    #[cfg(feature = "redis")]
+    fn redis_check(&self, check: &Check<'_>) -> RedisCheck {
+        let quota = check.policy.quota();
+        RedisCheck {
+            key: self.redis_key(check.policy, check.key),
+            quota,
+            form: redis::form(&quota, self.inner.settings.compact_log, check.policy.is_shadow()),
+            cost: check.cost,
+            shadow: check.policy.is_shadow(),
         }
     }
 
@@ -301,7 +383,7 @@ impl RateGuard {
         text.push_str("}:");
         text.push_str(policy.name());
         text.push(':');
-        text.push_str(crate::store::redis::tag(policy.quota().algorithm()));
+        text.push_str(redis::tag(policy.quota().algorithm()));
         text
     }
 
@@ -327,8 +409,7 @@ impl RateGuard {
 
     /// One line an outage is the connection's to write; this is for errors that only some keys meet, and says so at
     /// most every ten seconds.
-    #[cfg(feature = "redis")]
-    fn warn(&self, error: &StoreError) {
+    pub(crate) fn warn(&self, error: &StoreError) {
         use StoreErrorKind::{TimedOut, Unreachable};
         if matches!(error.kind(), Unreachable | TimedOut) {
             return;
@@ -362,6 +443,11 @@ impl fmt::Debug for RateGuard {
     }
 }
 
+#[cfg(feature = "redis")]
+fn task_ended() -> StoreError {
+    StoreError::new(StoreErrorKind::Unreachable, "the connection's task has ended with its runtime")
+}
+
 /// What is needed to make decisions of the store's answer, or without one.
 #[cfg(feature = "redis")]
 #[derive(Debug)]
@@ -374,10 +460,10 @@ pub(crate) struct Pending {
 
 #[cfg(feature = "redis")]
 impl Pending {
-    fn settle(self, limiter: &RateGuard, answer: Result<crate::store::Verdicts, StoreError>) -> Decisions {
+    fn settle(self, limiter: &RateGuard, answer: Result<Verdicts, StoreError>) -> Decisions {
         let answer = match answer {
             Ok(verdicts) if verdicts.len() != self.policies.len() => {
-                Err(StoreError::new(StoreErrorKind::Other, "the store answered another request"))
+                Err(StoreError::other("the store answered another request"))
             }
             answer => answer,
         };
@@ -421,7 +507,7 @@ pin_project! {
         #[cfg(feature = "redis")]
         Asked {
             #[pin]
-            answer: crate::store::redis::Answer<crate::store::Verdicts>,
+            answer: Answer<Verdicts>,
             #[pin]
             deadline: tokio::time::Sleep,
             limiter: RateGuard,
@@ -460,10 +546,7 @@ impl Future for Checking {
                 let answer = match answer.poll(cx) {
                     Poll::Ready(Ok(answer)) => answer,
                     // The task went away with its runtime; it may have sent the call, so it is not sent again.
-                    Poll::Ready(Err(_)) => Err(StoreError::new(
-                        StoreErrorKind::Unreachable,
-                        "the connection's task has ended with its runtime",
-                    )),
+                    Poll::Ready(Err(_)) => Err(task_ended()),
                     Poll::Pending => match deadline.poll(cx) {
                         Poll::Ready(()) => Err(StoreError::timed_out()),
                         Poll::Pending => return Poll::Pending,

@@ -39,6 +39,14 @@ impl Counter {
         self.used += u64::from(cost);
     }
 
+    /// Gives back what was charged at `receipt`; nothing if that was in a window that is over.
+    pub(crate) fn refund(&mut self, now: u64, quota: &Quota, cost: u32, receipt: Option<u64>) {
+        self.assess(now, quota, 0);
+        if receipt.is_none_or(|receipt| receipt >= self.start) {
+            self.used = self.used.saturating_sub(u64::from(cost));
+        }
+    }
+
     pub(crate) fn idle_from(&self, window: u64) -> u64 {
         if self.used == 0 { 0 } else { self.start + window }
     }

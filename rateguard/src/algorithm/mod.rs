@@ -43,16 +43,26 @@ pub(crate) struct Verdict {
     pub(crate) remaining: u32,
     pub(crate) reset_after: u64,
     pub(crate) retry_after: Option<u64>,
+    /// What to show to have the charge given back, if there was one: when it was made; for a token bucket, when it will
+    /// have come back by itself.
+    pub(crate) receipt: Option<u64>,
 }
 
 impl Assessment {
-    /// The answer, once it is known whether the request was charged.
-    pub(crate) fn verdict(self, charged: Option<u32>) -> Verdict {
+    /// The answer, once it is known what the request was charged.
+    pub(crate) fn verdict(self, now: u64, quota: &Quota, charged: Option<u32>) -> Verdict {
+        let charged = charged.unwrap_or(0);
+        let reset_after = if charged > 0 { self.reset_charged } else { self.reset_idle };
+        let receipt = match quota.algorithm() {
+            Algorithm::TokenBucket => now.saturating_add(reset_after),
+            _ => now,
+        };
         Verdict {
             admitted: self.admitted,
-            remaining: self.available.saturating_sub(charged.unwrap_or(0)),
-            reset_after: if charged.is_some_and(|cost| cost > 0) { self.reset_charged } else { self.reset_idle },
+            remaining: self.available.saturating_sub(charged),
+            reset_after,
             retry_after: self.retry_after,
+            receipt: (charged > 0).then_some(receipt),
         }
     }
 }
@@ -87,6 +97,17 @@ impl State {
             State::SlidingCounter(pair) => pair.charge(now, cost),
             State::FixedWindow(counter) => counter.charge(now, cost),
             State::TokenBucket(bucket) => bucket.charge(now, quota, cost),
+        }
+    }
+
+    /// Gives `cost` units back, or as many as are still counted. The receipt is what [`Verdict::receipt`] said when they
+    /// were charged.
+    pub(crate) fn refund(&mut self, now: u64, quota: &Quota, cost: u32, receipt: Option<u64>) {
+        match self {
+            State::SlidingWindow(log) => log.refund(now, quota, cost, receipt),
+            State::SlidingCounter(pair) => pair.refund(now, quota, cost, receipt),
+            State::FixedWindow(counter) => counter.refund(now, quota, cost, receipt),
+            State::TokenBucket(bucket) => bucket.refund(now, quota, cost, receipt),
         }
     }
 

@@ -58,6 +58,25 @@ impl Pair {
         self.current += u64::from(cost);
     }
 
+    /// Gives back what was charged at `receipt`, to the window that it was charged to; without a receipt, to the later
+    /// one first.
+    pub(crate) fn refund(&mut self, now: u64, quota: &Quota, cost: u32, receipt: Option<u64>) {
+        let (window, cost) = (quota.window_micros(), u64::from(cost));
+        self.move_to(now, window);
+        match receipt {
+            None => {
+                let more = cost.saturating_sub(self.current);
+                self.current = self.current.saturating_sub(cost);
+                self.previous = self.previous.saturating_sub(more);
+            }
+            Some(receipt) if receipt >= self.start => self.current = self.current.saturating_sub(cost),
+            Some(receipt) if receipt.saturating_add(window) >= self.start => {
+                self.previous = self.previous.saturating_sub(cost);
+            }
+            Some(_) => {}
+        }
+    }
+
     pub(crate) fn idle_from(&self, window: u64) -> u64 {
         match (self.previous, self.current) {
             (0, 0) => 0,

@@ -62,6 +62,28 @@ impl Log {
         }
     }
 
+    /// Gives units back: the oldest, so that what is left never counts for a shorter time than what was really admitted.
+    /// What was charged at `receipt` and has left its window is not there to be given back.
+    pub(crate) fn refund(&mut self, now: u64, quota: &Quota, cost: u32, receipt: Option<u64>) {
+        let window = quota.window_micros();
+        self.hold_back_to(now);
+        self.drop_older(now, window);
+        if receipt.is_some_and(|receipt| now.saturating_sub(receipt) >= window) {
+            return;
+        }
+        let mut cost = cost;
+        while let Some(first) = self.hits.front_mut() {
+            let back = first.units.min(cost);
+            first.units -= back;
+            self.units -= u64::from(back);
+            cost -= back;
+            if first.units > 0 {
+                break;
+            }
+            self.hits.pop_front();
+        }
+    }
+
     /// When the last unit leaves: from then on the log is as good as none.
     pub(crate) fn idle_from(&self, window: u64) -> u64 {
         self.hits.back().map_or(0, |hit| hit.at + window)

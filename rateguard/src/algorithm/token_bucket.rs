@@ -41,6 +41,18 @@ impl Bucket {
         self.set(now, debt);
     }
 
+    /// Gives a charge back. It takes time to come back by itself, after those before it; what has come back already
+    /// cannot be given back again. The receipt is when all of it will have.
+    pub(crate) fn refund(&mut self, now: u64, quota: &Quota, cost: u32, receipt: Option<u64>) {
+        self.assess(now, quota, 0);
+        let mut back = u128::from(cost) * u128::from(quota.window_micros());
+        if let Some(receipt) = receipt {
+            back = back.min(u128::from(receipt.saturating_sub(now)) * u128::from(quota.limit()));
+        }
+        let debt = self.debt(now, quota).saturating_sub(back);
+        self.set(now, debt);
+    }
+
     pub(crate) fn idle_from(&self) -> u64 {
         self.at + u64::from(self.fraction > 0)
     }

@@ -1,10 +1,11 @@
 //! What the layer and the guards of one request share.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::response::Response;
 
 use super::headers;
+use super::refund::Refundable;
 use crate::decision::Decision;
 use crate::limiter::{Decisions, RateGuard};
 
@@ -19,6 +20,7 @@ pub(super) struct Exchange {
 #[derive(Default)]
 struct Record {
     decisions: Mutex<Decisions>,
+    refundable: Mutex<Vec<Refundable>>,
 }
 
 impl Exchange {
@@ -33,11 +35,48 @@ impl Exchange {
     }
 
     pub(super) fn record(&self, decisions: impl IntoIterator<Item = Decision>) {
-        self.record.decisions.lock().unwrap_or_else(PoisonError::into_inner).extend(decisions);
+        lock(&self.record.decisions).extend(decisions);
+    }
+
+    /// A charge to look at again when the response is there.
+    pub(super) fn may_refund(&self, refundable: Refundable) {
+        lock(&self.record.refundable).push(refundable);
+    }
+
+    /// The request was refused after all, and all of its charges are given back.
+    pub(super) fn forget_refunds(&self) {
+        lock(&self.record.refundable).clear();
+    }
+
+    /// Gives back what this response gives back. `None`, nearly always, if that is nothing.
+    pub(super) fn refund(&self, response: &Response) -> Option<impl Future<Output = ()> + Send + 'static + use<>> {
+        let mut due = std::mem::take(&mut *lock(&self.record.refundable));
+        due.retain(|refundable| (refundable.when)(response));
+        if due.is_empty() {
+            return None;
+        }
+        let record = Arc::clone(&self.record);
+        Some(async move {
+            for Refundable { charge, .. } in due {
+                if charge.give_back().await {
+                    let mut decisions = lock(&record.decisions);
+                    let charged = |decision: &&mut Decision| {
+                        decision.policy() == charge.policy.name() && decision.receipt() == Some(charge.receipt)
+                    };
+                    if let Some(decision) = decisions.iter_mut().find(charged) {
+                        decision.give_back(charge.cost);
+                    }
+                }
+            }
+        })
     }
 
     pub(super) fn write_headers(&self, response: &mut Response) {
-        let decisions = self.record.decisions.lock().unwrap_or_else(PoisonError::into_inner);
-        headers::write(response.headers_mut(), &decisions);
+        headers::write(response.headers_mut(), &lock(&self.record.decisions));
     }
+}
+
+/// What is in there is whole at any moment, also after a panic elsewhere.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -33,6 +33,8 @@ pin_project! {
     enum State<S, B, F> {
         Checking { #[pin] checking: Checking, call: Option<(S, Request<B>)> },
         Calling { #[pin] response: F },
+        // Rare, so it may cost an allocation.
+        Refunding { refund: Pin<Box<dyn Future<Output = ()> + Send>>, response: Option<Response> },
         Answered { refusal: Option<RateLimited> },
     }
 }
@@ -83,7 +85,20 @@ where
                     this.state.set(next);
                 }
                 StateProjection::Calling { response } => {
-                    break ready!(response.poll(cx))?.into_response();
+                    let response = ready!(response.poll(cx))?.into_response();
+                    match this.exchange.refund(&response) {
+                        None => break response,
+                        Some(refund) => {
+                            this.state.set(State::Refunding { refund: Box::pin(refund), response: Some(response) });
+                        }
+                    }
+                }
+                StateProjection::Refunding { refund, response } => {
+                    ready!(refund.as_mut().poll(cx));
+                    match response.take() {
+                        Some(response) => break response,
+                        None => return Poll::Pending,
+                    }
                 }
                 StateProjection::Answered { refusal } => match refusal.take() {
                     Some(refusal) => break refusal.into_response(),

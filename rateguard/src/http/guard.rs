@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 use super::exchange::Exchange;
 use super::identity::{KeySource, by_cookie, by_header, by_ip, by_user};
 use super::misuse::Misuse;
+use super::refund::{Charge, Refundable};
 pub use super::rejection::RateLimited;
 use super::rule::{Cost, Rule, Skip};
 use crate::key::Key;
@@ -35,6 +36,8 @@ pub struct Guard<L> {
 struct Waiting {
     exchange: Exchange,
     rules: SmallVec<[Prepared; 2]>,
+    /// What was charged before: given back if one that waits refuses.
+    charged: Vec<Charge>,
 }
 
 impl std::fmt::Debug for Waiting {
@@ -66,7 +69,7 @@ impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
             return Err(Misuse::LayerMissing { handler: L::HANDLER }.into());
         };
         let head = Head { parts, path: path.as_ref(), handler: L::HANDLER };
-        let mut charges: SmallVec<[(&Rule, Key, u32); 2]> = SmallVec::new();
+        let mut charges = Charges::new();
         let mut rules = SmallVec::new();
         for (index, rule) in L::RULES.iter().enumerate() {
             if rule.is_late() {
@@ -75,16 +78,19 @@ impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
                 charges.push((rule, head.whole_key(&rule.key)?, head.cost(rule).unwrap_or(1)));
             }
         }
-        decide(&exchange, &charges).await?;
-        let waiting = (!rules.is_empty()).then(|| Box::new(Waiting { exchange, rules }));
+        let charged = decide(&exchange, charges, !rules.is_empty()).await?;
+        let waiting = (!rules.is_empty()).then(|| Box::new(Waiting { exchange, rules, charged }));
         Ok(Guard { waiting, limits: PhantomData })
     }
 }
 
-/// Decides these together, and keeps the decisions for the headers.
-async fn decide(exchange: &Exchange, charges: &[(&Rule, Key, u32)]) -> Result<(), RateLimited> {
+/// Rules with the keys they count and the units they take.
+type Charges = SmallVec<[(&'static Rule, Key, u32); 2]>;
+
+/// Decides these together, and keeps the decisions for the headers. What was charged is returned if it is wanted.
+async fn decide(exchange: &Exchange, charges: Charges, wanted: bool) -> Result<Vec<Charge>, RateLimited> {
     if charges.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let checking = {
         let checks: SmallVec<[Check<'_>; 2]> =
@@ -92,9 +98,22 @@ async fn decide(exchange: &Exchange, charges: &[(&Rule, Key, u32)]) -> Result<()
         exchange.limiter.begin(&checks)
     };
     let decisions = checking.await;
+    let mut charged = Vec::new();
     let refusal = RateLimited::of(&decisions);
+    if refusal.is_none() && (wanted || charges.iter().any(|(rule, ..)| rule.refund_if.is_some())) {
+        for ((rule, key, cost), decision) in charges.into_iter().zip(&decisions) {
+            let Some(receipt) = decision.receipt() else { continue };
+            let charge = |key| Charge { limiter: exchange.limiter.clone(), policy: &rule.policy, key, cost, receipt };
+            if let Some(when) = rule.refund_if {
+                exchange.may_refund(Refundable { charge: charge(key.clone()), when });
+            }
+            if wanted {
+                charged.push(charge(key));
+            }
+        }
+    }
     exchange.record(decisions);
-    refusal.map_or(Ok(()), Err)
+    refusal.map_or(Ok(charged), Err)
 }
 
 /// A request's head, and what its route captured.
@@ -227,9 +246,9 @@ impl<L: Limits> Guard<L> {
         let Some(waiting) = self.waiting else {
             return Ok(());
         };
-        let Waiting { exchange, rules } = *waiting;
+        let Waiting { exchange, rules, charged } = *waiting;
         let mut late = SmallVec::<[Late; 2]>::from_iter(late);
-        let mut charges: SmallVec<[(&Rule, Key, u32); 2]> = SmallVec::new();
+        let mut charges = Charges::new();
         for prepared in rules {
             let index = prepared.index;
             let said = match late.iter().position(|late| late.index == index) {
@@ -240,6 +259,12 @@ impl<L: Limits> Guard<L> {
                 charges.push((rule, key, cost));
             }
         }
-        decide(&exchange, &charges).await
+        let Err(refusal) = decide(&exchange, charges, false).await else { return Ok(()) };
+        // A refusal by one spends none of the others.
+        exchange.forget_refunds();
+        for charge in charged {
+            charge.give_back().await;
+        }
+        Err(refusal)
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod identity;
 mod key_by;
 mod layer;
 mod misuse;
+mod refund;
 mod rejection;
 pub(crate) mod rule;
 mod service;

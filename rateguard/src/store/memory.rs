@@ -8,12 +8,13 @@
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
+use std::slice;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use smallvec::SmallVec;
 
 use super::Verdicts;
-use crate::algorithm::{Assessment, State};
+use crate::algorithm::{Assessment, State, Verdict};
 use crate::key::Key;
 use crate::quota::{Algorithm, Quota};
 
@@ -30,6 +31,8 @@ pub(crate) struct MemoryCheck {
     pub(crate) fingerprint: u128,
     pub(crate) quota: Quota,
     pub(crate) cost: u32,
+    /// Its refusal is none.
+    pub(crate) shadow: bool,
 }
 
 /// The store.
@@ -72,9 +75,10 @@ impl MemoryStore {
                 None => State::new(check.quota.algorithm()).assess(now, &check.quota, check.cost),
             })
             .collect();
-        let charge = assessed.iter().all(|assessment| assessment.admitted);
+        let charge = checks.iter().zip(&assessed).all(|(check, assessment)| assessment.admitted || check.shadow);
         let mut verdicts = Verdicts::new();
         for (check, assessment) in checks.iter().zip(assessed) {
+            let charge = charge && assessment.admitted;
             if let Some(shard) = find(&mut locked, check) {
                 if charge {
                     shard.charge(now, check, &assessment);
@@ -82,9 +86,39 @@ impl MemoryStore {
                     slot.blocked_until = now.saturating_add(retry);
                 }
             }
-            verdicts.push(assessment.verdict(charge.then_some(check.cost)));
+            verdicts.push(assessment.verdict(now, &check.quota, charge.then_some(check.cost)));
         }
         verdicts
+    }
+
+    /// What a check would be answered, without making it.
+    pub(crate) fn peek(&self, now: u64, check: &MemoryCheck) -> Verdict {
+        let mut locked = self.lock(slice::from_ref(check));
+        let assessment = match find(&mut locked, check).and_then(|shard| shard.existing(check)) {
+            Some(slot) => slot.state.assess(now, &check.quota, check.cost),
+            None => State::new(check.quota.algorithm()).assess(now, &check.quota, check.cost),
+        };
+        assessment.verdict(now, &check.quota, None)
+    }
+
+    /// Gives units back.
+    pub(crate) fn refund(&self, now: u64, check: &MemoryCheck, receipt: Option<u64>) {
+        let mut locked = self.lock(slice::from_ref(check));
+        if let Some(slot) = find(&mut locked, check).and_then(|shard| shard.existing(check)) {
+            slot.state.refund(now, &check.quota, check.cost, receipt);
+            slot.idle_from = slot.state.idle_from(&check.quota);
+            slot.blocked_until = 0;
+        }
+    }
+
+    /// Forgets a key.
+    pub(crate) fn reset(&self, check: &MemoryCheck) {
+        let mut locked = self.lock(slice::from_ref(check));
+        if let Some(shard) = find(&mut locked, check) {
+            if let Some(&at) = shard.places.get(&check.fingerprint) {
+                shard.remove(at);
+            }
+        }
     }
 
     /// How many keys are counted.

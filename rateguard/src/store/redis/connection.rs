@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::link::{Health, Settings};
-use super::{Job, RedisCheck, reply, script};
+use super::{Group, Job, reply, script};
 use crate::error::StoreError;
 
 /// Requests that share a call at most.
@@ -116,7 +116,7 @@ async fn serve(
 
 /// Decides a batch in one call, and answers it. On an error the batch is still there to be told.
 async fn decide(connection: &mut MultiplexedConnection, sha: &str, batch: &mut Vec<Job>) -> Result<(), RedisError> {
-    let groups: Vec<&[RedisCheck]> = batch.iter().filter_map(Job::checks).collect();
+    let groups: Vec<&Group> = batch.iter().filter_map(Job::group).collect();
     let answers = if groups.is_empty() {
         redis::cmd("PING").query_async::<()>(connection).await?;
         Ok(Vec::new())
@@ -126,7 +126,7 @@ async fn decide(connection: &mut MultiplexedConnection, sha: &str, batch: &mut V
             Err(error) if script::is_unknown(&error) => script::call(None, &groups).query_async(connection).await?,
             answered => answered?,
         };
-        reply::groups(reply, groups.into_iter())
+        reply::groups(reply, &groups)
     };
     let mut answers = match answers {
         Ok(answers) => answers.into_iter(),
@@ -138,7 +138,7 @@ async fn decide(connection: &mut MultiplexedConnection, sha: &str, batch: &mut V
     for job in batch.drain(..) {
         // Whoever has gone meanwhile does not need the answer.
         let _ = match job {
-            Job::Check(_, reply) => answers.next().map(|answer| reply.send(answer).is_ok()),
+            Job::Group(_, reply) => answers.next().map(|answer| reply.send(answer).is_ok()),
             Job::Ping(reply) => Some(reply.send(Ok(())).is_ok()),
         };
     }

@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use redis::ConnectionInfo;
-use smallvec::SmallVec;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Answer, Job, RedisCheck, connection};
+use super::{Answer, Group, Job, connection};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Verdicts;
 
@@ -87,10 +86,10 @@ impl RedisStore {
         store
     }
 
-    /// Asks for a decision on these checks together. An error if it is known that none would come.
-    pub(crate) fn check(&self, checks: SmallVec<[RedisCheck; 1]>) -> Result<Answer<Verdicts>, StoreError> {
+    /// Asks for something to be done. An error if it is known that no answer would come.
+    pub(crate) fn ask(&self, group: Group) -> Result<Answer<Verdicts>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Check(checks, reply))?;
+        self.send(Job::Group(group, reply))?;
         Ok(answer)
     }
 

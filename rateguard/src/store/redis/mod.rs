@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 pub(crate) use link::RedisStore;
-pub(crate) use script::tag;
+pub(crate) use script::{form, tag};
 
 use super::Verdicts;
 use crate::error::StoreError;
@@ -23,25 +23,48 @@ use crate::quota::Quota;
 pub(crate) struct RedisCheck {
     pub(crate) key: String,
     pub(crate) quota: Quota,
+    pub(crate) form: &'static str,
     pub(crate) cost: u32,
+    /// Its refusal is none.
+    pub(crate) shadow: bool,
 }
 
 /// What a request waits for.
 pub(crate) type Answer<T> = oneshot::Receiver<Result<T, StoreError>>;
 
+/// What is to be done with a group of limits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Op {
+    /// Charge all of them, or none.
+    Check,
+    /// Say what a check would be answered.
+    Peek,
+    /// Give units back, against the receipt if there is one.
+    Refund(Option<u64>),
+    /// Forget them.
+    Reset,
+}
+
+/// What a request asks for.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) op: Op,
+    pub(crate) checks: SmallVec<[RedisCheck; 1]>,
+}
+
 /// What a request asks of the task.
 #[derive(Debug)]
 enum Job {
-    /// Decide these together.
-    Check(SmallVec<[RedisCheck; 1]>, oneshot::Sender<Result<Verdicts, StoreError>>),
+    /// Do this; a check and a peek are answered with a verdict each, the others with none.
+    Group(Group, oneshot::Sender<Result<Verdicts, StoreError>>),
     /// Is the server there?
     Ping(oneshot::Sender<Result<(), StoreError>>),
 }
 
 impl Job {
-    fn checks(&self) -> Option<&[RedisCheck]> {
+    fn group(&self) -> Option<&Group> {
         match self {
-            Job::Check(checks, _) => Some(checks),
+            Job::Group(group, _) => Some(group),
             Job::Ping(_) => None,
         }
     }
@@ -49,7 +72,7 @@ impl Job {
     /// Whether nobody waits for the answer any more, so that nothing needs to be done.
     fn is_abandoned(&self) -> bool {
         match self {
-            Job::Check(_, reply) => reply.is_closed(),
+            Job::Group(_, reply) => reply.is_closed(),
             Job::Ping(reply) => reply.is_closed(),
         }
     }
@@ -57,7 +80,7 @@ impl Job {
     fn fail(self, error: StoreError) {
         // Whoever has gone meanwhile does not need the answer.
         let _ = match self {
-            Job::Check(_, reply) => reply.send(Err(error)).is_ok(),
+            Job::Group(_, reply) => reply.send(Err(error)).is_ok(),
             Job::Ping(reply) => reply.send(Err(error)).is_ok(),
         };
     }

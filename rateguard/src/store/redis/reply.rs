@@ -3,7 +3,7 @@
 use redis::{RedisError, Value};
 use smallvec::SmallVec;
 
-use super::RedisCheck;
+use super::{Group, Op, RedisCheck};
 use crate::algorithm::Assessment;
 use crate::algorithm::fixed_window::Counter;
 use crate::algorithm::sliding_counter::Pair;
@@ -13,32 +13,42 @@ use crate::quota::Algorithm;
 use crate::store::Verdicts;
 
 /// The answers to each group, or an error if the reply is not what the script sends.
-pub(super) fn groups<'a>(
-    reply: Value,
-    asked: impl ExactSizeIterator<Item = &'a [RedisCheck]>,
-) -> Result<Vec<Result<Verdicts, StoreError>>, StoreError> {
-    match reply {
-        Value::Array(groups) if groups.len() == asked.len() => {
-            Ok(groups.into_iter().zip(asked).map(|(group, checks)| verdicts(group, checks)).collect())
-        }
-        _ => Err(malformed()),
+pub(super) fn groups(reply: Value, asked: &[&Group]) -> Result<Vec<Result<Verdicts, StoreError>>, StoreError> {
+    let Value::Array(mut reply) = reply else { return Err(malformed()) };
+    if reply.len() != asked.len() + 1 {
+        return Err(malformed());
     }
+    let mut answers = reply.drain(..);
+    let Some(Value::Int(now)) = answers.next() else { return Err(malformed()) };
+    let now = u64::try_from(now).map_err(|_| malformed())?;
+    Ok(answers.zip(asked).map(|(answer, group)| verdicts(now, answer, group)).collect())
 }
 
-fn verdicts(group: Value, checks: &[RedisCheck]) -> Result<Verdicts, StoreError> {
-    let numbers = match group {
-        Value::Array(numbers) if numbers.len() == 4 * checks.len() => numbers,
+fn verdicts(now: u64, answer: Value, group: &Group) -> Result<Verdicts, StoreError> {
+    let numbers = match answer {
+        Value::Array(numbers) => numbers,
         Value::BulkString(error) => return Err(named(&String::from_utf8_lossy(&error))),
         Value::SimpleString(error) => return Err(named(&error)),
         _ => return Err(malformed()),
     };
+    let checks = match group.op {
+        Op::Check | Op::Peek => group.checks.as_slice(),
+        Op::Refund(_) | Op::Reset => &[],
+    };
+    if numbers.len() != 4 * checks.len() {
+        return Err(malformed());
+    }
     let assessed: SmallVec<[Assessment; 2]> = numbers
         .chunks_exact(4)
         .zip(checks)
         .map(|(numbers, check)| assessment(numbers, check))
         .collect::<Result<_, _>>()?;
-    let charged = assessed.iter().all(|assessment| assessment.admitted);
-    Ok(assessed.into_iter().zip(checks).map(|(a, check)| a.verdict(charged.then_some(check.cost))).collect())
+    let charged =
+        matches!(group.op, Op::Check) && assessed.iter().zip(checks).all(|(a, check)| a.admitted || check.shadow);
+    let verdict = |(a, check): (Assessment, &RedisCheck)| {
+        a.verdict(now, &check.quota, (charged && a.admitted).then_some(check.cost))
+    };
+    Ok(assessed.into_iter().zip(checks).map(verdict).collect())
 }
 
 /// What the script found before the charge. The rule is one: of what it leaves to the caller, the rules in `algorithm`
@@ -115,9 +125,10 @@ mod tests {
     use crate::quota::Quota;
     use std::time::Duration;
 
-    fn checks(algorithm: Algorithm) -> [RedisCheck; 1] {
+    fn asks(algorithm: Algorithm) -> Group {
         let quota = Quota::try_new(algorithm, 5, Duration::from_secs(60)).unwrap();
-        [RedisCheck { key: String::new(), quota, cost: 1 }]
+        let check = RedisCheck { key: String::new(), quota, form: "z", cost: 1, shadow: false };
+        Group { op: Op::Check, checks: [check].into_iter().collect() }
     }
 
     fn numbers(numbers: [i64; 4]) -> Value {
@@ -129,9 +140,16 @@ mod tests {
         for algorithm in
             [Algorithm::SlidingWindow, Algorithm::SlidingCounter, Algorithm::FixedWindow, Algorithm::TokenBucket]
         {
-            let asked = checks(algorithm);
-            for reply in [Value::Nil, Value::Int(1), Value::Array(vec![]), Value::Array(vec![Value::Nil, Value::Nil])] {
-                assert!(groups(reply, [asked.as_slice()].into_iter()).is_err());
+            let asked = asks(algorithm);
+            for reply in [
+                Value::Nil,
+                Value::Int(1),
+                Value::Array(vec![]),
+                Value::Array(vec![Value::Int(1)]),
+                Value::Array(vec![Value::Nil, Value::Nil]),
+                Value::Array(vec![Value::Int(-1), Value::Nil]),
+            ] {
+                assert!(groups(reply, &[&asked]).is_err());
             }
             for odd in [
                 Value::Array(vec![Value::Int(1)]),
@@ -140,7 +158,7 @@ mod tests {
                 numbers([i64::MIN; 4]),
                 Value::Nil,
             ] {
-                let _ = groups(Value::Array(vec![odd]), [asked.as_slice()].into_iter()).unwrap();
+                let _ = groups(Value::Array(vec![Value::Int(i64::MAX), odd]), &[&asked]).unwrap();
             }
         }
     }
@@ -149,8 +167,8 @@ mod tests {
     fn a_groups_error_is_its_own() {
         let good = numbers([1, 5, 0, -1]);
         let bad = Value::BulkString(b"WRONGTYPE Operation against a key".to_vec());
-        let asked = checks(Algorithm::SlidingWindow);
-        let answers = groups(Value::Array(vec![good, bad]), [asked.as_slice(), asked.as_slice()].into_iter()).unwrap();
+        let asked = asks(Algorithm::SlidingWindow);
+        let answers = groups(Value::Array(vec![Value::Int(1), good, bad]), &[&asked, &asked]).unwrap();
         assert_eq!(answers[0].as_ref().unwrap()[0].remaining, 4);
         assert_eq!(answers[1].as_ref().unwrap_err().kind(), StoreErrorKind::WrongType);
     }

@@ -1,13 +1,14 @@
--- Decides any number of requests in one call. Each request is a group of limits: all of a group admit and are
--- charged, or none is charged. A group's error is its own.
+-- Does what any number of requests ask, in one call. Each request is a group of limits. To check it is to charge all
+-- of them if all admit it, and else none. A group's error is its own.
 --
 -- KEYS  one for each limit, in order.
--- ARGV  for each group: the number of its limits, then for each of them: kind, limit, window (microseconds), cost, and
---       for a token bucket four more: the cost in time and the capacity in time, each as microseconds and fraction.
--- Reply for each group: an error as a string, or an array of four integers for each of its limits: admitted (1 or 0),
---       and three that say what was counted before the charge. For a log: units left, microseconds until the first
---       leaves, microseconds until the cost fits (-1: it does, or never will). For the others: the state, from which
---       the caller works out the rest.
+-- ARGV  for each group: what to do (check, peek, refund, reset), the number of its limits, and for each of them: kind
+--       (in capitals if it only watches, so that its refusal is none), limit, window (microseconds), cost; to refund, the receipt (-1: none); for a token bucket four more: the cost in
+--       time and the capacity in time, each as microseconds and fraction.
+-- Reply the time, and for each group: an error as a string, or an array of four integers for each of its limits:
+--       admitted (1 or 0), and three that say what was counted before the charge. For a log: units left, microseconds
+--       until the first leaves, microseconds until the cost fits (-1: it does, or never will). For the others: the
+--       state, from which the caller works out the rest.
 
 local call, floor = redis.call, math.floor
 
@@ -205,6 +206,13 @@ function zset.charge(key, c)
   if renew then expire(key, longest_ttl(window)) end
 end
 
+-- Gives units back: the oldest, so that what is left never counts for a shorter time than what was really admitted.
+function zset.refund(key, c)
+  if not c.first then return end
+  call('ZREMRANGEBYSCORE', key, '-inf', digits(NOW - c.window))
+  call('ZREMRANGEBYRANK', key, 0, c.cost - 1)
+end
+
 function zset.refuse(key, c)
   if c.last then mend_ttl(key, longest_ttl(c.window)) end
 end
@@ -268,6 +276,16 @@ function packed.charge(key, c)
   local stamp = struct.pack(STAMP, NOW)
   if c.cost > 1 then stamp = stamp:rep(c.cost) end
   call('SET', key, MAGIC .. (c.live or '') .. stamp, 'PX', math.ceil(c.window / 1000) + 1000)
+end
+
+function packed.refund(key, c)
+  if not c.live or c.live == '' then return end
+  local rest = c.live:sub(8 * c.cost + 1)
+  if rest == '' then
+    call('DEL', key)
+  else
+    call('SET', key, MAGIC .. rest, 'PX', math.ceil(c.window / 1000) + 1000)
+  end
 end
 
 function packed.refuse(key, c)
@@ -381,6 +399,31 @@ function list.charge(key, c)
   if renew then expire(key, longest_ttl(window)) end
 end
 
+function list.refund(key, c)
+  local at, units, n = load(key, c.window)
+  local cost, first = c.cost, 1
+  while first <= n and cost >= units[first] do
+    cost, first = cost - units[first], first + 1
+  end
+  if first <= n then
+    units[first] = units[first] - cost
+    if c.beyond == 0 then
+      -- Without charges of several units the list itself can be cut.
+      local gone = c.expired + first - 1
+      if gone > 0 then
+        call('LPOP', key, gone)
+        call('LSET', key, 0, 0)
+      end
+      return
+    end
+  end
+  local rest_at, rest_units = {}, {}
+  for i = first, n do
+    rest_at[#rest_at + 1], rest_units[#rest_units + 1] = at[i], units[i]
+  end
+  list_write(key, rest_at, rest_units, #rest_at, c.window)
+end
+
 function list.refuse(key, c)
   if c.last_at then mend_ttl(key, longest_ttl(c.window)) end
 end
@@ -418,6 +461,16 @@ end
 
 function fixed.charge(key, c)
   put(key, c.start + c.window - NOW, c.start, c.used + c.cost)
+end
+
+function fixed.refund(key, c)
+  if c.used == 0 or (c.receipt >= 0 and c.receipt < c.start) then return end
+  local used = c.used - c.cost
+  if used > 0 then
+    put(key, c.start + c.window - NOW, c.start, used)
+  else
+    call('DEL', key)
+  end
 end
 
 function fixed.refuse(key, c)
@@ -464,6 +517,25 @@ function counter.charge(key, c)
   put(key, c.start + 2 * c.window - NOW, c.start, c.previous, c.current + c.cost)
 end
 
+function counter.refund(key, c)
+  local previous, current = c.previous, c.current
+  if c.receipt < 0 then
+    local more = c.cost - current
+    current = math.max(0, current - c.cost)
+    if more > 0 then previous = math.max(0, previous - more) end
+  elseif c.receipt >= c.start then
+    current = math.max(0, current - c.cost)
+  elseif c.receipt >= c.start - c.window then
+    previous = math.max(0, previous - c.cost)
+  end
+  if previous == c.previous and current == c.current then return end
+  if previous == 0 and current == 0 then
+    call('DEL', key)
+  else
+    put(key, c.start + 2 * c.window - NOW, c.start, previous, current)
+  end
+end
+
 function counter.refuse(key, c)
   if c.held then mend_ttl(key, longest_ttl(c.window)) end
 end
@@ -497,6 +569,23 @@ function bucket.charge(key, c)
   put(key, c.needed, NOW + c.needed, c.needed_fraction, c.limit)
 end
 
+-- A charge takes time to come back, after those before it. What has come back already cannot be given back again; the
+-- receipt is when all of it will have.
+function bucket.refund(key, c)
+  local debt, fraction = c.state[1], c.state[2]
+  local time, time_fraction = c.time, c.time_fraction
+  if c.receipt >= 0 and time > math.max(0, c.receipt - NOW) then
+    time, time_fraction = math.max(0, c.receipt - NOW), 0
+  end
+  debt, fraction = debt - time, fraction - time_fraction
+  if fraction < 0 then debt, fraction = debt - 1, fraction + c.limit end
+  if debt < 0 or (debt == 0 and fraction == 0) then
+    call('DEL', key)
+  else
+    put(key, debt, NOW + debt, fraction, c.limit)
+  end
+end
+
 function bucket.refuse(key, c)
   if c.held then mend_ttl(key, floor(c.capacity / 1000) + 1000) end
 end
@@ -505,46 +594,84 @@ end
 
 local kinds = { z = zset, p = packed, l = list, f = fixed, c = counter, b = bucket }
 
-local function decide(first_key, limits)
-  local admitted = true
-  for i, c in ipairs(limits) do
-    c.retry = -1
-    c.admits = c.rule.assess(KEYS[first_key + i - 1], c)
-    admitted = admitted and c.admits
+-- What the caller is told of a limit: what was found before anything was done.
+local function tell(answer, c)
+  local n = #answer
+  answer[n + 1] = c.admits and 1 or 0
+  if c.state then
+    answer[n + 2], answer[n + 3], answer[n + 4] = c.state[1], c.state[2], c.state[3]
+  else
+    answer[n + 2], answer[n + 3], answer[n + 4] = c.available, c.idle, c.retry
   end
-  local answer, n = {}, 0
-  for i, c in ipairs(limits) do
-    local key = KEYS[first_key + i - 1]
-    if not admitted then
-      if not c.admits then c.rule.refuse(key, c) end
-    elseif c.cost > 0 then
-      c.rule.charge(key, c)
+end
+
+local does = {}
+
+function does.check(limits)
+  local admitted = true
+  for _, c in ipairs(limits) do
+    c.admits = c.rule.assess(c.key, c)
+    admitted = admitted and (c.admits or c.shadow)
+  end
+  local answer = {}
+  for _, c in ipairs(limits) do
+    if not c.admits then
+      c.rule.refuse(c.key, c)
+    elseif admitted and c.cost > 0 then
+      c.rule.charge(c.key, c)
     end
-    answer[n + 1] = c.admits and 1 or 0
-    if c.state then
-      answer[n + 2], answer[n + 3], answer[n + 4] = c.state[1], c.state[2], c.state[3]
-    else
-      answer[n + 2], answer[n + 3], answer[n + 4] = c.available, c.idle, c.retry
-    end
-    n = n + 4
+    tell(answer, c)
   end
   return answer
 end
 
-local replies = {}
-local key, arg = 1, 1
+function does.peek(limits)
+  local answer = {}
+  for _, c in ipairs(limits) do
+    c.admits = c.rule.assess(c.key, c)
+    tell(answer, c)
+  end
+  return answer
+end
+
+function does.refund(limits)
+  for _, c in ipairs(limits) do
+    c.rule.assess(c.key, c)
+    -- A unit that has left its window is not there to be given back.
+    local log = not c.state
+    if c.cost > 0 and not (log and c.receipt >= 0 and NOW - c.receipt >= c.window) then c.rule.refund(c.key, c) end
+  end
+  return {}
+end
+
+function does.reset(limits)
+  for _, c in ipairs(limits) do call('DEL', c.key) end
+  return {}
+end
+
+local replies = { NOW }
+local key, arg = 0, 1
 while ARGV[arg] do
-  local count = tonumber(ARGV[arg])
-  arg = arg + 1
+  local what, count = ARGV[arg], tonumber(ARGV[arg + 1])
+  arg = arg + 2
   local limits = {}
   for i = 1, count do
+    key = key + 1
+    local kind = ARGV[arg]
     local c = {
-      rule = kinds[ARGV[arg]],
+      key = KEYS[key],
+      rule = kinds[kind] or kinds[kind:lower()],
+      shadow = not kinds[kind],
       limit = tonumber(ARGV[arg + 1]),
       window = tonumber(ARGV[arg + 2]),
       cost = tonumber(ARGV[arg + 3]),
+      retry = -1,
     }
     arg = arg + 4
+    if what == 'refund' then
+      c.receipt = tonumber(ARGV[arg])
+      arg = arg + 1
+    end
     if c.rule == bucket then
       c.time, c.time_fraction = tonumber(ARGV[arg]), tonumber(ARGV[arg + 1])
       c.capacity, c.capacity_fraction = tonumber(ARGV[arg + 2]), tonumber(ARGV[arg + 3])
@@ -552,11 +679,10 @@ while ARGV[arg] do
     end
     limits[i] = c
   end
-  local ok, answer = pcall(decide, key, limits)
+  local ok, answer = pcall(does[what], limits)
   if not ok then
     answer = type(answer) == 'table' and answer.err or tostring(answer)
   end
   replies[#replies + 1] = answer
-  key = key + count
 end
 return replies

@@ -2,7 +2,7 @@
 
 use redis::{Cmd, RedisError};
 
-use super::RedisCheck;
+use super::{Group, Op, RedisCheck};
 use crate::quota::{Algorithm, Quota};
 
 pub(super) const SCRIPT: &str = include_str!("script.lua");
@@ -12,16 +12,19 @@ const SORTED_SET: u32 = 128;
 /// Up to here it is one packed string; beyond, writing the whole string costs more than a list's extra commands.
 const PACKED: u32 = 512;
 
-/// The script's name for a form of a rule.
-fn kind(quota: &Quota) -> &'static str {
-    match quota.algorithm() {
-        Algorithm::SlidingCounter => "c",
-        Algorithm::FixedWindow => "f",
-        Algorithm::TokenBucket => "b",
-        Algorithm::SlidingWindow if quota.limit() <= SORTED_SET => "z",
-        Algorithm::SlidingWindow if quota.limit() <= PACKED => "p",
-        Algorithm::SlidingWindow => "l",
-    }
+/// The script's name for a rule, and for the form that its count is kept in.
+///
+/// In capitals for a shadow, whose refusal is none.
+pub(crate) fn form(quota: &Quota, compact: bool, shadow: bool) -> &'static str {
+    let (enforced, shadowed) = match quota.algorithm() {
+        Algorithm::SlidingCounter => ("c", "C"),
+        Algorithm::FixedWindow => ("f", "F"),
+        Algorithm::TokenBucket => ("b", "B"),
+        Algorithm::SlidingWindow if quota.limit() <= SORTED_SET && !compact => ("z", "Z"),
+        Algorithm::SlidingWindow if quota.limit() <= PACKED => ("p", "P"),
+        Algorithm::SlidingWindow => ("l", "L"),
+    };
+    if shadow { shadowed } else { enforced }
 }
 
 /// The last part of a key: keys of different algorithms never meet.
@@ -35,20 +38,28 @@ pub(crate) fn tag(algorithm: Algorithm) -> &'static str {
 }
 
 /// A call of the script by its hash, or with its text.
-pub(super) fn call(sha: Option<&str>, groups: &[&[RedisCheck]]) -> Cmd {
+pub(super) fn call(sha: Option<&str>, groups: &[&Group]) -> Cmd {
     let mut cmd = redis::cmd(if sha.is_some() { "EVALSHA" } else { "EVAL" });
     cmd.arg(sha.unwrap_or(SCRIPT));
-    cmd.arg(groups.iter().map(|group| group.len()).sum::<usize>());
-    for check in groups.iter().copied().flatten() {
+    cmd.arg(groups.iter().map(|group| group.checks.len()).sum::<usize>());
+    for check in groups.iter().flat_map(|group| &group.checks) {
         cmd.arg(&check.key);
     }
     for group in groups {
-        cmd.arg(group.len());
-        for check in *group {
-            let quota = &check.quota;
-            cmd.arg(kind(quota)).arg(quota.limit()).arg(quota.window_micros()).arg(check.cost);
+        let (what, receipt) = match group.op {
+            Op::Check => ("check", None),
+            Op::Peek => ("peek", None),
+            Op::Refund(receipt) => ("refund", Some(receipt.and_then(|at| i64::try_from(at).ok()).unwrap_or(-1))),
+            Op::Reset => ("reset", None),
+        };
+        cmd.arg(what).arg(group.checks.len());
+        for RedisCheck { quota, cost, form, .. } in &group.checks {
+            cmd.arg(form).arg(quota.limit()).arg(quota.window_micros()).arg(*cost);
+            if let Some(receipt) = receipt {
+                cmd.arg(receipt);
+            }
             if quota.algorithm() == Algorithm::TokenBucket {
-                for units in [check.cost, quota.capacity()] {
+                for units in [*cost, quota.capacity()] {
                     let (micros, fraction) = quota.refill_time(units);
                     cmd.arg(micros).arg(fraction);
                 }
