@@ -8,6 +8,11 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use redis::{Connection, FromRedisValue};
 
+mod calls;
+pub mod quiet;
+
+pub use calls::{Answer, App, request};
+
 /// A `redis-server` of the test's own, ended with it.
 #[derive(Debug)]
 pub struct RedisServer {

@@ -78,7 +78,7 @@ impl Parse for Handler {
             None => None,
         };
         generics.where_clause = input.parse()?;
-        let body = match input.parse()? {
+        let body = match ungrouped(input.parse()?) {
             TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => body,
             other => {
                 return Err(syn::Error::new_spanned(other, "`#[rate_limit]` goes on a function with a body"));
@@ -236,7 +236,15 @@ fn attributes(input: ParseStream<'_>) -> syn::Result<Vec<Attribute>> {
         };
         let mut path = Vec::new();
         let mut arguments = TokenStream::new();
-        for token in group.stream() {
+        let mut stream = group.stream();
+        // `#[$meta]` in a `macro_rules!`.
+        let mut inside = stream.clone().into_iter();
+        if let (Some(TokenTree::Group(only)), None) = (inside.next(), inside.next())
+            && only.delimiter() == Delimiter::None
+        {
+            stream = only.stream();
+        }
+        for token in stream {
             match token {
                 TokenTree::Ident(name) => path.push(name.to_string()),
                 TokenTree::Punct(punct) if punct.as_char() == ':' => {}
@@ -274,6 +282,20 @@ fn parameter(input: ParseStream<'_>) -> syn::Result<Param> {
         return Ok(Param { attributes, pattern, colon: Token![:](place), ty: syn::parse_quote!(Self) });
     }
     Ok(Param { attributes, pattern, colon: input.parse()?, ty: input.parse()? })
+}
+
+/// Takes the invisible group away that a `macro_rules!` fragment arrives in.
+fn ungrouped(token: TokenTree) -> TokenTree {
+    match &token {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
+            let mut inside = group.stream().into_iter();
+            match (inside.next(), inside.next()) {
+                (Some(only), None) => ungrouped(only),
+                _ => token,
+            }
+        }
+        _ => token,
+    }
 }
 
 fn is_qualifier(word: &Ident) -> bool {
