@@ -20,6 +20,36 @@ pub struct RedisServer {
     port: u16,
     directory: tempfile::TempDir,
     arguments: Vec<String>,
+    clock: Option<ServerClock>,
+}
+
+/// The wall clock of a server that was started with one, in microseconds since 1970.
+#[derive(Debug)]
+pub struct ServerClock {
+    file: std::fs::File,
+    path: std::path::PathBuf,
+    shim: std::path::PathBuf,
+}
+
+impl ServerClock {
+    fn new(directory: &std::path::Path) -> ServerClock {
+        let shim = directory.join("clock_shim.so");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/clock_shim.c");
+        let compiled = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&shim).arg(source).status();
+        let compiled = compiled.expect("a C compiler as `cc`, which Rust needs as well to link");
+        assert!(compiled.success(), "clock_shim.c does not compile");
+        let path = directory.join("clock");
+        let file = std::fs::File::options().create(true).truncate(true).read(true).write(true).open(&path);
+        let clock = ServerClock { file: file.expect("a file for the clock"), path, shim };
+        clock.set(1_800_000_000_000_000);
+        clock
+    }
+
+    /// Moves the server to this time.
+    pub fn set(&self, micros: u64) {
+        use std::os::unix::fs::FileExt;
+        self.file.write_all_at(&micros.to_ne_bytes(), 0).expect("the clock is written");
+    }
 }
 
 impl RedisServer {
@@ -36,10 +66,23 @@ impl RedisServer {
         server
     }
 
+    /// Starts one whose wall clock is moved by the test.
+    pub fn start_with_clock() -> RedisServer {
+        let mut server = RedisServer::stopped();
+        server.clock = Some(ServerClock::new(server.directory.path()));
+        server.launch();
+        server
+    }
+
+    /// The clock it was started with.
+    pub fn clock(&self) -> &ServerClock {
+        self.clock.as_ref().expect("a server started with a clock")
+    }
+
     /// A free port and nobody there yet; [`launch`](Self::launch) starts the server.
     pub fn stopped() -> RedisServer {
         let directory = tempfile::tempdir().expect("a directory for the server");
-        RedisServer { process: None, port: free_port(), directory, arguments: Vec::new() }
+        RedisServer { process: None, port: free_port(), directory, arguments: Vec::new(), clock: None }
     }
 
     /// Starts the server, on the port it had if it ran before, and waits until it answers.
@@ -52,6 +95,9 @@ impl RedisServer {
             .args(&self.arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
+        if let Some(clock) = &self.clock {
+            command.env("LD_PRELOAD", &clock.shim).env("RATEGUARD_TEST_CLOCK", &clock.path);
+        }
         let process = command.spawn().unwrap_or_else(|error| {
             panic!("redis-server cannot be started ({error}). Install it with ./tests/run, or: apt-get install redis-server")
         });

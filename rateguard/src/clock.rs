@@ -42,3 +42,60 @@ impl fmt::Debug for TimeSource {
         })
     }
 }
+
+/// A clock that moves only when it is told to, for tests of limited handlers.
+///
+/// ```
+/// use rateguard::{Key, ManualClock, Policy, Quota, RateGuard};
+/// use std::time::Duration;
+///
+/// const POLICY: Policy = Policy::new("search", Quota::sliding_window(1, Duration::from_secs(60)));
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let clock = ManualClock::new();
+/// let limiter = RateGuard::builder().clock(clock.clone()).build().unwrap();
+/// assert!(limiter.check(&POLICY, &Key::global()).await.allowed());
+/// assert!(!limiter.check(&POLICY, &Key::global()).await.allowed());
+/// clock.advance(Duration::from_secs(60));
+/// assert!(limiter.check(&POLICY, &Key::global()).await.allowed());
+/// # }
+/// ```
+#[cfg(feature = "test-util")]
+#[derive(Clone, Debug)]
+pub struct ManualClock {
+    micros: Arc<std::sync::atomic::AtomicU64>,
+}
+
+#[cfg(feature = "test-util")]
+impl ManualClock {
+    /// A clock that stands at an hour, so that it can also be [set](Self::set) back.
+    pub fn new() -> ManualClock {
+        ManualClock { micros: Arc::new(3_600_000_000.into()) }
+    }
+
+    /// Moves on. Parts of a microsecond are dropped.
+    pub fn advance(&self, by: Duration) {
+        let by = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
+        self.micros.fetch_add(by, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// Stands at another time, earlier or later.
+    pub fn set(&self, to: Duration) {
+        let to = u64::try_from(to.as_micros()).unwrap_or(u64::MAX);
+        self.micros.store(to, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+#[cfg(feature = "test-util")]
+impl Default for ManualClock {
+    fn default() -> ManualClock {
+        ManualClock::new()
+    }
+}
+
+#[cfg(feature = "test-util")]
+impl Clock for ManualClock {
+    fn now(&self) -> Duration {
+        Duration::from_micros(self.micros.load(std::sync::atomic::Ordering::SeqCst))
+    }
+}

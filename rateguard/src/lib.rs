@@ -62,6 +62,7 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `redis` | yes | [`RateGuard::redis`]: counts shared by all servers |
+//! | `test-util` | no | `ManualClock`: a clock for tests, moved by hand |
 
 pub mod __private;
 mod algorithm;
@@ -81,6 +82,8 @@ mod store;
 mod url;
 
 pub use clock::Clock;
+#[cfg(feature = "test-util")]
+pub use clock::ManualClock;
 pub use config::RateGuardBuilder;
 pub use decision::Decision;
 pub use error::{ConfigError, StoreError, StoreErrorKind};

@@ -77,13 +77,24 @@ impl State {
         }
     }
 
-    /// What a charge of `cost` would meet. Lets go of what no longer counts, and changes nothing else.
+    /// What a charge of `cost` would meet. Lets go of what no longer counts, mends what a clock that stepped back has
+    /// left, and changes nothing else.
     pub(crate) fn assess(&mut self, now: u64, quota: &Quota, cost: u32) -> Assessment {
         match self {
             State::SlidingWindow(log) => log.assess(now, quota, cost),
             State::SlidingCounter(pair) => pair.assess(now, quota, cost),
             State::FixedWindow(counter) => counter.assess(now, quota, cost),
             State::TokenBucket(bucket) => bucket.assess(now, quota, cost),
+        }
+    }
+
+    /// The same, for a look that must not mend anything either.
+    pub(crate) fn peek(&mut self, now: u64, quota: &Quota, cost: u32) -> Assessment {
+        match *self {
+            State::SlidingWindow(ref mut log) => log.assess(now, quota, cost),
+            State::SlidingCounter(mut pair) => pair.assess(now, quota, cost),
+            State::FixedWindow(mut counter) => counter.assess(now, quota, cost),
+            State::TokenBucket(mut bucket) => bucket.assess(now, quota, cost),
         }
     }
 
@@ -94,8 +105,8 @@ impl State {
         }
         match self {
             State::SlidingWindow(log) => log.charge(now, cost),
-            State::SlidingCounter(pair) => pair.charge(now, cost),
-            State::FixedWindow(counter) => counter.charge(now, cost),
+            State::SlidingCounter(pair) => pair.charge(now, quota, cost),
+            State::FixedWindow(counter) => counter.charge(now, quota, cost),
             State::TokenBucket(bucket) => bucket.charge(now, quota, cost),
         }
     }

@@ -16,19 +16,34 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
+    /// As it counts now.
+    fn at(mut self, now: u64, window: u64) -> Pair {
+        // A clock that stepped back: the window begins anew, with what it holds.
+        self.start = self.start.min(now);
+        match (now - self.start) / window {
+            _ if self.previous == 0 && self.current == 0 => Pair { start: now, previous: 0, current: 0 },
+            0 => self,
+            1 if self.current > 0 => Pair { start: self.start + window, previous: self.current, current: 0 },
+            _ => Pair { start: now, previous: 0, current: 0 },
+        }
+    }
+
     pub(crate) fn assess(&mut self, now: u64, quota: &Quota, cost: u32) -> Assessment {
         let (limit, window, cost) = (u64::from(quota.limit()), quota.window_micros(), u64::from(cost));
-        self.move_to(now, window);
-        let elapsed = now - self.start;
-        let counted = div_ceil(self.previous, window - elapsed, window) + self.current;
+        let pair = self.at(now, window);
+        if self.start > now {
+            *self = pair;
+        }
+        let elapsed = now - pair.start;
+        let counted = div_ceil(pair.previous, window - elapsed, window) + pair.current;
         let available = limit.saturating_sub(counted);
         let admitted = cost <= available;
         Assessment {
             admitted,
             available: u32::try_from(available).unwrap_or(u32::MAX),
-            reset_idle: self.reset(elapsed, window, self.current),
-            reset_charged: self.reset(elapsed, window, self.current + cost),
-            retry_after: (!admitted && cost <= limit).then(|| self.retry(elapsed, window, limit - cost)),
+            reset_idle: pair.reset(elapsed, window, pair.current),
+            reset_charged: pair.reset(elapsed, window, pair.current + cost),
+            retry_after: (!admitted && cost <= limit).then(|| pair.retry(elapsed, window, limit - cost)),
         }
     }
 
@@ -51,10 +66,8 @@ impl Pair {
         }
     }
 
-    pub(crate) fn charge(&mut self, now: u64, cost: u32) {
-        if self.previous == 0 && self.current == 0 {
-            self.start = now;
-        }
+    pub(crate) fn charge(&mut self, now: u64, quota: &Quota, cost: u32) {
+        *self = self.at(now, quota.window_micros());
         self.current += u64::from(cost);
     }
 
@@ -62,7 +75,7 @@ impl Pair {
     /// one first.
     pub(crate) fn refund(&mut self, now: u64, quota: &Quota, cost: u32, receipt: Option<u64>) {
         let (window, cost) = (quota.window_micros(), u64::from(cost));
-        self.move_to(now, window);
+        *self = self.at(now, window);
         match receipt {
             None => {
                 let more = cost.saturating_sub(self.current);
@@ -82,16 +95,6 @@ impl Pair {
             (0, 0) => 0,
             (_, 0) => self.start + window,
             _ => self.start + 2 * window,
-        }
-    }
-
-    fn move_to(&mut self, now: u64, window: u64) {
-        // A clock that stepped back: the window begins anew, with what it holds.
-        self.start = self.start.min(now);
-        match (now - self.start) / window {
-            0 => {}
-            1 => *self = Pair { start: self.start + window, previous: self.current, current: 0 },
-            _ => *self = Pair { start: now, previous: 0, current: 0 },
         }
     }
 }

@@ -95,7 +95,7 @@ impl MemoryStore {
     pub(crate) fn peek(&self, now: u64, check: &MemoryCheck) -> Verdict {
         let mut locked = self.lock(slice::from_ref(check));
         let assessment = match find(&mut locked, check).and_then(|shard| shard.existing(check)) {
-            Some(slot) => slot.state.assess(now, &check.quota, check.cost),
+            Some(slot) => slot.state.peek(now, &check.quota, check.cost),
             None => State::new(check.quota.algorithm()).assess(now, &check.quota, check.cost),
         };
         assessment.verdict(now, &check.quota, None)

@@ -452,7 +452,8 @@ function fixed.assess(key, c)
   local start, used = numbers(key, '^(%d+) (%d+)$')
   c.held = start
   -- A clock that stepped back: the window begins anew, with what it holds.
-  if start and start > NOW then start = NOW end
+  c.mend = start and start > NOW
+  if c.mend then start = NOW end
   if not start or NOW - start >= c.window then start, used = NOW, 0 end
   c.start, c.used = start, used
   c.state = { used, NOW - start, 0 }
@@ -474,7 +475,11 @@ function fixed.refund(key, c)
 end
 
 function fixed.refuse(key, c)
-  if c.held then mend_ttl(key, floor(c.window / 1000) + 1000) end
+  if c.mend then
+    put(key, c.window, c.start, c.used)
+  elseif c.held then
+    mend_ttl(key, floor(c.window / 1000) + 1000)
+  end
 end
 
 local counter = {}
@@ -499,7 +504,8 @@ function counter.assess(key, c)
   local start, previous, current = numbers(key, '^(%d+) (%d+) (%d+)$')
   c.held = start
   if start then
-    if start > NOW then start = NOW end
+    c.mend = start > NOW
+    if c.mend then start = NOW end
     if NOW - start >= 2 * window then
       start = nil
     elseif NOW - start >= window then
@@ -537,7 +543,11 @@ function counter.refund(key, c)
 end
 
 function counter.refuse(key, c)
-  if c.held then mend_ttl(key, longest_ttl(c.window)) end
+  if c.mend then
+    put(key, 2 * c.window, c.start, c.previous, c.current)
+  elseif c.held then
+    mend_ttl(key, longest_ttl(c.window))
+  end
 end
 
 -- When the bucket is full again: microseconds, and a fraction of one in units of one by the limit.
@@ -555,7 +565,8 @@ function bucket.assess(key, c)
   local debt = at - NOW
   if debt < 0 then debt, fraction = 0, 0 end
   -- What a clock that stepped back, or a quota that was lowered, leaves beyond an empty bucket is let go.
-  if debt > c.capacity or (debt == c.capacity and fraction > c.capacity_fraction) then
+  c.mend = debt > c.capacity or (debt == c.capacity and fraction > c.capacity_fraction)
+  if c.mend then
     debt, fraction = c.capacity, c.capacity_fraction
   end
   c.state = { debt, fraction, 0 }
@@ -587,7 +598,11 @@ function bucket.refund(key, c)
 end
 
 function bucket.refuse(key, c)
-  if c.held then mend_ttl(key, floor(c.capacity / 1000) + 1000) end
+  if c.mend then
+    put(key, c.capacity, NOW + c.capacity, c.capacity_fraction, c.limit)
+  elseif c.held then
+    mend_ttl(key, floor(c.capacity / 1000) + 1000)
+  end
 end
 
 -- Groups -------------------------------------------------------------------------------------------------------------
@@ -615,10 +630,10 @@ function does.check(limits)
   end
   local answer = {}
   for _, c in ipairs(limits) do
-    if not c.admits then
-      c.rule.refuse(c.key, c)
-    elseif admitted and c.cost > 0 then
+    if admitted and c.admits and c.cost > 0 then
       c.rule.charge(c.key, c)
+    elseif not c.admits or c.mend then
+      c.rule.refuse(c.key, c)
     end
     tell(answer, c)
   end

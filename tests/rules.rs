@@ -1,0 +1,409 @@
+//! The rules: memory, Redis running the script under a clock that the test moves, and a plain model say the same; and
+//! what was admitted keeps to the limit.
+//!
+//! `RATEGUARD_SEQUENCES=10000` runs as many random sequences for each algorithm instead of some hundred.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
+
+#[path = "rules/model.rs"]
+mod model;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use model::Model;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use rateguard::{Algorithm, Decision, Key, ManualClock, Policy, Quota, RateGuard};
+use rateguard_tests::{RedisServer, connected};
+
+const START: u64 = 1_800_000_000_000_000;
+const ALGORITHMS: [Algorithm; 4] =
+    [Algorithm::SlidingWindow, Algorithm::SlidingCounter, Algorithm::FixedWindow, Algorithm::TokenBucket];
+
+fn sequences() -> u32 {
+    std::env::var("RATEGUARD_SEQUENCES").map_or(150, |text| text.parse().expect("a number of sequences"))
+}
+
+fn runner() -> TestRunner {
+    TestRunner::new(Config {
+        cases: sequences(),
+        failure_persistence: None,
+        max_shrink_iters: 2000,
+        ..Config::default()
+    })
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// In thousandths of a window, and microseconds more.
+    Wait(u64, u64),
+    /// In percent of the limit, at least 1 unit.
+    Check(u32),
+    CheckOne,
+    Peek,
+    Refund(u32),
+    Reset,
+    /// To this limit.
+    Relimit(u32),
+    /// As long as the last refusal said.
+    WaitForRetry,
+}
+
+fn limits() -> impl Strategy<Value = u32> {
+    // Around the borders of the forms that a log is kept in.
+    prop_oneof![1_u32..12, Just(100), Just(128), Just(129), Just(500), Just(513), Just(700)]
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => (0_u64..1200, 0_u64..3).prop_map(|(share, micros)| Step::Wait(share, micros)),
+        4 => (1_u32..120).prop_map(Step::Check),
+        6 => Just(Step::CheckOne),
+        1 => Just(Step::Peek),
+        1 => (1_u32..60).prop_map(Step::Refund),
+        1 => Just(Step::Reset),
+        1 => limits().prop_map(Step::Relimit),
+        3 => Just(Step::WaitForRetry),
+    ];
+    proptest::collection::vec(step, 1..40)
+}
+
+fn windows() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        Just(Duration::from_millis(1)),
+        (1_000_u64..10_000_000).prop_map(Duration::from_micros),
+        Just(Duration::from_secs(60)),
+        Just(Duration::from_secs(365 * 86_400)),
+    ]
+}
+
+fn quota(algorithm: Algorithm, limit: u32, window: Duration, burst: Option<u32>) -> Quota {
+    let quota = Quota::try_new(algorithm, limit, window).unwrap();
+    match burst {
+        Some(burst) if algorithm == Algorithm::TokenBucket => quota.try_burst(burst).unwrap_or(quota),
+        _ => quota,
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap()
+}
+
+fn said(decision: &Decision) -> (bool, u32, u64, Option<u64>) {
+    assert!(!decision.degraded(), "{:?}", decision.degraded_reason());
+    (decision.allowed(), decision.remaining(), micros(decision.reset_after()), decision.retry_after().map(micros))
+}
+
+/// A limiter in memory and one on Redis, whose clocks stand at the same time.
+struct Both {
+    server: RedisServer,
+    clock: ManualClock,
+    memory: RateGuard,
+    redis: RateGuard,
+}
+
+impl Both {
+    async fn new(compact: bool) -> Both {
+        let server = RedisServer::start_with_clock();
+        let clock = ManualClock::new();
+        let memory = RateGuard::builder().clock(clock.clone()).build().unwrap();
+        let redis = connected(RateGuard::builder().compact_log(compact), &server).await;
+        Both { server, clock, memory, redis }
+    }
+
+    fn stand_at(&self, now: u64) {
+        self.clock.set(Duration::from_micros(now));
+        self.server.clock().set(now);
+    }
+
+    async fn check(&self, policy: &Policy, key: &Key, cost: u32) -> (bool, u32, u64, Option<u64>) {
+        let memory = said(&self.memory.check_cost(policy, key, cost).await);
+        let redis = said(&self.redis.check_cost(policy, key, cost).await);
+        assert_eq!(redis, memory, "redis is left, memory is right; cost {cost} of {:?}", policy.quota());
+        memory
+    }
+
+    async fn peek(&self, policy: &Policy, key: &Key) -> (bool, u32, u64, Option<u64>) {
+        let memory = said(&self.memory.peek(policy, key).await.unwrap());
+        assert_eq!(said(&self.redis.peek(policy, key).await.unwrap()), memory);
+        memory
+    }
+}
+
+async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, burst: Option<u32>, steps: Vec<Step>) {
+    static SEQUENCE: AtomicU64 = AtomicU64::new(0);
+    let key = Key::new("sequence", SEQUENCE.fetch_add(1, Ordering::Relaxed));
+    let mut policy = Policy::new("p", quota(algorithm, limit, window, burst));
+    let mut model = Model::new(algorithm);
+    let mut now = START;
+    let mut refused: Option<(u32, u64)> = None;
+    for step in steps {
+        both.stand_at(now);
+        let quota = policy.quota();
+        let share = |percent: u32| (u64::from(quota.limit()) * u64::from(percent)).div_ceil(100).try_into().unwrap();
+        let cost = match step {
+            Step::Wait(thousandths, more) => {
+                now += micros(window) / 1000 * thousandths + more;
+                continue;
+            }
+            Step::Relimit(limit) => {
+                policy = Policy::new("p", self::quota(algorithm, limit, window, burst));
+                refused = None;
+                continue;
+            }
+            Step::Reset => {
+                both.memory.reset(&policy, &key).await.unwrap();
+                both.redis.reset(&policy, &key).await.unwrap();
+                model = Model::new(algorithm);
+                refused = None;
+                continue;
+            }
+            Step::Refund(percent) => {
+                let cost = share(percent);
+                both.memory.refund(&policy, &key, cost).await.unwrap();
+                both.redis.refund(&policy, &key, cost).await.unwrap();
+                model.refund(now, &quota, u64::from(cost));
+                refused = None;
+                continue;
+            }
+            Step::Peek => {
+                let (allowed, remaining, ..) = both.peek(&policy, &key).await;
+                let available = model.available(now, &quota);
+                assert_eq!((allowed, u64::from(remaining)), (available >= 1, available));
+                continue;
+            }
+            Step::WaitForRetry => {
+                let Some((cost, at)) = refused.take() else { continue };
+                // Only if it still says so: another step may have changed the matter.
+                if now > at {
+                    continue;
+                }
+                both.stand_at(at - 1);
+                let too_soon = both.check(&policy, &key, cost).await;
+                assert!(!too_soon.0, "a microsecond less is not enough");
+                assert_eq!(too_soon.3, Some(1));
+                now = at;
+                both.stand_at(now);
+                model.available(now - 1, &quota);
+                assert!(model.available(now, &quota) >= u64::from(cost), "waiting that long is enough");
+                cost
+            }
+            Step::Check(percent) => share(percent),
+            Step::CheckOne => 1,
+        };
+        let available = model.available(now, &quota);
+        let (allowed, remaining, reset, retry) = both.check(&policy, &key, cost).await;
+        assert_eq!(allowed, u64::from(cost) <= available, "{step:?}");
+        refused = None;
+        if allowed {
+            model.charge(now, &quota, u64::from(cost));
+            assert_eq!(u64::from(remaining), available - u64::from(cost));
+            assert!(reset > 0);
+        } else {
+            assert_eq!(u64::from(remaining), available);
+            assert_eq!(retry.is_none(), cost > quota.capacity());
+            refused = retry.map(|retry| (cost, now + retry));
+        }
+    }
+}
+
+fn all_agree_in(algorithm: Algorithm, compact: bool) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let both = runtime.block_on(Both::new(compact));
+    let strategy = (limits(), windows(), proptest::option::of(1_u32..2000), steps());
+    let result = runner().run(&strategy, |(limit, window, burst, steps)| {
+        runtime.block_on(agree(&both, algorithm, limit, window, burst, steps));
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{algorithm}: {error}");
+    }
+    println!("{algorithm}{}: {} sequences agree", if compact { ", compact" } else { "" }, sequences());
+}
+
+#[test]
+fn model_memory_and_redis_agree_on_the_sliding_window() {
+    all_agree_in(Algorithm::SlidingWindow, false);
+}
+
+#[test]
+fn model_memory_and_redis_agree_on_the_compact_sliding_window() {
+    all_agree_in(Algorithm::SlidingWindow, true);
+}
+
+#[test]
+fn model_memory_and_redis_agree_on_the_sliding_counter() {
+    all_agree_in(Algorithm::SlidingCounter, false);
+}
+
+#[test]
+fn model_memory_and_redis_agree_on_the_fixed_window() {
+    all_agree_in(Algorithm::FixedWindow, false);
+}
+
+#[test]
+fn model_memory_and_redis_agree_on_the_token_bucket() {
+    all_agree_in(Algorithm::TokenBucket, false);
+}
+
+/// What a clock that steps may do: the longest wait for one unit, and the most that is admitted while it stands still.
+#[test]
+fn a_clock_that_steps_locks_nobody_out_and_gives_away_at_most_one_quota_a_step() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for algorithm in ALGORITHMS {
+        let both = runtime.block_on(Both::new(false));
+        let jumps = proptest::collection::vec((0_u64..7200, 0_u32..12), 1..20);
+        let strategy = (1_u32..8, 1_u64..100, jumps);
+        let case = AtomicU64::new(0);
+        let result = runner().run(&strategy, |(limit, window, jumps)| {
+            let quota = Quota::try_new(algorithm, limit, Duration::from_secs(window)).unwrap();
+            let policy = Policy::new("stepping", quota);
+            let key = Key::new("case", case.fetch_add(1, Ordering::Relaxed));
+            // Counters that weigh two windows can take both of them to forget.
+            let longest = if algorithm == Algorithm::SlidingCounter { 2 * window } else { window };
+            for (second, checks) in jumps {
+                // Anywhere within an hour before and after, so that steps are as often back as forth.
+                both.stand_at(START + second * 1_000_000);
+                for limiter in [&both.memory, &both.redis] {
+                    let mut admitted = 0;
+                    for _ in 0..checks {
+                        let (allowed, _, _, retry) = said(&runtime.block_on(limiter.check(&policy, &key)));
+                        admitted += u32::from(allowed);
+                        prop_assert!(retry.is_none_or(|retry| retry <= longest * 1_000_000), "{quota:?}: {retry:?}");
+                    }
+                    prop_assert!(admitted <= limit, "{quota:?} admitted {admitted} at once");
+                }
+                let name = format!("ratelimit:{{{}}}:stepping:*", key_text(&key));
+                for name in both.server.command::<Vec<String>>(&["KEYS", &name]) {
+                    let ttl: i64 = both.server.command(&["PTTL", &name]);
+                    let bound = i64::try_from(2 * window).unwrap() * 1000 + 1000;
+                    prop_assert!(checks == 0 || (1..=bound).contains(&ttl), "{name}: {ttl}");
+                }
+            }
+            Ok(())
+        });
+        result.unwrap_or_else(|error| panic!("{algorithm}: {error}"));
+    }
+}
+
+fn key_text(key: &Key) -> String {
+    format!("{key:?}").replace("Key(\"case\" \"", "case:").replace("\")", "")
+}
+
+/// The most that may be admitted in an interval of `length`.
+fn allowed_in(quota: &Quota, length: u64) -> f64 {
+    let limit = f64::from(quota.limit());
+    match quota.algorithm() {
+        Algorithm::SlidingWindow => limit,
+        Algorithm::TokenBucket => {
+            #[expect(clippy::cast_precision_loss, reason = "far below what a double holds")]
+            let share = length as f64 / micros(quota.window()) as f64;
+            f64::from(quota.capacity()) + limit * share
+        }
+        _ => 2.0 * limit,
+    }
+}
+
+#[test]
+fn no_interval_of_the_history_holds_more_than_the_rule_admits() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let steps = proptest::collection::vec((0_u64..400, 1_u32..6), 1..120);
+    for algorithm in ALGORITHMS {
+        let strategy = (1_u32..20, windows(), proptest::option::of(1_u32..40), &steps);
+        let result = runner().run(&strategy, |(limit, window, burst, steps)| {
+            let quota = quota(algorithm, limit, window, burst);
+            let clock = ManualClock::new();
+            let limiter = RateGuard::builder().clock(clock.clone()).build().unwrap();
+            let policy = Policy::new("p", quota);
+            let mut history: Vec<(u64, u64)> = Vec::new();
+            let mut now = START;
+            for (thousandths, cost) in steps {
+                now += micros(window) * thousandths / 1000;
+                clock.set(Duration::from_micros(now));
+                if runtime.block_on(limiter.check_cost(&policy, &Key::global(), cost)).allowed() {
+                    history.push((now, u64::from(cost)));
+                }
+            }
+            let longest = if algorithm == Algorithm::TokenBucket { u64::MAX } else { micros(window) };
+            for (i, (from, _)) in history.iter().enumerate() {
+                let mut admitted = 0;
+                for (at, cost) in history.iter().skip(i).take_while(|(at, _)| at - from < longest) {
+                    admitted += cost;
+                    #[expect(clippy::cast_precision_loss, reason = "far below what a double holds")]
+                    let admitted = admitted as f64;
+                    prop_assert!(admitted <= allowed_in(&quota, at - from) + 1e-6, "{quota:?}");
+                }
+            }
+            Ok(())
+        });
+        result.unwrap_or_else(|error| panic!("{algorithm}: {error}"));
+    }
+}
+
+/// Steps of (seconds, cost, admitted, remaining, seconds to the retry).
+async fn vector(quota: Quota, steps: &[(f64, u32, bool, u32, Option<f64>)]) {
+    let both = Both::new(false).await;
+    let policy = Policy::new("vector", quota);
+    for &(at, cost, admitted, remaining, retry) in steps {
+        let now = START + micros(Duration::from_secs_f64(at));
+        both.stand_at(now);
+        let said = both.check(&policy, &Key::global(), cost).await;
+        let retry = retry.map(|retry| micros(Duration::from_secs_f64(retry)));
+        assert_eq!((said.0, said.1, said.3), (admitted, remaining, retry), "at {at} s, cost {cost}");
+    }
+}
+
+#[tokio::test]
+async fn the_vector_of_the_token_bucket() {
+    let steps = [
+        (0.0, 6, false, 5, None),
+        (0.0, 1, true, 4, None),
+        (0.0, 1, true, 3, None),
+        (0.0, 1, true, 2, None),
+        (0.0, 1, true, 1, None),
+        (0.0, 1, true, 0, None),
+        (0.0, 1, false, 0, Some(1.0)),
+        (3.0, 1, true, 2, None),
+        (8.0, 1, true, 4, None),
+        (9.5, 1, true, 4, None),
+        (9.5, 2, true, 2, None),
+        (9.5, 5, false, 2, Some(3.0)),
+    ];
+    vector(Quota::token_bucket(5, Duration::from_secs(5)).burst(5), &steps).await;
+}
+
+#[tokio::test]
+async fn the_vectors_of_the_sliding_window() {
+    let minute =
+        [(0.0, 1, true, 1, None), (1.0, 1, true, 0, None), (2.0, 1, false, 0, Some(58.0)), (60.0, 1, true, 0, None)];
+    vector(Quota::sliding_window(2, Duration::from_secs(60)), &minute).await;
+    let costs =
+        [(0.3, 5, true, 5, None), (1.9, 5, true, 0, None), (1.95, 1, false, 0, Some(0.35)), (2.35, 5, true, 0, None)];
+    vector(Quota::sliding_window(10, Duration::from_secs(2)), &costs).await;
+}
+
+#[tokio::test]
+async fn the_vector_of_the_sliding_counter() {
+    // Previous 42, current 18, 15 s into 60: 49.5 are counted, so that 50 of 100 are left.
+    let steps = [(0.0, 42, true, 58, None), (60.0, 18, true, 40, None), (75.0, 0, true, 50, None)];
+    vector(Quota::sliding_counter(100, Duration::from_secs(60)), &steps).await;
+}
+
+#[tokio::test]
+async fn no_rate_is_rounded() {
+    // 3000 a second are 3000, not 1000: after 7 ms, 21 tokens are back.
+    let second = Duration::from_secs(1);
+    vector(Quota::token_bucket(3000, second), &[(0.0, 3000, true, 0, None), (0.007, 21, true, 0, None)]).await;
+    vector(Quota::token_bucket(3000, second), &[(0.0, 3000, true, 0, None), (0.007, 22, false, 21, Some(0.000_334))])
+        .await;
+    // The first of ten leaves nine.
+    vector(Quota::token_bucket(10, second), &[(0.0, 1, true, 9, None)]).await;
+    // Seven in three seconds: all of it is back after three, not before.
+    let seven = Quota::token_bucket(7, Duration::from_secs(3));
+    vector(seven, &[(0.0, 7, true, 0, None), (2.999_999, 7, false, 6, Some(0.000_001)), (3.0, 7, true, 0, None)]).await;
+    let year = Duration::from_secs(365 * 86_400);
+    let steps = [(0.0, 1, true, 0, None), (1.0, 1, false, 0, Some(31_535_999.0)), (31_536_000.0, 1, true, 0, None)];
+    vector(Quota::token_bucket(1, year), &steps).await;
+    vector(Quota::sliding_window(1, year), &steps).await;
+    vector(Quota::fixed_window(1, year), &steps).await;
+}
