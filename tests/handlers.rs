@@ -626,6 +626,16 @@ mod places {
         returned.to_string()
     }
 
+    #[rate_limit(limit = 2, window = 60)]
+    async fn check(check: Method) -> String {
+        check.to_string()
+    }
+
+    #[rate_limit(limit = 2, window = 60)]
+    async fn is_send() -> &'static str {
+        "is it?"
+    }
+
     #[derive(Deserialize)]
     struct Words {
         words: String,
@@ -642,6 +652,8 @@ mod places {
         assert_eq!(got(get(r#type)).await, ok("axum"));
         assert_eq!(got(get(rate_limit_guard)).await, ok("7 axum"));
         assert_eq!(got(get(late)).await, ok("GET"));
+        assert_eq!(got(get(check)).await, ok("GET"));
+        assert_eq!(got(get(is_send)).await, ok("is it?"));
     }
 
     macro_rules! handler {

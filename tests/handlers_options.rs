@@ -390,8 +390,11 @@ mod algorithms {
     async fn fixed_window() {}
     #[rate_limit(limit = 2, window = 60, algorithm = "token_bucket")]
     async fn token_bucket() {}
-    #[rate_limit(limit = 1, window = 60, algorithm = "token_bucket", burst = BURST + 1, cost = 1)]
+    #[rate_limit(limit = 1, window = 60, algorithm = "token_bucket", burst = BURST + 1)]
     async fn burst() {}
+    // More than the limit, and still possible.
+    #[rate_limit(limit = 1, window = 60, algorithm = "token_bucket", burst = BURST + 1, cost = 3)]
+    async fn dear() {}
     const BURST: u32 = 2;
 
     #[tokio::test]
@@ -402,12 +405,14 @@ mod algorithms {
                 .route("/sliding_counter", get(sliding_counter))
                 .route("/fixed_window", get(fixed_window))
                 .route("/token_bucket", get(token_bucket))
-                .route("/burst", get(burst)),
+                .route("/burst", get(burst))
+                .route("/dear", get(dear)),
         );
         for path in ["/sliding_window", "/sliding_counter", "/fixed_window", "/token_bucket"] {
             assert_eq!(app.statuses(&[path; 3]).await, [200, 200, 429], "{path}");
         }
         assert_eq!(app.statuses(&["/burst"; 4]).await, [200, 200, 200, 429]);
+        assert_eq!(app.statuses(&["/dear"; 2]).await, [200, 429]);
     }
 }
 

@@ -3,7 +3,8 @@
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 
-use crate::handler::{Attribute, Handler, Param};
+use crate::attribute::Attribute;
+use crate::handler::{Handler, Param};
 use crate::late;
 use crate::rules;
 use crate::validate::Rule;
@@ -151,7 +152,8 @@ fn guarded(handler: &Handler, guard: Option<&Ident>, guard_ty: &TokenStream) -> 
 
 /// Says of a handler that is not `Send` that it is not, where axum would only say that it is no handler.
 ///
-/// As a function that nobody calls, it leaves a handler that nobody uses unused.
+/// As a function that nobody calls, it leaves a handler that nobody uses unused. It has names that no handler has,
+/// since an item, unlike a variable, is seen by the user's code and could hide a handler of that name.
 fn assert_send(handler: &Handler) -> Option<TokenStream> {
     let generic = !handler.generics.params.is_empty()
         || handler.params.iter().any(|param| param.is_conditional() || mentions_impl(param.ty.to_token_stream()));
@@ -164,9 +166,12 @@ fn assert_send(handler: &Handler) -> Option<TokenStream> {
     let arguments = (0..handler.params.len().max(1)).map(|place| Ident::new(&format!("A{place}"), site));
     let arguments = quote!(#(#arguments),*);
     Some(quote_spanned! {site=>
-        fn is_send() {
-            fn check<#arguments, F: ::core::future::Future + ::core::marker::Send>(_: impl ::core::ops::Fn(#arguments) -> F) {}
-            check(#name);
+        fn __rate_limit_send() {
+            fn __rate_limit_is_send<#arguments, F: ::core::future::Future + ::core::marker::Send>(
+                _: impl ::core::ops::Fn(#arguments) -> F,
+            ) {
+            }
+            __rate_limit_is_send(#name);
         }
     })
 }

@@ -3,10 +3,12 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 
+use crate::amount::Amount;
+use crate::constant::Const;
 use crate::expand::Plan;
 use crate::handler::Handler;
 use crate::key::Key;
-use crate::validate::{Amount, Const, Rule};
+use crate::validate::Rule;
 use crate::value::Value;
 
 /// The request's head, as a parameter of ours that no closure of the user's can see.
