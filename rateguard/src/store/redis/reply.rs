@@ -15,36 +15,48 @@ use crate::store::Verdicts;
 /// The answers to each group, or an error if the reply is not what the script sends.
 pub(super) fn groups(reply: Value, asked: &[&Group]) -> Result<Vec<Result<Verdicts, StoreError>>, StoreError> {
     let Value::Array(mut reply) = reply else { return Err(malformed()) };
-    if reply.len() != asked.len() + 1 {
-        return Err(malformed());
-    }
-    let mut answers = reply.drain(..);
-    let Some(Value::Int(now)) = answers.next() else { return Err(malformed()) };
+    let mut values = reply.drain(..);
+    let Some(Value::Int(now)) = values.next() else { return Err(malformed()) };
     let now = u64::try_from(now).map_err(|_| malformed())?;
-    Ok(answers.zip(asked).map(|(answer, group)| verdicts(now, answer, group)).collect())
+    let answers = asked.iter().map(|group| answer(now, &mut values, group)).collect::<Result<Vec<_>, _>>()?;
+    // What is left over belongs to nobody, so nothing can be trusted to belong where it was put.
+    if values.next().is_none() { Ok(answers) } else { Err(malformed()) }
 }
 
-fn verdicts(now: u64, answer: Value, group: &Group) -> Result<Verdicts, StoreError> {
-    let numbers = match answer {
-        Value::Array(numbers) => numbers,
-        Value::BulkString(error) => return Err(named(&String::from_utf8_lossy(&error))),
-        Value::SimpleString(error) => return Err(named(&error)),
-        _ => return Err(malformed()),
-    };
+/// Takes one group's part of the reply: its own error, or its verdicts.
+fn answer(
+    now: u64,
+    values: &mut impl Iterator<Item = Value>,
+    group: &Group,
+) -> Result<Result<Verdicts, StoreError>, StoreError> {
     let checks = match group.op {
         Op::Check | Op::Peek => group.checks.as_slice(),
+        // Said by the absence of an error alone, which the next group's numbers must not be taken for.
         Op::Refund(_) | Op::Reset => &[],
     };
-    if numbers.len() != 4 * checks.len() {
-        return Err(malformed());
+    let mut numbers: SmallVec<[Value; 8]> = SmallVec::new();
+    let expected = if checks.is_empty() { 1 } else { 4 * checks.len() };
+    while numbers.len() < expected {
+        match values.next() {
+            Some(Value::BulkString(error)) if numbers.is_empty() => {
+                return Ok(Err(named(&String::from_utf8_lossy(&error))));
+            }
+            Some(Value::SimpleString(error)) if numbers.is_empty() => return Ok(Err(named(&error))),
+            Some(number @ Value::Int(_)) => numbers.push(number),
+            _ => return Err(malformed()),
+        }
     }
+    Ok(verdicts(now, &numbers, checks, group.op))
+}
+
+fn verdicts(now: u64, numbers: &[Value], checks: &[RedisCheck], op: Op) -> Result<Verdicts, StoreError> {
     let assessed: SmallVec<[Assessment; 2]> = numbers
         .chunks_exact(4)
         .zip(checks)
         .map(|(numbers, check)| assessment(numbers, check))
         .collect::<Result<_, _>>()?;
     let charged =
-        matches!(group.op, Op::Check) && assessed.iter().zip(checks).all(|(a, check)| a.admitted || check.shadow);
+        matches!(op, Op::Check) && assessed.iter().zip(checks).all(|(a, check)| a.admitted || check.shadow);
     let verdict = |(a, check): (Assessment, &RedisCheck)| {
         a.verdict(now, &check.quota, (charged && a.admitted).then_some(check.cost))
     };
@@ -131,8 +143,8 @@ mod tests {
         Group { op: Op::Check, checks: [check].into_iter().collect() }
     }
 
-    fn numbers(numbers: [i64; 4]) -> Value {
-        Value::Array(numbers.map(Value::Int).to_vec())
+    fn reply(parts: &[&[i64]]) -> Value {
+        Value::Array(parts.concat().into_iter().map(Value::Int).collect())
     }
 
     #[test]
@@ -141,34 +153,30 @@ mod tests {
             [Algorithm::SlidingWindow, Algorithm::SlidingCounter, Algorithm::FixedWindow, Algorithm::TokenBucket]
         {
             let asked = asks(algorithm);
-            for reply in [
+            for odd in [
                 Value::Nil,
                 Value::Int(1),
                 Value::Array(vec![]),
-                Value::Array(vec![Value::Int(1)]),
-                Value::Array(vec![Value::Nil, Value::Nil]),
-                Value::Array(vec![Value::Int(-1), Value::Nil]),
+                reply(&[&[1]]),
+                reply(&[&[1], &[1, 2, 3]]),
+                reply(&[&[1], &[1, 2, 3, 4, 5]]),
+                reply(&[&[-1], &[1, 2, 3, 4]]),
+                Value::Array(vec![Value::Int(1), Value::Int(1), Value::Nil, Value::Nil, Value::Nil]),
             ] {
-                assert!(groups(reply, &[&asked]).is_err());
+                assert!(groups(odd, &[&asked]).is_err());
             }
-            for odd in [
-                Value::Array(vec![Value::Int(1)]),
-                numbers([-1; 4]),
-                numbers([i64::MAX; 4]),
-                numbers([i64::MIN; 4]),
-                Value::Nil,
-            ] {
-                let _ = groups(Value::Array(vec![Value::Int(i64::MAX), odd]), &[&asked]).unwrap();
+            for number in [-1, i64::MIN, i64::MAX] {
+                let _ = groups(reply(&[&[i64::MAX], &[number; 4]]), &[&asked]).unwrap();
             }
         }
     }
 
     #[test]
     fn a_groups_error_is_its_own() {
-        let good = numbers([1, 5, 0, -1]);
-        let bad = Value::BulkString(b"WRONGTYPE Operation against a key".to_vec());
+        let error = Value::BulkString(b"WRONGTYPE Operation against a key".to_vec());
+        let values = [1, 1, 5, 0, -1].map(Value::Int).into_iter().chain([error]);
         let asked = asks(Algorithm::SlidingWindow);
-        let answers = groups(Value::Array(vec![Value::Int(1), good, bad]), &[&asked, &asked]).unwrap();
+        let answers = groups(Value::Array(values.collect()), &[&asked, &asked]).unwrap();
         assert_eq!(answers[0].as_ref().unwrap()[0].remaining, 4);
         assert_eq!(answers[1].as_ref().unwrap_err().kind(), StoreErrorKind::WrongType);
     }

@@ -1,6 +1,7 @@
 //! The script, and how its arguments are written.
 
 use redis::{Cmd, RedisError};
+use smallvec::SmallVec;
 
 use super::{Group, Op, RedisCheck};
 use crate::quota::{Algorithm, Quota};
@@ -37,15 +38,38 @@ pub(crate) fn tag(algorithm: Algorithm) -> &'static str {
     }
 }
 
-/// A call of the script by its hash, or with its text.
+/// A call of the script by its hash, or with its text. The head of `script.lua` says how its arguments are written.
 pub(super) fn call(sha: Option<&str>, groups: &[&Group]) -> Cmd {
     let mut cmd = redis::cmd(if sha.is_some() { "EVALSHA" } else { "EVAL" });
     cmd.arg(sha.unwrap_or(SCRIPT));
     cmd.arg(groups.iter().map(|group| group.checks.len()).sum::<usize>());
-    for check in groups.iter().flat_map(|group| &group.checks) {
+    let checks = || groups.iter().flat_map(|group| &group.checks);
+    for check in checks() {
         cmd.arg(&check.key);
     }
+    let mut quotas: SmallVec<[(&'static str, Quota); 8]> = SmallVec::new();
+    for check in checks() {
+        if !quotas.contains(&(check.form, check.quota)) {
+            quotas.push((check.form, check.quota));
+        }
+    }
+    cmd.arg(quotas.len());
+    for (form, quota) in &quotas {
+        cmd.arg(form).arg(quota.limit()).arg(quota.window_micros());
+        if quota.algorithm() == Algorithm::TokenBucket {
+            time(&mut cmd, quota, 1);
+            time(&mut cmd, quota, quota.capacity());
+        }
+    }
+    let number = |check: &RedisCheck| {
+        // Every one of them was put there just now.
+        1 + quotas.iter().position(|known| *known == (check.form, check.quota)).unwrap_or_default()
+    };
     for group in groups {
+        if let (Op::Check, [check @ RedisCheck { cost: 1, .. }]) = (group.op, group.checks.as_slice()) {
+            cmd.arg(number(check));
+            continue;
+        }
         let (what, receipt) = match group.op {
             Op::Check => ("check", None),
             Op::Peek => ("peek", None),
@@ -53,20 +77,22 @@ pub(super) fn call(sha: Option<&str>, groups: &[&Group]) -> Cmd {
             Op::Reset => ("reset", None),
         };
         cmd.arg(what).arg(group.checks.len());
-        for RedisCheck { quota, cost, form, .. } in &group.checks {
-            cmd.arg(form).arg(quota.limit()).arg(quota.window_micros()).arg(*cost);
+        for check in &group.checks {
+            cmd.arg(number(check)).arg(check.cost);
+            if check.quota.algorithm() == Algorithm::TokenBucket {
+                time(&mut cmd, &check.quota, check.cost);
+            }
             if let Some(receipt) = receipt {
                 cmd.arg(receipt);
-            }
-            if quota.algorithm() == Algorithm::TokenBucket {
-                for units in [*cost, quota.capacity()] {
-                    let (micros, fraction) = quota.refill_time(units);
-                    cmd.arg(micros).arg(fraction);
-                }
             }
         }
     }
     cmd
+}
+
+fn time(cmd: &mut Cmd, quota: &Quota, units: u32) {
+    let (micros, fraction) = quota.refill_time(units);
+    cmd.arg(micros).arg(fraction);
 }
 
 /// Whether the server has not seen the script yet, and so has not run it.
