@@ -4,10 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::client_ip::{self, ClientIp};
 use crate::clock::{Clock, TimeSource};
 use crate::error::ConfigError;
 use crate::key_text::KeyWriter;
 use crate::limiter::{RateGuard, Settings, Store};
+use crate::network::Prefixes;
 use crate::policy::OnError;
 use crate::store::memory::MemoryStore;
 use crate::url::Target;
@@ -27,6 +29,8 @@ pub struct RateGuardBuilder {
     on_error: OnError,
     max_keys: usize,
     compact_log: bool,
+    client_ip: client_ip::Options,
+    prefixes: Prefixes,
     clock: TimeSource,
 }
 
@@ -39,6 +43,8 @@ impl RateGuardBuilder {
             on_error: OnError::Open,
             max_keys: MAX_KEYS,
             compact_log: false,
+            client_ip: client_ip::Options::default(),
+            prefixes: Prefixes::default(),
             clock: TimeSource::system(),
         }
     }
@@ -47,7 +53,7 @@ impl RateGuardBuilder {
     pub(crate) fn memory_default() -> RateGuard {
         let builder = RateGuardBuilder::new();
         let store = Store::Memory(MemoryStore::new(builder.max_keys));
-        RateGuard::from_parts(store, builder.settings())
+        RateGuard::from_parts(store, builder.settings(ClientIp::default()))
     }
 
     /// Count in this process alone. The default.
@@ -104,6 +110,63 @@ impl RateGuardBuilder {
         self
     }
 
+    /// The proxies in front of this program, whose word about their clients is believed: networks such as `10.0.0.0/8`
+    /// or `2001:db8::/32`, single addresses, and the names `loopback` (`127.0.0.0/8`, `::1`) and `private` (RFC 1918:
+    /// `10.0.0.0/8`, `172.16.0.0/12`, `192.168.0.0/16`; RFC 4193: `fc00::/7`). Called again, it adds to the list.
+    /// Default: none, so that the client is the connection's other end, whatever its headers say.
+    ///
+    /// For a connection from one of them, the client is read from `X-Forwarded-For`: all of its lines as one list, from
+    /// the right, past trusted proxies, to the first other address; where all are trusted, the leftmost. Whatever a
+    /// client writes there itself stands left of that, and is not read. If the list is missing or empty, or an element
+    /// that would be read is no address, or lies beyond the last 8 KiB, the proxy itself is counted.
+    ///
+    /// Name only what stands between your clients and you: whoever is in these networks can choose whom it is counted
+    /// for. The chapter on [security](crate::guide::security) has the whole table.
+    ///
+    /// ```
+    /// # use rateguard::RateGuard;
+    /// let limiter = RateGuard::builder().trusted_proxies(["loopback", "10.0.0.0/8"]).build()?;
+    /// # Ok::<(), rateguard::ConfigError>(())
+    /// ```
+    pub fn trusted_proxies(mut self, networks: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.client_ip = self.client_ip.trusted_proxies(networks);
+        self
+    }
+
+    /// Read the client from this header, and from no other, when the connection comes from one of the
+    /// [`trusted_proxies`](Self::trusted_proxies). For headers with one address that the proxy in front always
+    /// overwrites, such as `cf-connecting-ip`, `true-client-ip` or `x-real-ip`. With several values, or one that is no
+    /// address, the proxy itself is counted.
+    pub fn client_ip_header(mut self, name: impl AsRef<str>) -> Self {
+        self.client_ip = self.client_ip.header(name.as_ref());
+        self
+    }
+
+    /// Read the client from `Forwarded` (RFC 7239) instead of `X-Forwarded-For` when the connection comes from one of
+    /// the [`trusted_proxies`](Self::trusted_proxies): the `for` of each element, from the right. A proxy that says
+    /// `unknown`, a `_name` or nothing about its client is itself counted in its place.
+    pub fn forwarded_header(mut self) -> Self {
+        self.client_ip = self.client_ip.forwarded();
+        self
+    }
+
+    /// How many leading bits of an IPv6 address tell one client from another, 32 to 128. Default 64: a client has at
+    /// least a `/64` network, and can take any address in it. Many have a `/56` or a `/48`.
+    ///
+    /// Servers that share counts need the same number.
+    pub fn ipv6_prefix(mut self, bits: u8) -> Self {
+        self.prefixes.ipv6 = bits;
+        self
+    }
+
+    /// How many leading bits of an IPv4 address tell one client from another, 8 to 32. Default 32, the address itself.
+    ///
+    /// Servers that share counts need the same number.
+    pub fn ipv4_prefix(mut self, bits: u8) -> Self {
+        self.prefixes.ipv4 = bits;
+        self
+    }
+
     /// Where the time comes from for what is counted in this process. Default: the system's monotonic clock.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = TimeSource::Custom(Arc::new(clock));
@@ -130,6 +193,8 @@ impl RateGuardBuilder {
         if self.max_keys == 0 {
             return Err(ConfigError::new("max_keys", "0", "use 1 or more"));
         }
+        self.prefixes.check()?;
+        let client_ip = self.client_ip.clone().build()?;
         let store = match &self.target {
             Err(error) => return Err(error.clone()),
             Ok(Target::Memory) => Store::Memory(MemoryStore::new(self.max_keys)),
@@ -138,10 +203,10 @@ impl RateGuardBuilder {
                 Store::Redis(crate::store::redis::RedisStore::new((**info).clone(), self.deadline))
             }
         };
-        Ok(RateGuard::from_parts(store, self.settings()))
+        Ok(RateGuard::from_parts(store, self.settings(client_ip)))
     }
 
-    fn settings(self) -> Settings {
+    fn settings(self, client_ip: ClientIp) -> Settings {
         Settings {
             prefix: self.prefix,
             deadline: self.deadline,
@@ -149,7 +214,8 @@ impl RateGuardBuilder {
             max_keys: self.max_keys,
             compact_log: self.compact_log,
             writer: KeyWriter::new(SECRET),
-            ipv6_prefix: 64,
+            client_ip,
+            prefixes: self.prefixes,
             clock: self.clock,
         }
     }

@@ -66,6 +66,7 @@
 
 pub mod __private;
 mod algorithm;
+mod client_ip;
 mod clock;
 mod config;
 mod decision;

@@ -12,12 +12,14 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 use smallvec::SmallVec;
 
+use crate::client_ip::ClientIp;
 use crate::clock::TimeSource;
 use crate::config::RateGuardBuilder;
 use crate::decision::Decision;
 use crate::error::{ConfigError, StoreError, StoreErrorKind};
 use crate::key::{Key, Repr};
 use crate::key_text::KeyWriter;
+use crate::network::{Prefixes, network};
 use crate::policy::{OnError, Policy};
 #[cfg(feature = "redis")]
 use crate::store::Verdicts;
@@ -68,7 +70,8 @@ pub(crate) struct Settings {
     pub(crate) writer: KeyWriter,
     #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "for shared stores"))]
     pub(crate) compact_log: bool,
-    pub(crate) ipv6_prefix: u8,
+    pub(crate) client_ip: ClientIp,
+    pub(crate) prefixes: Prefixes,
     pub(crate) clock: TimeSource,
 }
 
@@ -268,6 +271,11 @@ impl RateGuard {
         }
     }
 
+    /// How this limiter finds a client's address.
+    pub(crate) fn client_ip(&self) -> &ClientIp {
+        &self.inner.settings.client_ip
+    }
+
     /// Starts a check of several limits together.
     pub(crate) fn begin(&self, checks: &[Check<'_>]) -> Checking {
         match checks {
@@ -330,11 +338,10 @@ impl RateGuard {
         MemoryCheck { fingerprint, quota, cost: check.cost, shadow: check.policy.is_shadow() }
     }
 
-    /// The key as this limiter counts it: an IPv6 address stands for its network.
+    /// The key as this limiter counts it: an address stands for its network.
     fn localize<'k>(&self, key: &'k Key) -> Cow<'k, Key> {
-        let prefix = self.inner.settings.ipv6_prefix;
         match &key.0 {
-            Repr::Ip(ip) => match crate::network::network(*ip, prefix) {
+            Repr::Ip(ip) => match network(*ip, self.inner.settings.prefixes) {
                 network if network == *ip => Cow::Borrowed(key),
                 network => Cow::Owned(Key(Repr::Ip(network))),
             },

@@ -7,11 +7,12 @@ use axum::http::request::Parts;
 use smallvec::SmallVec;
 
 use super::exchange::Exchange;
-use super::identity::{KeySource, by_cookie, by_header, by_ip, by_user};
+use super::identity::{KeySource, by_cookie, by_header, by_ip, by_ip_instead, by_user};
 use super::misuse::Misuse;
 use super::refund::{Charge, Refundable};
 pub use super::rejection::RateLimited;
 use super::rule::{Cost, Rule, Skip};
+use crate::client_ip::ClientIp;
 use crate::key::Key;
 use crate::limiter::Check;
 
@@ -68,7 +69,8 @@ impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
         let Some(exchange) = parts.extensions.get::<Exchange>().cloned() else {
             return Err(Misuse::LayerMissing { handler: L::HANDLER }.into());
         };
-        let head = Head { parts, path: path.as_ref(), handler: L::HANDLER };
+        let client_ip = exchange.limiter.client_ip();
+        let head = Head { parts, path: path.as_ref(), handler: L::HANDLER, client_ip };
         let mut charges = Charges::new();
         let mut rules = SmallVec::new();
         for (index, rule) in L::RULES.iter().enumerate() {
@@ -121,13 +123,15 @@ struct Head<'r> {
     parts: &'r Parts,
     path: Option<&'r RawPathParams>,
     handler: &'static str,
+    client_ip: &'r ClientIp,
 }
 
 impl Head<'_> {
     fn prepare(&self, index: usize, rule: &Rule) -> Result<Prepared, Misuse> {
         let mut key = SmallVec::new();
         self.key_parts(&rule.key, &mut key)?;
-        Ok(Prepared { index, key, fallback: by_ip(self.parts), cost: self.cost(rule), skip: self.skip(rule) })
+        let fallback = by_ip(self.parts, self.client_ip);
+        Ok(Prepared { index, key, fallback, cost: self.cost(rule), skip: self.skip(rule) })
     }
 
     /// `None` where the arguments will say.
@@ -146,7 +150,7 @@ impl Head<'_> {
 
     fn whole_key(&self, source: &KeySource) -> Result<Key, Misuse> {
         let found = match source {
-            KeySource::Ip | KeySource::Late => None,
+            KeySource::Ip | KeySource::Late => return by_ip(self.parts, self.client_ip),
             KeySource::Global => Some(Key::global()),
             KeySource::User => by_user(self.parts),
             KeySource::Header(name) => by_header(self.parts, name),
@@ -158,7 +162,7 @@ impl Head<'_> {
                 Some(Key::composite(keys))
             }
         };
-        found.map_or_else(|| by_ip(self.parts), Ok)
+        found.map_or_else(|| by_ip_instead(self.parts, self.client_ip), Ok)
     }
 
     fn by_path(&self, name: &'static str) -> Result<Key, Misuse> {
@@ -222,15 +226,16 @@ impl Late {
 
 impl Prepared {
     /// The key and the cost, or `None` if the request passes this limit uncounted.
-    fn complete(self, late: Late) -> Result<Option<(Key, u32)>, Misuse> {
+    fn complete(self, late: Late, client_ip: &ClientIp) -> Result<Option<(Key, u32)>, Misuse> {
         if late.skip.or(self.skip).unwrap_or(false) {
             return Ok(None);
         }
         let mut said = late.keys.into_iter();
-        let parts = self.key.into_iter().map(|known| match known.or_else(|| said.next().flatten()) {
-            Some(key) => Ok(key),
-            None => self.fallback.clone(),
-        });
+        let instead = || {
+            client_ip.identity_missing();
+            self.fallback.clone()
+        };
+        let parts = self.key.into_iter().map(|known| known.or_else(|| said.next().flatten()).map_or_else(instead, Ok));
         let key = Key::composite(parts.collect::<Result<Vec<_>, _>>()?);
         Ok(Some((key, late.cost.or(self.cost).unwrap_or(1))))
     }
@@ -255,7 +260,9 @@ impl<L: Limits> Guard<L> {
                 Some(at) => late.swap_remove(at),
                 None => Late::rule(index),
             };
-            if let (Some((key, cost)), Some(rule)) = (prepared.complete(said)?, L::RULES.get(index)) {
+            if let (Some((key, cost)), Some(rule)) =
+                (prepared.complete(said, exchange.limiter.client_ip())?, L::RULES.get(index))
+            {
                 charges.push((rule, key, cost));
             }
         }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use axum::http::header::COOKIE;
 use axum::http::request::Parts;
 
-use super::client_ip;
 use super::misuse::Misuse;
+use super::peer::peer;
+use crate::client_ip::ClientIp;
 use crate::key::{IntoKey, Key};
 
 /// Where a handler's limit takes its key from.
@@ -91,9 +92,16 @@ impl fmt::Debug for UserId {
     }
 }
 
-/// The client's address: what counts also where another identity is missing.
-pub(super) fn by_ip(parts: &Parts) -> Result<Key, Misuse> {
-    client_ip::peer(&parts.extensions).map(Key::ip).ok_or(Misuse::PeerUnknown)
+/// The client's address.
+pub(super) fn by_ip(parts: &Parts, client_ip: &ClientIp) -> Result<Key, Misuse> {
+    let peer = peer(&parts.extensions).ok_or(Misuse::PeerUnknown)?;
+    Ok(Key::ip(client_ip.address(peer, &parts.headers)))
+}
+
+/// The client's address, where another identity is missing.
+pub(super) fn by_ip_instead(parts: &Parts, client_ip: &ClientIp) -> Result<Key, Misuse> {
+    client_ip.identity_missing();
+    by_ip(parts, client_ip)
 }
 
 pub(super) fn by_user(parts: &Parts) -> Option<Key> {

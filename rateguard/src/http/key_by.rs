@@ -6,8 +6,9 @@ use std::sync::Arc;
 use axum::http::HeaderName;
 use axum::http::request::Parts;
 
-use super::identity::{by_header, by_ip, by_user};
+use super::identity::{by_header, by_ip, by_ip_instead, by_user};
 use super::misuse::Misuse;
+use crate::client_ip::ClientIp;
 use crate::key::Key;
 
 /// What a limit of a [`RateLimitLayer`](super::RateLimitLayer) counts by.
@@ -57,15 +58,15 @@ impl KeyBy {
         KeyBy::Head(HeadFn(Arc::new(find)))
     }
 
-    pub(super) fn key(&self, parts: &Parts) -> Result<Key, Misuse> {
+    pub(super) fn key(&self, parts: &Parts, client_ip: &ClientIp) -> Result<Key, Misuse> {
         let found = match self {
-            KeyBy::Ip => None,
+            KeyBy::Ip => return by_ip(parts, client_ip),
             KeyBy::Global => Some(Key::global()),
             KeyBy::User => by_user(parts),
             KeyBy::Header(name) => by_header(parts, name.as_str()),
             KeyBy::Head(HeadFn(find)) => find(parts),
         };
-        found.map_or_else(|| by_ip(parts), Ok)
+        found.map_or_else(|| by_ip_instead(parts, client_ip), Ok)
     }
 }
 
@@ -84,5 +85,32 @@ impl fmt::Debug for KeyBy {
 impl fmt::Debug for HeadFn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("from_fn(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use axum::extract::ConnectInfo;
+    use axum::http::Request;
+
+    use super::*;
+
+    #[test]
+    fn where_the_identity_is_missing_the_address_counts_and_that_is_counted() {
+        let (mut parts, ()) = Request::new(()).into_parts();
+        parts.extensions.insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 4711))));
+        let client_ip = ClientIp::default();
+        let address = Key::ip([192, 0, 2, 1]);
+        for (by, missing) in
+            [(KeyBy::Ip, 0), (KeyBy::User, 1), (KeyBy::header("x-api-key"), 2), (KeyBy::from_fn(|_| None), 3)]
+        {
+            assert_eq!(by.key(&parts, &client_ip).ok(), Some(address.clone()), "{by:?}");
+            assert_eq!(client_ip.identity_missing_count(), missing, "{by:?}");
+        }
+        parts.extensions.insert(crate::UserId::new(7));
+        assert_eq!(KeyBy::User.key(&parts, &client_ip).ok(), Some(Key::user(7)));
+        assert_eq!(client_ip.identity_missing_count(), 3);
     }
 }

@@ -1,6 +1,5 @@
 //! The axum and tower integration.
 
-mod client_ip;
 mod exchange;
 mod future;
 pub(crate) mod guard;
@@ -9,6 +8,7 @@ pub(crate) mod identity;
 mod key_by;
 mod layer;
 mod misuse;
+mod peer;
 mod refund;
 mod rejection;
 pub(crate) mod rule;

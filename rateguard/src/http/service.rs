@@ -80,7 +80,9 @@ impl<S> RateLimitService<S> {
         if own.limits.is_empty() || own.skip.as_ref().is_some_and(|skip| skip(parts)) {
             return Ok(None);
         }
-        let keys = own.limits.iter().map(|(_, by)| by.key(parts)).collect::<Result<SmallVec<[Key; 2]>, _>>()?;
+        let client_ip = self.layer.limiter.client_ip();
+        let keys =
+            own.limits.iter().map(|(_, by)| by.key(parts, client_ip)).collect::<Result<SmallVec<[Key; 2]>, _>>()?;
         let checks: SmallVec<[Check<'_>; 2]> =
             own.limits.iter().zip(&keys).map(|((policy, _), key)| Check::new(policy, key)).collect();
         Ok(Some(self.layer.limiter.begin(&checks)))
