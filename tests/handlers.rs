@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt::Display;
+use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Extension, FromRequestParts, Path, Query, RawQuery, Request, State};
@@ -563,6 +564,12 @@ mod bodies {
         }
     }
 
+    // The lock is given back before the check is awaited: it could not go to another thread.
+    #[rate_limit(limit = 2, window = 60, key = *shared.lock().unwrap())]
+    async fn locked(State(shared): State<Arc<Mutex<u32>>>) -> String {
+        shared.lock().unwrap().to_string()
+    }
+
     #[rate_limit(limit = 2, window = 60, key = id.0.get())]
     async fn not_shareable(id: NotSync) -> String {
         tokio::task::yield_now().await;
@@ -574,6 +581,7 @@ mod bodies {
         assert_eq!(got(get(consuming)).await, ok("axum"));
         assert_eq!(got(get(formatted)).await, ok("7"));
         assert_eq!(got(get(not_shareable)).await, ok("7"));
+        assert_eq!(got(get(locked).with_state(Arc::new(Mutex::new(7)))).await, ok("7"));
     }
 }
 
@@ -615,10 +623,19 @@ mod places {
     }
 
     // Names that generated code might have used.
-    #[rate_limit(limit = 2, window = 60, key = (late, parts))]
-    async fn rate_limit_guard(Path(late): Path<u32>, Query(parts): Query<Words>) -> String {
-        let guard = late;
-        format!("{guard} {parts}")
+    #[rate_limit(limit = 2, window = 60, key = (rate_limit_guard, late))]
+    async fn rate_limit_guard(Path(rate_limit_guard): Path<u32>, Query(late): Query<Words>) -> String {
+        let guard = rate_limit_guard;
+        format!("{guard} {late}")
+    }
+
+    #[rate_limit(limit = 2, window = 60, key = |req| parts(req))]
+    async fn parts_of() -> &'static str {
+        "parts"
+    }
+
+    fn parts(req: &Parts) -> String {
+        req.uri.to_string()
     }
 
     #[rate_limit(limit = 2, window = 60, key = |parts| parts.uri.path(), skip = |value| value.method == "PUT")]
@@ -651,6 +668,7 @@ mod places {
     async fn have_names_that_nothing_collides_with() {
         assert_eq!(got(get(r#type)).await, ok("axum"));
         assert_eq!(got(get(rate_limit_guard)).await, ok("7 axum"));
+        assert_eq!(got(get(parts_of)).await, ok("parts"));
         assert_eq!(got(get(late)).await, ok("GET"));
         assert_eq!(got(get(check)).await, ok("GET"));
         assert_eq!(got(get(is_send)).await, ok("is it?"));

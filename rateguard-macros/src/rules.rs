@@ -34,6 +34,8 @@ pub(crate) fn limits(plan: &Plan, handler: &Handler, marker: &Ident) -> TokenStr
         one(plan, rule, &name)
     });
     quote! {
+        // A closure of the user's cannot be replaced by the function it calls: that would be an expression.
+        #[allow(clippy::redundant_closure, clippy::redundant_closure_for_method_calls)]
         impl #private::Limits for #marker {
             const HANDLER: &'static ::core::primitive::str = #handler_name;
             const RULES: &'static [#private::Rule] = &[#(#rules),*];

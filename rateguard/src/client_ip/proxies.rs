@@ -1,0 +1,147 @@
+//! Whose word counts.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::error::ConfigError;
+
+const SETTING: &str = "trusted_proxies";
+const ALLOWED: &str = "use an address or a network, such as \"10.0.0.1\", \"10.0.0.0/8\" or \"2001:db8::/32\", or one of \
+                       the names \"loopback\" and \"private\"";
+
+/// Networks whose headers are believed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TrustedProxies(Box<[IpNet]>);
+
+impl TrustedProxies {
+    pub(super) fn parse(texts: &[String]) -> Result<TrustedProxies, ConfigError> {
+        let mut networks = Vec::new();
+        for text in texts {
+            match text.trim() {
+                "loopback" => networks.extend(LOOPBACK),
+                "private" => networks.extend(PRIVATE),
+                trimmed => {
+                    networks.push(network(trimmed).map_err(|problem| ConfigError::new(SETTING, text, problem))?);
+                }
+            }
+        }
+        Ok(TrustedProxies(networks.into()))
+    }
+
+    /// The address must be in its own form: an IPv4 address no IPv6 one.
+    pub(super) fn trust(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&address))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+const LOOPBACK: [IpNet; 2] = [v4([127, 0, 0, 0], 8), v6(1, 128)];
+
+/// RFC 1918 and RFC 4193.
+const PRIVATE: [IpNet; 4] =
+    [v4([10, 0, 0, 0], 8), v4([172, 16, 0, 0], 12), v4([192, 168, 0, 0], 16), v6(0xfc00 << 112, 7)];
+
+const fn v4([a, b, c, d]: [u8; 4], prefix: u8) -> IpNet {
+    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix))
+}
+
+const fn v6(bits: u128, prefix: u8) -> IpNet {
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::from_bits(bits), prefix))
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => IpNet::from(address.to_canonical()),
+        Err(_) => text.parse::<IpNet>().map_err(|_| ALLOWED)?,
+    };
+    if network.trunc() != network {
+        let (whole, one) = (network.trunc(), network.addr());
+        return Err(format!(
+            "this is neither the network \"{whole}\" nor the address \"{one}\": write the one you mean"
+        ));
+    }
+    if network.prefix_len() == 0 {
+        return Err("this would believe every client what it writes; name the networks that your proxies are in".into());
+    }
+    Ok(canonical(network))
+}
+
+/// A network of IPv4 addresses written as IPv6 is the IPv4 network, as the addresses in it are.
+fn canonical(network: IpNet) -> IpNet {
+    match network {
+        IpNet::V6(v6) => match (v6.addr().to_ipv4_mapped(), v6.prefix_len().checked_sub(96)) {
+            (Some(address), Some(prefix)) => Ipv4Net::new(address, prefix).map_or(network, IpNet::V4),
+            _ => network,
+        },
+        IpNet::V4(_) => network,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<TrustedProxies, ConfigError> {
+        TrustedProxies::parse(&[text.to_owned()])
+    }
+
+    #[track_caller]
+    fn assert_trust(text: &str, inside: &[&str], outside: &[&str]) {
+        let proxies = parse(text).unwrap();
+        for address in inside {
+            assert!(proxies.trust(address.parse().unwrap()), "{address} is in {text}");
+        }
+        for address in outside {
+            assert!(!proxies.trust(address.parse().unwrap()), "{address} is not in {text}");
+        }
+    }
+
+    #[test]
+    fn networks_addresses_and_names_say_whom_to_trust() {
+        assert_trust("10.0.0.0/8", &["10.0.0.0", "10.255.255.255"], &["9.255.255.255", "11.0.0.0", "::10.0.0.1"]);
+        assert_trust("192.0.2.1", &["192.0.2.1"], &["192.0.2.0", "192.0.2.2"]);
+        assert_trust(" 2001:db8::/32 ", &["2001:db8:ffff::1"], &["2001:db9::", "32.1.13.184"]);
+        assert_trust("2001:db8::1", &["2001:db8::1"], &["2001:db8::"]);
+        assert_trust("loopback", &["127.0.0.1", "127.255.0.1", "::1"], &["128.0.0.1", "::2", "10.0.0.1"]);
+        assert_trust(
+            "private",
+            &["10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "fc00::1", "fdff::1"],
+            &["127.0.0.1", "172.32.0.1", "192.169.0.1", "100.64.0.1", "169.254.0.1", "fe80::1", "::1", "8.8.8.8"],
+        );
+    }
+
+    #[test]
+    fn an_ipv4_network_in_ipv6_clothes_is_the_ipv4_network() {
+        assert_trust("::ffff:10.0.0.0/104", &["10.1.2.3"], &["11.0.0.1"]);
+        assert_trust("::ffff:10.0.0.1", &["10.0.0.1"], &["10.0.0.2"]);
+    }
+
+    #[test]
+    fn the_address_of_a_translator_is_no_ipv4_address_when_it_is_about_trust() {
+        assert_trust("10.0.0.0/8", &[], &["64:ff9b::10.0.0.1", "::10.0.0.1"]);
+        assert_trust("64:ff9b::/96", &["64:ff9b::10.0.0.1"], &["10.0.0.1"]);
+    }
+
+    #[test]
+    fn anything_else_is_an_error_that_says_what_to_write() {
+        for (text, hint) in [
+            ("", "use an address or a network"),
+            ("localhost", "\"loopback\" and \"private\""),
+            ("10.0.0.0/33", "use an address or a network"),
+            ("10.0.0/8", "use an address or a network"),
+            ("*", "use an address or a network"),
+            ("10.0.0.1/8", "neither the network \"10.0.0.0/8\" nor the address \"10.0.0.1\""),
+            ("0.0.0.0/0", "believe every client"),
+            ("::/0", "believe every client"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert_eq!(error.setting(), "trusted_proxies");
+            assert!(error.to_string().contains(hint), "{error}");
+            assert!(error.to_string().contains(&format!("{text:?}")), "{error}");
+        }
+    }
+}
