@@ -1,4 +1,11 @@
 //! Chapters on single subjects.
 
+#[doc = include_str!("algorithms.md")]
+pub mod algorithms {}
+
 #[doc = include_str!("security.md")]
 pub mod security {}
+
+#[cfg(feature = "test-util")]
+#[doc = include_str!("testing.md")]
+pub mod testing {}
