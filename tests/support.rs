@@ -103,7 +103,7 @@ impl RedisServer {
         });
         self.process = Some(process);
         let patience = Instant::now() + Duration::from_secs(20);
-        while self.try_command::<String>(&["PING"]).is_err() {
+        while !self.answers() {
             assert!(Instant::now() < patience, "redis-server on port {} does not answer", self.port);
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -140,6 +140,14 @@ impl RedisServer {
     /// Runs a command, as `redis-cli` would.
     pub fn command<T: FromRedisValue>(&self, words: &[&str]) -> T {
         self.try_command(words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// Whether the server talks to us, be it to ask for a password.
+    fn answers(&self) -> bool {
+        match self.try_command::<String>(&["PING"]) {
+            Ok(_) => true,
+            Err(error) => error.code() == Some("NOAUTH") || error.kind() == redis::ErrorKind::AuthenticationFailed,
+        }
     }
 
     fn try_command<T: FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {

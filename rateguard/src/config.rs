@@ -29,6 +29,7 @@ pub struct RateGuardBuilder {
     on_error: OnError,
     max_keys: usize,
     compact_log: bool,
+    writer: KeyWriter,
     client_ip: client_ip::Options,
     prefixes: Prefixes,
     clock: TimeSource,
@@ -43,6 +44,7 @@ impl RateGuardBuilder {
             on_error: OnError::Open,
             max_keys: MAX_KEYS,
             compact_log: false,
+            writer: KeyWriter::new(SECRET),
             client_ip: client_ip::Options::default(),
             prefixes: Prefixes::default(),
             clock: TimeSource::system(),
@@ -99,6 +101,18 @@ impl RateGuardBuilder {
     /// client that still has quota left.
     pub fn max_keys(mut self, max_keys: usize) -> Self {
         self.max_keys = max_keys;
+        self
+    }
+
+    /// The key under which header values, cookies and other secrets are hashed before they are stored. All servers of a
+    /// deployment take the same one, else they count such clients apart.
+    ///
+    /// Without one, a key that is part of the library is used, so that servers agree without being told. A hash made
+    /// with it gives a long random API key away to nobody; but whoever reads Redis can try out values that are easy to
+    /// guess, such as e-mail addresses. Where that matters, set a secret of 16 random bytes or more. Changing it gives
+    /// every client that is counted by a hash a fresh quota, once.
+    pub fn secret(mut self, secret: impl AsRef<[u8]>) -> Self {
+        self.writer = KeyWriter::new(secret.as_ref());
         self
     }
 
@@ -213,7 +227,7 @@ impl RateGuardBuilder {
             on_error: self.on_error,
             max_keys: self.max_keys,
             compact_log: self.compact_log,
-            writer: KeyWriter::new(SECRET),
+            writer: self.writer,
             client_ip,
             prefixes: self.prefixes,
             clock: self.clock,
