@@ -2,9 +2,12 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use axum::http::Extensions;
 use axum::response::Response;
 
 use super::headers;
+use super::identity::UserId;
+use super::misuse::Misuse;
 use super::refund::Refundable;
 use crate::decision::Decision;
 use crate::limiter::{Decisions, RateGuard};
@@ -13,6 +16,8 @@ use crate::limiter::{Decisions, RateGuard};
 #[derive(Clone)]
 pub(super) struct Exchange {
     pub(super) limiter: RateGuard,
+    /// The layer counts by user, and there was none.
+    pub(super) lacks_user: bool,
     record: Arc<Record>,
 }
 
@@ -26,16 +31,23 @@ struct Record {
 impl Exchange {
     /// The first layer that a request meets.
     pub(super) fn new(limiter: RateGuard) -> Exchange {
-        Exchange { limiter, record: Arc::default() }
+        Exchange { limiter, lacks_user: false, record: Arc::default() }
     }
 
     /// A layer further in: its own limiter, but one record, so that the headers are written once.
     pub(super) fn within(&self, limiter: RateGuard) -> Exchange {
-        Exchange { limiter, record: Arc::clone(&self.record) }
+        Exchange { limiter, lacks_user: false, record: Arc::clone(&self.record) }
     }
 
     pub(super) fn record(&self, decisions: impl IntoIterator<Item = Decision>) {
         lock(&self.record.decisions).extend(decisions);
+    }
+
+    /// Further in: if there is a user now, it came too late for the layer.
+    pub(super) fn met_user(&self, extensions: &Extensions) {
+        if self.lacks_user && extensions.get::<UserId>().is_some() {
+            Misuse::AuthenticationTooLate.say();
+        }
     }
 
     /// A charge to look at again when the response is there.

@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use smallvec::SmallVec;
 
 use super::exchange::Exchange;
-use super::identity::{KeySource, by_cookie, by_header, by_ip, by_ip_instead, by_user};
+use super::identity::{KeySource, by_cookie, by_header, by_ip, by_ip_instead, by_path, by_user, captured};
 use super::misuse::Misuse;
 use super::refund::{Charge, Refundable};
 pub use super::rejection::RateLimited;
@@ -60,15 +60,12 @@ struct Prepared {
 impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
     type Rejection = RateLimited;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, RateLimited> {
-        let path = if L::RULES.iter().any(|rule| rule.key.needs_path()) {
-            RawPathParams::from_request_parts(parts, state).await.ok()
-        } else {
-            None
-        };
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, RateLimited> {
+        let path = L::RULES.iter().any(|rule| rule.key.needs_path()).then(|| captured(parts)).flatten();
         let Some(exchange) = parts.extensions.get::<Exchange>().cloned() else {
             return Err(Misuse::LayerMissing { handler: L::HANDLER }.into());
         };
+        exchange.met_user(&parts.extensions);
         let client_ip = exchange.limiter.client_ip();
         let head = Head { parts, path: path.as_ref(), handler: L::HANDLER, client_ip };
         let mut charges = Charges::new();
@@ -155,7 +152,7 @@ impl Head<'_> {
             KeySource::User => by_user(self.parts),
             KeySource::Header(name) => by_header(self.parts, name),
             KeySource::Cookie(name) => by_cookie(self.parts, name),
-            KeySource::Path(name) => Some(self.by_path(name)?),
+            KeySource::Path(name) => Some(by_path(self.path, self.handler, name)?),
             KeySource::Head(find) => find(self.parts),
             KeySource::Composite(sources) => {
                 let keys = sources.iter().map(|source| self.whole_key(source)).collect::<Result<Vec<_>, _>>()?;
@@ -163,14 +160,6 @@ impl Head<'_> {
             }
         };
         found.map_or_else(|| by_ip_instead(self.parts, self.client_ip), Ok)
-    }
-
-    fn by_path(&self, name: &'static str) -> Result<Key, Misuse> {
-        let value = self.path.and_then(|path| path.iter().find(|(key, _)| *key == name));
-        match value {
-            Some((_, value)) => Ok(Key::new(format!("path.{name}"), value)),
-            None => Err(Misuse::ParameterNotCaptured { handler: self.handler, parameter: name }),
-        }
     }
 
     fn cost(&self, rule: &Rule) -> Option<u32> {

@@ -1,8 +1,12 @@
 //! From a request's head to the key that it is counted for.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
+use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::header::COOKIE;
 use axum::http::request::Parts;
 
@@ -125,6 +129,23 @@ pub(super) fn by_cookie(parts: &Parts, name: &str) -> Option<Key> {
             },
         )?;
     if value.is_empty() { None } else { Some(Key::secret(format!("cookie.{name}"), value)) }
+}
+
+/// What the route captured from the path, if anything.
+pub(super) fn captured(parts: &mut Parts) -> Option<RawPathParams> {
+    // It looks into the extensions and waits for nothing.
+    let mut captured = pin!(RawPathParams::from_request_parts(parts, &()));
+    match captured.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(captured) => captured.ok(),
+        Poll::Pending => None,
+    }
+}
+
+pub(super) fn by_path(path: Option<&RawPathParams>, who: &'static str, name: &str) -> Result<Key, Misuse> {
+    match path.and_then(|path| path.iter().find(|(key, _)| *key == name)) {
+        Some((_, value)) => Ok(Key::new(format!("path.{name}"), value)),
+        None => Err(Misuse::ParameterNotCaptured { handler: who, parameter: name.to_owned().into() }),
+    }
 }
 
 /// Runs a user's closure over the head; being a function, it tells the closure its argument's type.

@@ -1,5 +1,6 @@
 //! Mistakes in how a program is put together. They are answered with 500 and said once, with the line to write.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Once;
 
@@ -8,26 +9,30 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 /// What is missing in the program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Misuse {
     /// A handler with the attribute in an app without the layer.
     LayerMissing { handler: &'static str },
     /// A limit by address in an app that does not know addresses.
     PeerUnknown,
     /// A limit by a path parameter that the route does not capture.
-    ParameterNotCaptured { handler: &'static str, parameter: &'static str },
+    ParameterNotCaptured { handler: &'static str, parameter: Cow<'static, str> },
+    /// Authentication that runs after a limit that counts by user.
+    AuthenticationTooLate,
 }
 
 impl Misuse {
     /// Says it once for each sort of mistake.
-    pub(super) fn say(self) {
+    pub(super) fn say(&self) {
         static NO_LAYER: Once = Once::new();
         static NO_PEER: Once = Once::new();
         static NO_PARAMETER: Once = Once::new();
+        static TOO_LATE: Once = Once::new();
         let once = match self {
             Misuse::LayerMissing { .. } => &NO_LAYER,
             Misuse::PeerUnknown => &NO_PEER,
             Misuse::ParameterNotCaptured { .. } => &NO_PARAMETER,
+            Misuse::AuthenticationTooLate => &TOO_LATE,
         };
         once.call_once(|| {
             if tracing::dispatcher::has_been_set() {
@@ -39,7 +44,7 @@ impl Misuse {
         });
     }
 
-    pub(super) fn response(self) -> Response {
+    pub(super) fn response(&self) -> Response {
         self.say();
         let mut response =
             Response::new(Body::from("The rate limit of this route is not set up; the server's log says how."));
@@ -62,6 +67,10 @@ impl fmt::Display for Misuse {
                  answers 500. Serve it with: axum::serve(listener, \
                  app.into_make_service_with_connect_info::<std::net::SocketAddr>()) (in a test without a connection: \
                  .layer(axum::extract::connect_info::MockConnectInfo(std::net::SocketAddr::from(([127, 0, 0, 1], 1)))))",
+            ),
+            Misuse::AuthenticationTooLate => f.write_str(
+                "a RateLimitLayer that counts by user ran before the layer that sets rateguard::UserId, so it counted by \
+                 address instead. Layers added later run earlier: add the authentication layer after the RateLimitLayer",
             ),
             Misuse::ParameterNotCaptured { handler, parameter } => write!(
                 f,

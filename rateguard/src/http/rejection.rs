@@ -82,6 +82,17 @@ impl RateLimited {
     }
 }
 
+impl Decision {
+    /// `Err` with the answer to send if the request may not go on: `limiter.check(&policy, &key).await.into_result()?`
+    ///
+    /// # Errors
+    ///
+    /// When the request is not [`allowed`](Decision::allowed).
+    pub fn into_result(self) -> Result<(), RateLimited> {
+        RateLimited::of(std::slice::from_ref(&self)).map_or(Ok(()), Err)
+    }
+}
+
 impl From<Misuse> for RateLimited {
     fn from(misuse: Misuse) -> RateLimited {
         RateLimited(Box::new(Reason::Misuse(misuse)))

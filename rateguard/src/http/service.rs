@@ -10,6 +10,8 @@ use tower_service::Service;
 
 use super::exchange::Exchange;
 use super::future::RateLimitFuture;
+use super::identity::{UserId, captured};
+use super::key_by::KeyBy;
 use super::layer::RateLimitLayer;
 use super::misuse::Misuse;
 use super::rejection::RateLimited;
@@ -41,16 +43,18 @@ where
         let outer = parts.extensions.get::<Exchange>();
         let outermost = outer.is_none();
         let limiter = self.layer.limiter.clone();
-        let exchange = match outer {
+        let mut exchange = match outer {
             Some(outer) => outer.within(limiter),
             None => Exchange::new(limiter),
         };
-        let checking = match self.begin(&parts) {
+        let checking = match self.begin(&mut parts) {
             Ok(checking) => checking,
             Err(misuse) => {
                 return RateLimitFuture::answered(RateLimited::from(misuse), exchange, outermost);
             }
         };
+        let by_user = self.layer.own.limits.iter().any(|(_, by)| matches!(by, KeyBy::User));
+        exchange.lacks_user = by_user && parts.extensions.get::<UserId>().is_none();
         parts.extensions.insert(exchange.clone());
         let request = Request::from_parts(parts, body);
         match checking.map(Checking::now_or_later) {
@@ -75,14 +79,18 @@ where
 
 impl<S> RateLimitService<S> {
     /// Starts the check of the layer's own limits, if any apply.
-    fn begin(&self, parts: &Parts) -> Result<Option<Checking>, Misuse> {
+    fn begin(&self, parts: &mut Parts) -> Result<Option<Checking>, Misuse> {
         let own = &self.layer.own;
         if own.limits.is_empty() || own.skip.as_ref().is_some_and(|skip| skip(parts)) {
             return Ok(None);
         }
+        let path = own.limits.iter().any(|(_, by)| by.needs_path()).then(|| captured(parts)).flatten();
         let client_ip = self.layer.limiter.client_ip();
-        let keys =
-            own.limits.iter().map(|(_, by)| by.key(parts, client_ip)).collect::<Result<SmallVec<[Key; 2]>, _>>()?;
+        let keys = own
+            .limits
+            .iter()
+            .map(|(_, by)| by.key(parts, path.as_ref(), client_ip))
+            .collect::<Result<SmallVec<[Key; 2]>, _>>()?;
         let checks: SmallVec<[Check<'_>; 2]> =
             own.limits.iter().zip(&keys).map(|((policy, _), key)| Check::new(policy, key)).collect();
         Ok(Some(self.layer.limiter.begin(&checks)))
