@@ -2,7 +2,7 @@
 //! what was admitted keeps to the limit.
 //!
 //! `RATEGUARD_SEQUENCES=10000` runs as many random sequences for each algorithm instead of some hundred.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so")]
 
 #[path = "rules/model.rs"]
 mod model;

@@ -37,8 +37,8 @@ pub struct Guard<L> {
 struct Waiting {
     exchange: Exchange,
     rules: SmallVec<[Prepared; 2]>,
-    /// What was charged before: given back if one that waits refuses.
-    charged: Vec<Charge>,
+    /// What was taken before: given back if one that waits refuses.
+    taken: Vec<Charge>,
 }
 
 impl std::fmt::Debug for Waiting {
@@ -77,8 +77,8 @@ impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
                 charges.push((rule, head.whole_key(&rule.key)?, head.cost(rule).unwrap_or(1)));
             }
         }
-        let charged = decide(&exchange, charges, !rules.is_empty()).await?;
-        let waiting = (!rules.is_empty()).then(|| Box::new(Waiting { exchange, rules, charged }));
+        let taken = decide(&exchange, charges, !rules.is_empty()).await?;
+        let waiting = (!rules.is_empty()).then(|| Box::new(Waiting { exchange, rules, taken }));
         Ok(Guard { waiting, limits: PhantomData })
     }
 }
@@ -86,7 +86,7 @@ impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
 /// Rules with the keys they count and the units they take.
 type Charges = SmallVec<[(&'static Rule, Key, u32); 2]>;
 
-/// Decides these together, and keeps the decisions for the headers. What was charged is returned if it is wanted.
+/// Decides these together, and keeps the decisions for the headers. What was taken is returned if it is wanted.
 async fn decide(exchange: &Exchange, charges: Charges, wanted: bool) -> Result<Vec<Charge>, RateLimited> {
     if charges.is_empty() {
         return Ok(Vec::new());
@@ -97,7 +97,7 @@ async fn decide(exchange: &Exchange, charges: Charges, wanted: bool) -> Result<V
         exchange.limiter.begin(&checks)
     };
     let decisions = checking.await;
-    let mut charged = Vec::new();
+    let mut taken = Vec::new();
     let refusal = RateLimited::of(&decisions);
     if refusal.is_none() && (wanted || charges.iter().any(|(rule, ..)| rule.refund_if.is_some())) {
         for ((rule, key, cost), decision) in charges.into_iter().zip(&decisions) {
@@ -107,12 +107,12 @@ async fn decide(exchange: &Exchange, charges: Charges, wanted: bool) -> Result<V
                 exchange.may_refund(Refundable { charge: charge(key.clone()), when });
             }
             if wanted {
-                charged.push(charge(key));
+                taken.push(charge(key));
             }
         }
     }
     exchange.record(decisions);
-    refusal.map_or(Ok(charged), Err)
+    refusal.map_or(Ok(taken), Err)
 }
 
 /// A request's head, and what its route captured.
@@ -240,7 +240,7 @@ impl<L: Limits> Guard<L> {
         let Some(waiting) = self.waiting else {
             return Ok(());
         };
-        let Waiting { exchange, rules, charged } = *waiting;
+        let Waiting { exchange, rules, taken } = *waiting;
         let mut late = SmallVec::<[Late; 2]>::from_iter(late);
         let mut charges = Charges::new();
         for prepared in rules {
@@ -258,7 +258,7 @@ impl<L: Limits> Guard<L> {
         let Err(refusal) = decide(&exchange, charges, false).await else { return Ok(()) };
         // A refusal by one spends none of the others.
         exchange.forget_refunds();
-        for charge in charged {
+        for charge in taken {
             charge.give_back().await;
         }
         Err(refusal)

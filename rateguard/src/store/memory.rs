@@ -114,10 +114,9 @@ impl MemoryStore {
     /// Forgets a key.
     pub(crate) fn reset(&self, check: &MemoryCheck) {
         let mut locked = self.lock(slice::from_ref(check));
-        if let Some(shard) = find(&mut locked, check) {
-            if let Some(&at) = shard.places.get(&check.fingerprint) {
-                shard.remove(at);
-            }
+        let Some(shard) = find(&mut locked, check) else { return };
+        if let Some(&at) = shard.places.get(&check.fingerprint) {
+            shard.remove(at);
         }
     }
 
