@@ -64,6 +64,11 @@
 //! | `redis` | yes | [`RateGuard::redis`]: counts shared by all servers |
 //! | `test-util` | no | `ManualClock`: a clock for tests, moved by hand |
 
+#![cfg_attr(
+    not(feature = "redis"),
+    allow(dead_code, clippy::unused_async, clippy::needless_pass_by_value, reason = "for stores that servers share")
+)]
+
 pub mod __private;
 mod algorithm;
 mod client_ip;

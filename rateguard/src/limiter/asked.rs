@@ -1,0 +1,51 @@
+//! Waiting for a shared store, for as long as the deadline allows.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+use tokio::time::Sleep;
+
+use super::pending::Pending;
+use super::shared::task_ended;
+use super::{Decisions, RateGuard};
+use crate::error::StoreError;
+use crate::store::Verdicts;
+use crate::store::redis::Answer;
+
+pin_project! {
+    pub(crate) struct Asked {
+        #[pin]
+        answer: Answer<Verdicts>,
+        #[pin]
+        deadline: Sleep,
+        limiter: RateGuard,
+        pending: Option<Pending>,
+    }
+}
+
+impl Asked {
+    pub(super) fn new(answer: Answer<Verdicts>, limiter: RateGuard, pending: Pending) -> Asked {
+        let deadline = tokio::time::sleep(limiter.inner.settings.deadline);
+        Asked { answer, deadline, limiter, pending: Some(pending) }
+    }
+}
+
+impl Future for Asked {
+    type Output = Decisions;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Decisions> {
+        let this = self.project();
+        let answer = match this.answer.poll(cx) {
+            Poll::Ready(Ok(answer)) => answer,
+            // The task went away with its runtime; it may have sent the call, so it is not sent again.
+            Poll::Ready(Err(_)) => Err(task_ended()),
+            Poll::Pending => match this.deadline.poll(cx) {
+                Poll::Ready(()) => Err(StoreError::timed_out()),
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        Poll::Ready(this.pending.take().map(|pending| pending.settle(this.limiter, answer)).unwrap_or_default())
+    }
+}

@@ -1,0 +1,123 @@
+//! Checks that are decided together.
+
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
+
+use super::{Checking, RateGuard, Store};
+use crate::decision::Decision;
+use crate::key::{Key, Repr};
+use crate::network::network;
+use crate::policy::Policy;
+use crate::store::memory::{MemoryCheck, MemoryStore};
+
+/// One of the checks that [`RateGuard::check_all`] decides together.
+#[derive(Clone, Copy, Debug)]
+pub struct Check<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) key: &'a Key,
+    pub(crate) cost: u32,
+}
+
+impl<'a> Check<'a> {
+    /// A check at cost 1.
+    pub const fn new(policy: &'a Policy, key: &'a Key) -> Check<'a> {
+        Check { policy, key, cost: 1 }
+    }
+
+    /// How many units to take. A cost of 0 takes nothing and is always admitted.
+    pub const fn cost(mut self, cost: u32) -> Check<'a> {
+        self.cost = cost;
+        self
+    }
+}
+
+pub(crate) type Decisions = SmallVec<[Decision; 2]>;
+
+/// Where the decision of each check is to be found, if several share one.
+pub(super) type Places = SmallVec<[usize; 2]>;
+
+pub(super) fn spread(decisions: Decisions, places: Option<&Places>) -> Decisions {
+    match places {
+        None => decisions,
+        Some(places) => places.iter().filter_map(|&at| decisions.get(at).cloned()).collect(),
+    }
+}
+
+impl RateGuard {
+    /// Starts a check of several limits together.
+    pub(crate) fn begin(&self, checks: &[Check<'_>]) -> Checking {
+        match checks {
+            [] => Checking::done(Decisions::new()),
+            [_] => self.begin_distinct(checks, None),
+            _ => match self.merge(checks) {
+                None => self.begin_distinct(checks, None),
+                Some((merged, places)) => self.begin_distinct(&merged, Some(places)),
+            },
+        }
+    }
+
+    fn begin_distinct(&self, checks: &[Check<'_>], places: Option<Places>) -> Checking {
+        match &self.inner.store {
+            Store::Memory(store) => Checking::done(spread(self.count_in(store, checks), places.as_ref())),
+            #[cfg(feature = "redis")]
+            Store::Redis(store) => self.check_in(store, checks, places),
+        }
+    }
+
+    /// Checks that share a bucket become one that takes what they take together, under the quota of the first. `None`
+    /// if there are none such, as nearly always.
+    fn merge<'c>(&self, checks: &[Check<'c>]) -> Option<(SmallVec<[Check<'c>; 2]>, Places)> {
+        let share = |a: &Check<'_>, b: &Check<'_>| {
+            a.policy.name() == b.policy.name()
+                && a.policy.quota().algorithm() == b.policy.quota().algorithm()
+                && self.localize(a.key) == self.localize(b.key)
+        };
+        let mut merged: SmallVec<[Check<'c>; 2]> = SmallVec::new();
+        let mut places = Places::new();
+        for check in checks {
+            if let Some((at, earlier)) = merged.iter_mut().enumerate().find(|(_, earlier)| share(earlier, check)) {
+                earlier.cost = earlier.cost.saturating_add(check.cost);
+                places.push(at);
+            } else {
+                places.push(merged.len());
+                merged.push(*check);
+            }
+        }
+        (merged.len() < checks.len()).then_some((merged, places))
+    }
+
+    fn count_in(&self, store: &MemoryStore, checks: &[Check<'_>]) -> Decisions {
+        let now = self.inner.settings.clock.micros();
+        let verdicts = store.check(now, &self.fingerprints(store, checks));
+        checks
+            .iter()
+            .zip(verdicts)
+            .map(|(check, verdict)| Decision::counted(check.policy, check.policy.quota(), verdict))
+            .collect()
+    }
+
+    pub(super) fn fingerprints(&self, store: &MemoryStore, checks: &[Check<'_>]) -> SmallVec<[MemoryCheck; 2]> {
+        checks.iter().map(|check| self.memory_check(store, check)).collect()
+    }
+
+    pub(super) fn memory_check(&self, store: &MemoryStore, check: &Check<'_>) -> MemoryCheck {
+        let quota = check.policy.quota();
+        let fingerprint = store.fingerprint(check.policy.name(), quota.algorithm(), &self.localize(check.key));
+        MemoryCheck { fingerprint, quota, cost: check.cost, shadow: check.policy.is_shadow() }
+    }
+
+    /// The key as this limiter counts it: an address stands for its network.
+    pub(super) fn localize<'k>(&self, key: &'k Key) -> Cow<'k, Key> {
+        match &key.0 {
+            Repr::Ip(ip) => match network(*ip, self.inner.settings.prefixes) {
+                network if network == *ip => Cow::Borrowed(key),
+                network => Cow::Owned(Key(Repr::Ip(network))),
+            },
+            Repr::Composite(parts) => {
+                Cow::Owned(Key(Repr::Composite(parts.iter().map(|part| self.localize(part).into_owned()).collect())))
+            }
+            _ => Cow::Borrowed(key),
+        }
+    }
+}

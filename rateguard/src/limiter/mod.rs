@@ -1,0 +1,266 @@
+//! The limiter: a policy and a key go to the store, within a deadline, and come back as a decision.
+
+#[cfg(feature = "redis")]
+mod asked;
+mod checking;
+mod group;
+#[cfg(feature = "redis")]
+mod pending;
+#[cfg(feature = "redis")]
+mod shared;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+pub(crate) use checking::Checking;
+pub use group::Check;
+pub(crate) use group::Decisions;
+
+use crate::client_ip::ClientIp;
+use crate::clock::TimeSource;
+use crate::config::RateGuardBuilder;
+use crate::decision::Decision;
+use crate::error::{ConfigError, StoreError, StoreErrorKind};
+use crate::key::Key;
+use crate::key_text::KeyWriter;
+use crate::network::Prefixes;
+use crate::policy::{OnError, Policy};
+use crate::store::memory::MemoryStore;
+#[cfg(feature = "redis")]
+use crate::store::redis::{Op, RedisStore};
+
+/// Decides who may go on. One handle for the whole program, cheap to clone.
+///
+/// ```
+/// use rateguard::{Key, Policy, Quota, RateGuard};
+/// use std::time::Duration;
+///
+/// const LOGIN: Policy = Policy::new("login", Quota::sliding_window(2, Duration::from_secs(60)));
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let limiter = RateGuard::memory();
+/// let alice = Key::user("alice");
+/// assert_eq!(limiter.check(&LOGIN, &alice).await.remaining(), 1);
+/// assert_eq!(limiter.check(&LOGIN, &alice).await.remaining(), 0);
+/// let third = limiter.check(&LOGIN, &alice).await;
+/// assert!(!third.allowed());
+/// assert!(third.retry_after().unwrap() <= Duration::from_secs(60));
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct RateGuard {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) settings: Settings,
+    /// Where `OnError::Local` counts while the store is away. Made when it is first needed.
+    pub(crate) local: OnceLock<MemoryStore>,
+    /// When a store error was last logged, in seconds of the clock; 0 is never.
+    pub(crate) last_warning: AtomicU64,
+}
+
+/// What the builder decided.
+pub(crate) struct Settings {
+    pub(crate) prefix: String,
+    pub(crate) deadline: Duration,
+    pub(crate) on_error: OnError,
+    pub(crate) max_keys: usize,
+    pub(crate) writer: KeyWriter,
+    pub(crate) compact_log: bool,
+    pub(crate) client_ip: ClientIp,
+    pub(crate) prefixes: Prefixes,
+    pub(crate) clock: TimeSource,
+}
+
+/// Where the limiter counts.
+pub(crate) enum Store {
+    Memory(MemoryStore),
+    #[cfg(feature = "redis")]
+    Redis(RedisStore),
+}
+
+impl RateGuard {
+    /// Counts in this process alone.
+    pub fn memory() -> RateGuard {
+        RateGuardBuilder::memory_default()
+    }
+
+    /// Counts in Redis, together with every other server that uses the same one.
+    ///
+    /// The connection is made in the background and never waited for: if Redis is down, the failure policy answers
+    /// until it is up.
+    ///
+    /// # Errors
+    ///
+    /// When the URL is not one of the forms that [`RateGuardBuilder::redis`] lists.
+    pub fn redis(url: impl AsRef<str>) -> Result<RateGuard, ConfigError> {
+        RateGuard::builder().redis(url).build()
+    }
+
+    /// Counts where the environment says: in Redis at `REDIS_URL`, and in this process if that is not set.
+    ///
+    /// # Errors
+    ///
+    /// When `REDIS_URL` is set to anything but a Redis URL. It never falls back to counting in this process then.
+    pub fn from_env() -> Result<RateGuard, ConfigError> {
+        RateGuard::builder().environment().build()
+    }
+
+    /// A limiter with settings of your own.
+    pub fn builder() -> RateGuardBuilder {
+        RateGuardBuilder::new()
+    }
+
+    pub(crate) fn from_parts(store: Store, settings: Settings) -> RateGuard {
+        RateGuard {
+            inner: Arc::new(Inner { store, settings, local: OnceLock::new(), last_warning: AtomicU64::new(0) }),
+        }
+    }
+
+    /// Takes one unit of the policy's quota for this key.
+    pub async fn check(&self, policy: &Policy, key: &Key) -> Decision {
+        self.check_cost(policy, key, 1).await
+    }
+
+    /// Takes `cost` units, all or none. A cost of 0 takes nothing and is always admitted; one above the limit is
+    /// refused for ever, without a [`retry_after`](Decision::retry_after).
+    pub async fn check_cost(&self, policy: &Policy, key: &Key, cost: u32) -> Decision {
+        let check = Check::new(policy, key).cost(cost);
+        let decision = self.begin(&[check]).await.pop();
+        // Every check has a decision; this is only so that nothing needs to panic.
+        decision.unwrap_or_else(|| Decision::uncounted(policy, policy.quota(), true, StoreErrorKind::Other))
+    }
+
+    /// Decides several checks together, in one round trip: if one of them refuses, none is charged. The decisions
+    /// come in the order of the checks; the whole may go on if every one of them is
+    /// [`allowed`](Decision::allowed).
+    pub async fn check_all(&self, checks: &[Check<'_>]) -> Vec<Decision> {
+        self.begin(checks).await.into_vec()
+    }
+
+    /// What a check of cost 1 would be answered, without making it. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked. No failure policy applies: a guess would be no answer.
+    pub async fn peek(&self, policy: &Policy, key: &Key) -> Result<Decision, StoreError> {
+        let check = Check::new(policy, key);
+        let verdict = match &self.inner.store {
+            Store::Memory(store) => {
+                Some(store.peek(self.inner.settings.clock.micros(), &self.memory_check(store, &check)))
+            }
+            #[cfg(feature = "redis")]
+            Store::Redis(store) => self.ask(store, Op::Peek, &check).await?.pop(),
+        };
+        match verdict {
+            Some(verdict) => Ok(Decision::counted(policy, policy.quota(), verdict)),
+            None => Err(StoreError::other("the store answered another request")),
+        }
+    }
+
+    /// Forgets what this key has used: it has its whole quota again.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked. The key may have been reset all the same, if only the answer was lost.
+    pub async fn reset(&self, policy: &Policy, key: &Key) -> Result<(), StoreError> {
+        let check = Check::new(policy, key);
+        match &self.inner.store {
+            Store::Memory(store) => store.reset(&self.memory_check(store, &check)),
+            #[cfg(feature = "redis")]
+            Store::Redis(store) => {
+                self.ask(store, Op::Reset, &check).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives `cost` units back, or as many as are still counted: never more than the whole quota.
+    ///
+    /// Of a sliding window the oldest units go, so that the limit still holds for those that stay.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked. The units may have been given back all the same, if only the answer was lost.
+    pub async fn refund(&self, policy: &Policy, key: &Key, cost: u32) -> Result<(), StoreError> {
+        self.refund_charge(policy, key, cost, None).await
+    }
+
+    /// Gives back what one check has charged, as far as it still counts.
+    pub(crate) async fn refund_charge(
+        &self,
+        policy: &Policy,
+        key: &Key,
+        cost: u32,
+        receipt: Option<u64>,
+    ) -> Result<(), StoreError> {
+        let check = Check::new(policy, key).cost(cost);
+        match &self.inner.store {
+            Store::Memory(store) => {
+                store.refund(self.inner.settings.clock.micros(), &self.memory_check(store, &check), receipt);
+            }
+            #[cfg(feature = "redis")]
+            Store::Redis(store) => {
+                self.ask(store, Op::Refund(receipt), &check).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the store answers, for a health check.
+    ///
+    /// # Errors
+    ///
+    /// The reason why it does not, at the latest when the deadline has passed.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        match &self.inner.store {
+            Store::Memory(_) => Ok(()),
+            #[cfg(feature = "redis")]
+            Store::Redis(store) => self.in_time(store.ping()?).await,
+        }
+    }
+
+    /// How this limiter finds a client's address.
+    pub(crate) fn client_ip(&self) -> &ClientIp {
+        &self.inner.settings.client_ip
+    }
+
+    /// One line an outage is the connection's to write; this is for errors that only some keys meet, and says so at
+    /// most every ten seconds.
+    pub(crate) fn warn(&self, error: &StoreError) {
+        use StoreErrorKind::{TimedOut, Unreachable};
+        if matches!(error.kind(), Unreachable | TimedOut) {
+            return;
+        }
+        let now = self.inner.settings.clock.micros() / 1_000_000 + 1;
+        let last = self.inner.last_warning.load(Ordering::Relaxed);
+        if (last == 0 || now.abs_diff(last) >= 10)
+            && self.inner.last_warning.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            tracing::warn!(
+                reason = error.kind().name(),
+                error = %error,
+                "rateguard: a check could not be counted; the failure policy answered"
+            );
+        }
+    }
+}
+
+impl fmt::Debug for RateGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let store = match &self.inner.store {
+            Store::Memory(store) => format!("memory, {} keys", store.len()),
+            #[cfg(feature = "redis")]
+            Store::Redis(store) => format!("{store:?}"),
+        };
+        f.debug_struct("RateGuard")
+            .field("store", &store)
+            .field("deadline", &self.inner.settings.deadline)
+            .field("on_error", &self.inner.settings.on_error)
+            .finish_non_exhaustive()
+    }
+}

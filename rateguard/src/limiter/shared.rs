@@ -1,0 +1,82 @@
+//! The way to a store that servers share, and back within the deadline.
+
+use super::asked::Asked;
+use super::group::Places;
+use super::pending::Pending;
+use super::{Check, Checking, RateGuard};
+use crate::error::{StoreError, StoreErrorKind};
+use crate::key::Key;
+use crate::policy::{OnError, Policy};
+use crate::store::Verdicts;
+use crate::store::memory::MemoryStore;
+use crate::store::redis::{self, Answer, Group, Op, RedisCheck, RedisStore};
+
+impl RateGuard {
+    pub(super) async fn ask(&self, store: &RedisStore, op: Op, check: &Check<'_>) -> Result<Verdicts, StoreError> {
+        let checks = [self.redis_check(check)].into_iter().collect();
+        self.in_time(store.ask(Group { op, checks })?).await
+    }
+
+    pub(super) async fn in_time<T>(&self, answer: Answer<T>) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.inner.settings.deadline, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(task_ended()),
+            Err(_) => Err(StoreError::timed_out()),
+        }
+    }
+
+    pub(super) fn check_in(&self, store: &RedisStore, checks: &[Check<'_>], places: Option<Places>) -> Checking {
+        let group = Group { op: Op::Check, checks: checks.iter().map(|check| self.redis_check(check)).collect() };
+        let pending = self.pending(checks, places);
+        match store.ask(group) {
+            Ok(answer) => Checking::Asked { asked: Asked::new(answer, self.clone(), pending) },
+            Err(error) => Checking::done(pending.settle(self, Err(error))),
+        }
+    }
+
+    fn redis_check(&self, check: &Check<'_>) -> RedisCheck {
+        let quota = check.policy.quota();
+        RedisCheck {
+            key: self.redis_key(check.policy, check.key),
+            quota,
+            form: redis::form(&quota, self.inner.settings.compact_log, check.policy.is_shadow()),
+            cost: check.cost,
+            shadow: check.policy.is_shadow(),
+        }
+    }
+
+    /// `prefix:{identity}:policy:algorithm`. The braces are the only ones, so they are what picks the cluster's slot.
+    pub(crate) fn redis_key(&self, policy: &Policy, key: &Key) -> String {
+        let settings = &self.inner.settings;
+        let mut text = String::with_capacity(settings.prefix.len() + policy.name().len() + 48);
+        text.push_str(&settings.prefix);
+        text.push_str(":{");
+        settings.writer.write(&mut text, &self.localize(key));
+        text.push_str("}:");
+        text.push_str(policy.name());
+        text.push(':');
+        text.push_str(redis::tag(policy.quota().algorithm()));
+        text
+    }
+
+    fn pending(&self, checks: &[Check<'_>], places: Option<Places>) -> Pending {
+        let local = checks.iter().any(|check| self.on_error(check.policy) == OnError::Local);
+        Pending {
+            policies: checks.iter().map(|check| check.policy.clone()).collect(),
+            local: local.then(|| self.fingerprints(self.local(), checks)),
+            places,
+        }
+    }
+
+    pub(super) fn local(&self) -> &MemoryStore {
+        self.inner.local.get_or_init(|| MemoryStore::new(self.inner.settings.max_keys))
+    }
+
+    pub(super) fn on_error(&self, policy: &Policy) -> OnError {
+        policy.failure_policy().unwrap_or(self.inner.settings.on_error)
+    }
+}
+
+pub(super) fn task_ended() -> StoreError {
+    StoreError::new(StoreErrorKind::Unreachable, "the connection's task has ended with its runtime")
+}

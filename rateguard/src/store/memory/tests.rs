@@ -1,0 +1,74 @@
+use std::time::Duration;
+
+use super::shard::SWEEP_EVERY;
+use super::*;
+
+const WINDOW: u64 = 60_000_000;
+
+fn check(client: u128) -> MemoryCheck {
+    // Spread over shards and tables as hashes are.
+    let fingerprint = (client + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+    let quota = Quota::sliding_window(2, Duration::from_micros(WINDOW));
+    MemoryCheck { fingerprint, quota, cost: 1, shadow: false }
+}
+
+fn admitted(store: &MemoryStore, now: u64, client: u128) -> bool {
+    store.check(now, &[check(client)]).iter().all(|verdict| verdict.admitted)
+}
+
+#[test]
+fn a_full_store_keeps_its_cap_shuts_nobody_out_and_lets_nobody_go() {
+    let store = MemoryStore::new(640);
+    for blocked in 0..100 {
+        assert!(admitted(&store, 0, blocked) && admitted(&store, 0, blocked) && !admitted(&store, 0, blocked));
+    }
+    for newcomer in 1000..200_000 {
+        assert!(admitted(&store, 1000, newcomer), "nobody new is shut out");
+    }
+    assert!(store.len() <= 640);
+    for blocked in 0..100 {
+        assert!(!admitted(&store, 2000, blocked), "nobody gets a fresh quota by flooding the store");
+    }
+}
+
+#[test]
+fn a_store_full_of_refused_clients_admits_newcomers_uncounted_and_forgets_none_of_them() {
+    let store = MemoryStore::new(64);
+    let mut blocked = Vec::new();
+    for client in 0..10_000 {
+        let _ = (admitted(&store, 0, client), admitted(&store, 0, client));
+        if !admitted(&store, 0, client) {
+            blocked.push(client);
+        }
+    }
+    assert_eq!(store.len(), 64);
+    assert_eq!(blocked.len(), 64);
+    assert!(admitted(&store, 1, 20_000) && admitted(&store, 1, 20_000) && admitted(&store, 1, 20_000));
+    assert!(blocked.iter().all(|client| !admitted(&store, 1, *client)));
+}
+
+#[test]
+fn idle_keys_go_with_the_traffic_of_others() {
+    let store = MemoryStore::new(1_000_000);
+    for client in 0..50_000 {
+        let _ = admitted(&store, 0, client);
+    }
+    assert_eq!(store.len(), 50_000);
+    let mut now = WINDOW;
+    for turn in 0..100_000 {
+        now += SWEEP_EVERY / 50;
+        let _ = admitted(&store, now, 100_000 + turn % 500);
+    }
+    assert!(store.len() < 2_000, "{} left", store.len());
+}
+
+#[test]
+fn a_refused_request_of_an_unknown_client_takes_no_memory() {
+    let store = MemoryStore::new(1000);
+    for client in 0..5000 {
+        let mut too_much = check(client);
+        too_much.cost = 3;
+        assert!(!store.check(0, &[too_much])[0].admitted);
+    }
+    assert_eq!(store.len(), 0);
+}
