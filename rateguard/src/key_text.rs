@@ -2,7 +2,7 @@
 //!
 //! Addresses and short, ordinary values are readable; secrets, and anything long or with unusual characters, are a
 //! keyed 128-bit hash (BLAKE2s, RFC 7693). The text of two different keys differs: a kind has no `:`, a value has none
-//! of `~&(){}`, and what begins with `~` is a hash.
+//! of `~&(){}`, and what begins with `~` is a hash. The kind `ip` is an address's alone.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -15,6 +15,16 @@ use crate::key::{Key, Repr};
 
 const MAX_KIND: usize = 64;
 const MAX_VALUE: usize = 64;
+/// The kind that only an address is written with.
+const ADDRESS: &str = "ip";
+
+/// What is hashed: a value of one sort has not the hash of the same value of another.
+#[derive(Clone, Copy)]
+enum Hashed {
+    Kind,
+    Plain,
+    Secret,
+}
 
 /// Writes keys down, under the limiter's secret.
 #[derive(Clone)]
@@ -44,13 +54,15 @@ impl KeyWriter {
                 if is_ordinary(value, MAX_VALUE) {
                     out.push_str(value);
                 } else {
-                    self.hash(out, kind, value.as_bytes());
+                    self.hash(out, Hashed::Plain, kind, value.as_bytes());
                 }
             }
             Repr::Secret { kind, value } => {
                 self.kind(out, kind);
-                self.hash(out, kind, value);
+                self.hash(out, Hashed::Secret, kind, value);
             }
+            // Not nothing at all: the braces around it would choose no slot.
+            Repr::Composite(parts) if parts.is_empty() => out.push_str("()"),
             Repr::Composite(parts) => {
                 for (i, part) in parts.iter().enumerate() {
                     if i > 0 {
@@ -70,17 +82,18 @@ impl KeyWriter {
     }
 
     fn kind(&self, out: &mut String, kind: &str) {
-        if is_ordinary(kind, MAX_KIND) && !kind.contains(':') {
+        if is_ordinary(kind, MAX_KIND) && !kind.contains(':') && kind != ADDRESS {
             out.push_str(kind);
         } else {
-            self.hash(out, "", kind.as_bytes());
+            self.hash(out, Hashed::Kind, "", kind.as_bytes());
         }
         out.push(':');
     }
 
-    fn hash(&self, out: &mut String, kind: &str, value: &[u8]) {
+    fn hash(&self, out: &mut String, hashed: Hashed, kind: &str, value: &[u8]) {
         let mut hash = self.keyed.clone();
         // The length keeps (`a`, `bc`) and (`ab`, `c`) apart.
+        hash.update(&[hashed as u8]);
         hash.update(&(kind.len() as u64).to_le_bytes());
         hash.update(kind.as_bytes());
         hash.update(value);
@@ -93,7 +106,7 @@ impl KeyWriter {
 
 fn address(out: &mut String, ip: IpAddr) {
     // Writing to a string cannot fail.
-    let _ = write!(out, "ip:{ip}");
+    let _ = write!(out, "{ADDRESS}:{ip}");
 }
 
 fn is_ordinary(text: &str, longest: usize) -> bool {
@@ -112,6 +125,12 @@ impl std::fmt::Debug for KeyWriter {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
 
     fn text(key: &Key) -> String {
@@ -152,10 +171,49 @@ mod tests {
                 Key::composite([Key::composite([Key::user("a"), Key::user("b")]), Key::user("c")]),
                 Key::composite([Key::user("a"), Key::composite([Key::user("b"), Key::user("c")])]),
             ),
-            (Key::new("ip", "1.2.3.4"), Key::new("ip", "~1.2.3.4")),
+            (Key::new("ip", "1.2.3.4"), Key::ip([1, 2, 3, 4])),
+            (Key::new("a", "b c"), Key::secret("a", "b c")),
+            (Key::new("", "a"), Key::new("a", "")),
+            (Key::composite([]), Key::composite([Key::composite([]), Key::composite([])])),
         ];
         for (one, two) in pairs {
             assert_ne!(text(&one), text(&two));
+        }
+    }
+
+    /// From few letters, so that whatever can meet does.
+    fn small_text() -> impl Strategy<Value = String> {
+        prop_oneof![
+            select(vec!["ip", "user", "global", "1.2.3.4", "::1", "user:a", "a&user:b", "()", "~", ""])
+                .prop_map(str::to_owned),
+            "[ab:~&(){}@ \n\u{e9}]{0,3}",
+            "a{60,70}",
+        ]
+    }
+
+    fn some_key() -> impl Strategy<Value = Key> {
+        let one = prop_oneof![
+            1 => Just(Key::global()),
+            1 => select(vec!["1.2.3.4", "::1", "::"]).prop_map(|ip| Key::ip(ip.parse::<IpAddr>().unwrap())),
+            4 => (small_text(), small_text()).prop_map(|(kind, value)| Key::new(kind, value)),
+            2 => (small_text(), small_text()).prop_map(|(kind, value)| Key::secret(kind, value)),
+        ];
+        one.prop_recursive(3, 12, 4, |part| vec(part, 0..4).prop_map(Key::composite))
+    }
+
+    proptest! {
+        #[test]
+        fn different_keys_have_different_texts_and_equal_keys_the_same(keys in vec(some_key(), 2..60)) {
+            let mut texts = HashMap::new();
+            for key in keys {
+                let text = text(&key);
+                prop_assert!(
+                    text.bytes().all(|byte| byte.is_ascii_graphic() && !b"{}\"\\".contains(&byte)) && !text.is_empty(),
+                    "{:?} became {:?}", key, text
+                );
+                let earlier = texts.entry(text).or_insert_with(|| key.clone());
+                prop_assert_eq!(earlier, &key);
+            }
         }
     }
 }
