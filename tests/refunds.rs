@@ -173,7 +173,8 @@ async fn in_redis_only_failures_count() {
 #[tokio::test]
 async fn in_a_group_that_is_refused_every_other_limit_keeps_its_units() {
     let limiter = Arc::new(RateGuard::memory());
-    let (one, many) = (Policy::new("one", Quota::fixed_window(1, MINUTE)), Policy::new("many", Quota::token_bucket(9, MINUTE)));
+    let (one, many) =
+        (Policy::new("one", Quota::fixed_window(1, MINUTE)), Policy::new("many", Quota::token_bucket(9, MINUTE)));
     let key = Key::user(1);
     let checks = [Check::new(&one, &key), Check::new(&many, &key)];
     assert!(limiter.check_all(&checks).await.iter().all(Decision::allowed));

@@ -66,15 +66,12 @@ impl Model {
                 (0..=limit).rev().find(|cost| fits(*cost)).unwrap_or(0)
             }
             Model::TokenBucket(full, per) => {
-                // To the fractions of this quota; one that is begun counts as whole.
-                if *per != u128::from(limit) {
-                    *full = full.div_ceil(*per) * u128::from(limit);
-                    *per = u128::from(limit);
+                let (counted, capacity, let_go) = bucket(*full, *per, now, quota);
+                if let_go {
+                    (*full, *per) = (counted, u128::from(limit));
                 }
-                let now = u128::from(now) * *per;
-                let capacity = u128::from(quota.capacity()) * u128::from(window);
-                *full = (*full).clamp(now, now + capacity);
-                u64::try_from((now + capacity - *full) / u128::from(window)).unwrap()
+                let filled = u128::from(now) * u128::from(limit) + capacity - counted;
+                u64::try_from(filled / u128::from(window)).unwrap()
             }
         }
     }
@@ -93,7 +90,10 @@ impl Model {
                 *used += cost;
             }
             Model::SlidingCounter { current, .. } => *current += cost,
-            Model::TokenBucket(full, _) => *full += u128::from(cost) * quota.window().as_micros(),
+            Model::TokenBucket(full, per) => {
+                let (counted, ..) = bucket(*full, *per, now, quota);
+                (*full, *per) = (counted + u128::from(cost) * quota.window().as_micros(), u128::from(quota.limit()));
+            }
         }
     }
 
@@ -111,7 +111,22 @@ impl Model {
                 *current = current.saturating_sub(cost);
                 *previous = previous.saturating_sub(from_previous);
             }
-            Model::TokenBucket(full, _) => *full = full.saturating_sub(u128::from(cost) * quota.window().as_micros()),
+            Model::TokenBucket(full, per) => {
+                let (counted, ..) = bucket(*full, *per, now, quota);
+                let back = u128::from(cost) * quota.window().as_micros();
+                (*full, *per) = (counted.saturating_sub(back), u128::from(quota.limit()));
+            }
         }
     }
+}
+
+/// When the bucket is full, in this quota's fractions of a microsecond, not before now and not later than an empty one
+/// would be; what an empty one lacks; and whether it lacked more than that.
+fn bucket(full: u128, per: u128, now: u64, quota: &Quota) -> (u128, u128, bool) {
+    let limit = u128::from(quota.limit());
+    // Of another limit's fractions, one that is begun counts as whole.
+    let full = if per == limit { full } else { full.div_ceil(per) * limit };
+    let capacity = u128::from(quota.capacity()) * quota.window().as_micros();
+    let now = u128::from(now) * limit;
+    (full.clamp(now, now + capacity), capacity, full > now + capacity)
 }
