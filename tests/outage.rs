@@ -163,6 +163,25 @@ async fn closed_refuses_with_503_and_local_counts_here() {
 }
 
 #[tokio::test]
+async fn a_share_of_the_quota_is_counted_here_so_that_all_servers_together_admit_one() {
+    let server = RedisServer::stopped();
+    let limiter = RateGuard::builder().redis(server.url()).on_error(OnError::local_share(3)).build().unwrap();
+    let admitted = async |limit, cost| {
+        let policy = Policy::new("share", Quota::sliding_window(limit, Duration::from_secs(60)));
+        let key = Key::user(format!("{limit} {cost}"));
+        let mut admitted = 0;
+        while admitted < 20 && limiter.check_cost(&policy, &key, cost).await.allowed() {
+            admitted += 1;
+        }
+        admitted
+    };
+    assert_eq!(admitted(10, 1).await, 3, "a third, rounded down");
+    assert_eq!(admitted(2, 1).await, 1, "but never nothing");
+    assert_eq!(admitted(10, 8).await, 1, "a cost within the quota takes the whole share");
+    assert_eq!(admitted(10, 11).await, 0, "and one above it is never admitted");
+}
+
+#[tokio::test]
 async fn a_policys_own_failure_policy_goes_before_the_limiters() {
     let server = RedisServer::stopped();
     let limiter = limiter(&server);

@@ -9,9 +9,11 @@ use axum::Router;
 use redis::{Connection, FromRedisValue};
 
 mod calls;
+mod proxy;
 pub mod quiet;
 
 pub use calls::{Answer, App, request};
+pub use proxy::{Fault, Proxy};
 
 /// A `redis-server` of the test's own, ended with it.
 #[derive(Debug)]

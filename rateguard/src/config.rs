@@ -214,7 +214,7 @@ impl RateGuardBuilder {
             Ok(Target::Memory) => Store::Memory(MemoryStore::new(self.max_keys)),
             #[cfg(feature = "redis")]
             Ok(Target::Redis(info)) => {
-                Store::Redis(crate::store::redis::RedisStore::new((**info).clone(), self.deadline))
+                Store::Redis(crate::store::redis::RedisStore::new((**info).clone(), self.deadline, &self.prefix))
             }
         };
         Ok(RateGuard::from_parts(store, self.settings(client_ip)))

@@ -56,8 +56,15 @@ pub enum StoreErrorKind {
     WrongType,
     /// The server is a read-only replica.
     ReadOnly,
+    /// The server refuses writes: it cannot save to disk (`MISCONF`), or has too few replicas (`NOREPLICAS`).
+    WritesRefused,
     /// The server is loading its data, or busy with a script.
     Busy,
+    /// The server has as many connections as it allows (`maxclients`).
+    TooManyClients,
+    /// What came back is not what the limiter's script answers: bytes were damaged on the way, or the other end is no
+    /// Redis.
+    Protocol,
     /// More checks are waiting in this process than it will keep.
     Overloaded,
     /// There is no Tokio runtime to run the connection on.
@@ -77,7 +84,10 @@ impl StoreErrorKind {
             StoreErrorKind::OutOfMemory => "out_of_memory",
             StoreErrorKind::WrongType => "wrong_type",
             StoreErrorKind::ReadOnly => "read_only",
+            StoreErrorKind::WritesRefused => "writes_refused",
             StoreErrorKind::Busy => "busy",
+            StoreErrorKind::TooManyClients => "too_many_clients",
+            StoreErrorKind::Protocol => "protocol",
             StoreErrorKind::Overloaded => "overloaded",
             StoreErrorKind::NoRuntime => "no_runtime",
             StoreErrorKind::Other => "other",
@@ -90,11 +100,23 @@ impl StoreErrorKind {
 pub struct StoreError {
     kind: StoreErrorKind,
     detail: Arc<str>,
+    of_outage: bool,
 }
 
 impl StoreError {
     pub(crate) fn new(kind: StoreErrorKind, detail: impl Into<Arc<str>>) -> StoreError {
-        StoreError { kind, detail: detail.into() }
+        StoreError { kind, detail: detail.into(), of_outage: false }
+    }
+
+    /// The same, as the reason of an outage, which is logged once and not for each check.
+    #[cfg(feature = "redis")]
+    pub(crate) fn outage(mut self) -> StoreError {
+        self.of_outage = true;
+        self
+    }
+
+    pub(crate) fn is_of_outage(&self) -> bool {
+        self.of_outage
     }
 
     pub(crate) fn other(detail: &str) -> StoreError {

@@ -16,6 +16,39 @@ pub enum OnError {
     Closed,
     /// Count in this process alone, with the full quota, until the store is back.
     Local,
+    /// Count in this process alone, with the share of one of so many servers: see [`OnError::local_share`].
+    #[non_exhaustive]
+    LocalShare {
+        /// How many servers share the quota.
+        servers: u32,
+    },
+}
+
+impl OnError {
+    /// Count in this process alone until the store is back, with `1/servers` of the quota, so that `servers` of them
+    /// together admit what one quota admits.
+    ///
+    /// The share is rounded down, but is at least 1. A request whose cost is above the share, though not above the
+    /// quota, takes the whole share. `0` and `1` mean the whole quota.
+    ///
+    /// ```
+    /// # use rateguard::{OnError, RateGuard};
+    /// let limiter = RateGuard::builder().redis("redis://127.0.0.1").on_error(OnError::local_share(4)).build()?;
+    /// # Ok::<(), rateguard::ConfigError>(())
+    /// ```
+    pub const fn local_share(servers: u32) -> OnError {
+        OnError::LocalShare { servers }
+    }
+
+    /// Among how many servers the quota is shared while this process counts alone, if it is to.
+    #[cfg(feature = "redis")]
+    pub(crate) const fn local_parts(self) -> Option<u32> {
+        match self {
+            OnError::Local => Some(1),
+            OnError::LocalShare { servers } => Some(servers),
+            OnError::Open | OnError::Closed => None,
+        }
+    }
 }
 
 /// A named [`Quota`].

@@ -194,6 +194,14 @@ impl Quota {
         self.burst
     }
 
+    /// One part of `parts` equal ones, rounded down, at least 1.
+    #[cfg(feature = "redis")]
+    pub(crate) fn share(mut self, parts: u32) -> Quota {
+        self.limit = (self.limit / parts.max(1)).max(1);
+        self.burst = (self.burst / parts.max(1)).max(1);
+        self
+    }
+
     /// How long `units` tokens take to come back: microseconds, and a fraction of one in units of one by the limit.
     #[cfg(feature = "redis")]
     pub(crate) fn refill_time(&self, units: u32) -> (u64, u64) {

@@ -62,8 +62,7 @@ impl Target {
 
     #[cfg(feature = "redis")]
     fn redis(text: &str) -> Result<Target, String> {
-        use redis::IntoConnectionInfo;
-        use redis::io::tcp::TcpSettings;
+        use redis::{IntoConnectionInfo, ProtocolVersion};
 
         let url = url::Url::parse(text).map_err(|error| format!("it is no URL ({error}): {FORMS}"))?;
         if url.host_str().is_none_or(str::is_empty) {
@@ -73,15 +72,19 @@ impl Target {
         if !database.is_empty() && database.parse::<u32>().is_err() {
             return Err(format!("the database after the last / is no number: {FORMS}"));
         }
+        // The newer protocol where the server has it, unless the older one is asked for.
+        let older = url.query_pairs().any(|(_, value)| value == "resp2");
         if let Some((name, _)) = url.query_pairs().find(|(name, _)| name != "protocol") {
-            return Err(format!("the parameter {name:?} is unknown (only `protocol=resp3` is): {FORMS}"));
+            return Err(format!("the parameter {name:?} is unknown (only `protocol=resp2` is): {FORMS}"));
         }
         if url.fragment().is_some() {
             return Err(format!("a # in a password is written %23: {FORMS}"));
         }
         // The library's own message could repeat the URL.
         let info = url.into_connection_info().map_err(|_| format!("it is no Redis URL: {FORMS}"))?;
-        Ok(Target::Redis(Box::new(info.set_tcp_settings(TcpSettings::default().set_nodelay(true)))))
+        let protocol = if older { ProtocolVersion::RESP2 } else { ProtocolVersion::RESP3 };
+        let settings = info.redis_settings().clone().set_protocol(protocol);
+        Ok(Target::Redis(Box::new(info.set_redis_settings(settings))))
     }
 }
 

@@ -8,9 +8,9 @@ mod group;
 mod pending;
 #[cfg(feature = "redis")]
 mod shared;
+mod warnings;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ use crate::policy::{OnError, Policy};
 use crate::store::memory::MemoryStore;
 #[cfg(feature = "redis")]
 use crate::store::redis::{Op, RedisStore};
+use warnings::Warnings;
 
 /// Decides who may go on. One handle for the whole program, cheap to clone.
 ///
@@ -59,8 +60,7 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     /// Where `OnError::Local` counts while the store is away. Made when it is first needed.
     pub(crate) local: OnceLock<MemoryStore>,
-    /// When a store error was last logged, in seconds of the clock; 0 is never.
-    pub(crate) last_warning: AtomicU64,
+    warnings: Warnings,
 }
 
 /// What the builder decided.
@@ -116,9 +116,7 @@ impl RateGuard {
     }
 
     pub(crate) fn from_parts(store: Store, settings: Settings) -> RateGuard {
-        RateGuard {
-            inner: Arc::new(Inner { store, settings, local: OnceLock::new(), last_warning: AtomicU64::new(0) }),
-        }
+        RateGuard { inner: Arc::new(Inner { store, settings, local: OnceLock::new(), warnings: Warnings::default() }) }
     }
 
     /// Takes one unit of the policy's quota for this key.
@@ -229,24 +227,9 @@ impl RateGuard {
         &self.inner.settings.client_ip
     }
 
-    /// One line an outage is the connection's to write; this is for errors that only some keys meet, and says so at
-    /// most every ten seconds.
+    /// Tells the log of something that could not be counted, if that is news.
     pub(crate) fn warn(&self, error: &StoreError) {
-        use StoreErrorKind::{TimedOut, Unreachable};
-        if matches!(error.kind(), Unreachable | TimedOut) {
-            return;
-        }
-        let now = self.inner.settings.clock.micros() / 1_000_000 + 1;
-        let last = self.inner.last_warning.load(Ordering::Relaxed);
-        if (last == 0 || now.abs_diff(last) >= 10)
-            && self.inner.last_warning.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-        {
-            tracing::warn!(
-                reason = error.kind().name(),
-                error = %error,
-                "rateguard: a check could not be counted; the failure policy answered"
-            );
-        }
+        self.inner.warnings.tell(error, self.inner.settings.clock.micros());
     }
 }
 

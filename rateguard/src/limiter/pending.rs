@@ -51,7 +51,9 @@ impl Pending {
             .iter()
             .enumerate()
             .map(|(at, policy)| match (limiter.on_error(policy), verdict(at)) {
-                (OnError::Local, Some(verdict)) => Decision::counted(policy, policy.quota(), verdict).degrade(reason),
+                (OnError::Local | OnError::LocalShare { .. }, Some(verdict)) => {
+                    Decision::counted(policy, policy.quota(), verdict).degrade(reason)
+                }
                 (on_error, _) => Decision::uncounted(policy, policy.quota(), on_error != OnError::Closed, reason),
             })
             .collect()

@@ -8,7 +8,7 @@ use crate::error::{StoreError, StoreErrorKind};
 use crate::key::Key;
 use crate::policy::{OnError, Policy};
 use crate::store::Verdicts;
-use crate::store::memory::MemoryStore;
+use crate::store::memory::{MemoryCheck, MemoryStore};
 use crate::store::redis::{self, Answer, Group, Op, RedisCheck, RedisStore};
 
 impl RateGuard {
@@ -60,12 +60,25 @@ impl RateGuard {
     }
 
     fn pending(&self, checks: &[Check<'_>], places: Option<Places>) -> Pending {
-        let local = checks.iter().any(|check| self.on_error(check.policy) == OnError::Local);
+        let local = checks.iter().any(|check| self.on_error(check.policy).local_parts().is_some());
         Pending {
             policies: checks.iter().map(|check| check.policy.clone()).collect(),
-            local: local.then(|| self.fingerprints(self.local(), checks)),
+            local: local.then(|| checks.iter().map(|check| self.local_check(check)).collect()),
             places,
         }
+    }
+
+    fn local_check(&self, check: &Check<'_>) -> MemoryCheck {
+        let mut local = self.memory_check(self.local(), check);
+        if let Some(servers) = self.on_error(check.policy).local_parts() {
+            let share = local.quota.share(servers);
+            // What the quota allows at once, its share does as well.
+            if local.cost <= local.quota.capacity() {
+                local.cost = local.cost.min(share.capacity());
+            }
+            local.quota = share;
+        }
+        local
     }
 
     pub(super) fn local(&self) -> &MemoryStore {

@@ -1,140 +1,189 @@
 //! The task that owns the connection: connects, serves the queue, and connects again.
 //!
 //! While the server cannot be reached, requests are told so at once and cost nothing; this task alone keeps trying,
-//! at growing intervals. A call that may have run is never sent again.
+//! at growing intervals. So what it knows is the circuit breaker: it opens when the connection breaks or is given up
+//! after calls without an answer, its attempts to connect are the probes, and it closes when one of them succeeds. An
+//! answer that is an error (out of memory, a forbidden command) opens nothing: it came in time, costs its round trip
+//! and no more, may concern some keys alone, and the first check after the cure is counted.
+//!
+//! A call that may have run is never sent again.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, RedisError};
+use redis::RedisError;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use super::link::{Health, Settings};
+use super::connect::{Connection, Connector, Settings};
+use super::link::Health;
+use super::pace::{Pace, SETTLED};
 use super::{Group, Job, reply, script};
-use crate::error::StoreError;
+use crate::error::{StoreError, StoreErrorKind};
 
 /// Requests that share a call at most.
 const BATCH: usize = 64;
 /// Calls in a row without an answer before the connection is given up.
 const PATIENCE: u32 = 3;
-const CONNECT: Duration = Duration::from_secs(1);
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Why a connection is no longer served.
 enum End {
     /// The last handle is gone.
     Finished,
+    /// The other end closed a connection on which nothing was under way, as servers do with idle ones.
+    Closed,
     /// The connection is of no use.
     Lost(StoreError),
 }
 
 /// Runs until the last handle is gone.
 pub(super) async fn run(settings: Settings, health: Arc<Health>, mut jobs: mpsc::Receiver<Job>) {
-    let mut attempt = 0;
+    let deadline = settings.deadline;
+    let mut outage = Outage { server: format!("{settings:?}"), since: None, pace: Pace::default() };
+    let mut connector = Connector::new(settings);
     loop {
-        let lost = match connect(&settings).await {
-            Ok((connection, sha)) => {
-                if health.up() && attempt > 0 {
-                    tracing::info!(store = ?settings, "rateguard: the store answers again, limits are enforced");
-                }
-                attempt = 0;
-                match serve(connection, &sha, &settings, &mut jobs).await {
+        let lost = match connector.connect().await {
+            Ok(connection) => {
+                health.up();
+                match serve(connection, deadline, &mut outage, &mut jobs).await {
                     End::Finished => return,
+                    // Nobody was failed, so this is no outage yet. Whoever asks now waits for the attempt, within the
+                    // deadline; if it fails, that begins one.
+                    End::Closed => continue,
                     End::Lost(error) => error,
                 }
             }
-            Err(error) => reply::failed(&error),
+            Err(error) => error.outage(),
         };
-        if health.down(&lost) {
-            tracing::warn!(
-                store = ?settings,
-                reason = lost.kind().name(),
-                error = %lost,
-                "rateguard: the store does not answer; the failure policy does until it is back"
-            );
-        }
-        if wait(&mut jobs, &lost, pause(attempt)).await.is_none() {
+        health.down(&lost);
+        let pause = outage.goes_on(&lost);
+        if wait(&mut jobs, &lost, pause).await.is_none() {
             return;
         }
-        attempt += 1;
     }
 }
 
-async fn connect(settings: &Settings) -> Result<(MultiplexedConnection, String), RedisError> {
-    let config = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(CONNECT));
-    let client = Client::open(settings.info.clone())?;
-    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-    let sha = redis::cmd("SCRIPT").arg("LOAD").arg(script::SCRIPT).query_async(&mut connection).await?;
-    Ok((connection, sha))
+/// What is told of an outage: one line when it begins, one when it is over.
+struct Outage {
+    server: String,
+    since: Option<Instant>,
+    pace: Pace,
+}
+
+impl Outage {
+    /// How long to wait before the next attempt.
+    fn goes_on(&mut self, error: &StoreError) -> Duration {
+        if self.since.is_none() {
+            self.since = Some(Instant::now());
+            tracing::warn!(
+                store = self.server,
+                reason = error.kind().name(),
+                error = %error,
+                "rateguard: the store does not answer; the failure policy does until it is back"
+            );
+        }
+        self.pace.next()
+    }
+
+    /// The connection has lasted, so it is over.
+    fn settled(&mut self) {
+        self.pace.settled();
+        if let Some(since) = self.since.take() {
+            tracing::info!(
+                store = self.server,
+                seconds = since.elapsed().saturating_sub(SETTLED).as_secs_f32(),
+                "rateguard: the store answers again, limits are enforced"
+            );
+        }
+    }
 }
 
 async fn serve(
-    mut connection: MultiplexedConnection,
-    sha: &str,
-    settings: &Settings,
+    mut connection: Connection,
+    deadline: Duration,
+    outage: &mut Outage,
     jobs: &mut mpsc::Receiver<Job>,
 ) -> End {
     let mut batch = Vec::with_capacity(BATCH);
     let mut unanswered = 0;
+    let mut settled = false;
+    let lasted = sleep(SETTLED);
+    tokio::pin!(lasted);
     loop {
-        if jobs.recv_many(&mut batch, BATCH).await == 0 {
+        // In this order, so that no load keeps the rest from being seen.
+        let received = tokio::select! {
+            biased;
+            () = &mut lasted, if !settled => {
+                settled = true;
+                outage.settled();
+                continue;
+            }
+            () = connection.closed() => return if settled { End::Closed } else { End::Lost(closed().outage()) },
+            received = jobs.recv_many(&mut batch, BATCH) => received,
+        };
+        if received == 0 {
             return End::Finished;
         }
         batch.retain(|job| !job.is_abandoned());
         if batch.is_empty() {
             continue;
         }
-        let answered = timeout(settings.deadline, decide(&mut connection, sha, &mut batch)).await;
-        let error = match answered {
-            Ok(Ok(())) => {
-                unanswered = 0;
-                continue;
-            }
+        let answered = timeout(deadline, decide(&mut connection, &mut batch)).await;
+        match answered {
+            Ok(Ok(None)) => unanswered = 0,
+            Ok(Ok(Some(useless))) => return End::Lost(useless),
             Ok(Err(error)) => {
-                let lost = is_lost(&error);
-                let error = reply::failed(&error);
-                fail(&mut batch, &error);
-                if lost {
+                if is_lost(&error) {
+                    let error = reply::failed(error).outage();
+                    fail(&mut batch, &error);
                     return End::Lost(error);
                 }
+                fail(&mut batch, &reply::failed(error));
                 unanswered = 0;
-                continue;
             }
-            Err(_) => StoreError::timed_out(),
-        };
-        fail(&mut batch, &error);
-        unanswered += 1;
-        if unanswered == PATIENCE {
-            return End::Lost(error);
+            Err(_) => {
+                fail(&mut batch, &StoreError::timed_out());
+                unanswered += 1;
+                if unanswered == PATIENCE {
+                    return End::Lost(StoreError::timed_out().outage());
+                }
+            }
         }
     }
 }
 
-/// Decides a batch in one call, and answers it. On an error the batch is still there to be told.
-async fn decide(connection: &mut MultiplexedConnection, sha: &str, batch: &mut Vec<Job>) -> Result<(), RedisError> {
+/// Decides a batch in one call, and answers it. On an error the batch is still there to be told. An answer may show
+/// that the connection is of no use: then that error comes back.
+async fn decide(connection: &mut Connection, batch: &mut Vec<Job>) -> Result<Option<StoreError>, RedisError> {
     let groups: Vec<&Group> = batch.iter().filter_map(Job::group).collect();
     let answers = if groups.is_empty() {
-        redis::cmd("PING").query_async::<()>(connection).await?;
+        redis::cmd("PING").query_async::<()>(&mut connection.link).await?;
         Ok(Vec::new())
     } else {
-        let reply = match script::call(Some(sha), &groups).query_async(connection).await {
+        let reply = match script::call(Some(&connection.sha), &groups).query_async(&mut connection.link).await {
             // It has not run, so this is no second time.
-            Err(error) if script::is_unknown(&error) => script::call(None, &groups).query_async(connection).await?,
+            Err(error) if script::is_unknown(&error) => {
+                script::call(None, &groups).query_async(&mut connection.link).await?
+            }
             answered => answered?,
         };
         reply::groups(reply, &groups)
     };
-    let mut answers = match answers {
-        Ok(answers) => answers.into_iter(),
+    let answers = match answers {
+        Ok(answers) => answers,
+        // Not the script's: the next answer may be to this call then, so there must be none.
         Err(error) => {
+            let error = error.outage();
             fail(batch, &error);
-            return Ok(());
+            return Ok(Some(error));
         }
     };
+    // A replica refuses inside the script. Elsewhere there may be a server that does not.
+    let mut useless = None;
+    let mut answers = answers.into_iter().map(|answer| match answer {
+        Err(error) if error.kind() == StoreErrorKind::ReadOnly => Err(useless.insert(error.outage()).clone()),
+        answer => answer,
+    });
     for job in batch.drain(..) {
         // Whoever has gone meanwhile does not need the answer.
         let _ = match job {
@@ -142,13 +191,18 @@ async fn decide(connection: &mut MultiplexedConnection, sha: &str, batch: &mut V
             Job::Ping(reply) => Some(reply.send(Ok(())).is_ok()),
         };
     }
-    Ok(())
+    drop(answers);
+    Ok(useless)
 }
 
 fn fail(batch: &mut Vec<Job>, error: &StoreError) {
     for job in batch.drain(..) {
         job.fail(error.clone());
     }
+}
+
+fn closed() -> StoreError {
+    StoreError::new(StoreErrorKind::Unreachable, "the server closed the connection")
 }
 
 /// Whether a new connection is needed, or could lead to a better server.
@@ -168,11 +222,4 @@ async fn wait(jobs: &mut mpsc::Receiver<Job>, reason: &StoreError, pause: Durati
             job = jobs.recv() => job?.fail(reason.clone()),
         }
     }
-}
-
-/// Twice as long with each attempt, and anything between half and all of it, so that many servers do not come at once.
-fn pause(attempt: u32) -> Duration {
-    let longest = FIRST_WAIT.saturating_mul(1 << attempt.min(10)).min(LONGEST_WAIT);
-    let thousandths = u32::try_from(RandomState::new().hash_one(attempt) % 500).unwrap_or(0);
-    longest.mul_f64(0.5 + f64::from(thousandths) / 1000.0)
 }

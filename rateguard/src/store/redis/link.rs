@@ -8,6 +8,7 @@ use redis::ConnectionInfo;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
+use super::connect::Settings;
 use super::{Answer, Group, Job, connection};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Verdicts;
@@ -23,21 +24,6 @@ pub(crate) struct RedisStore {
     queue: RwLock<mpsc::Sender<Job>>,
 }
 
-/// How the task connects.
-#[derive(Clone)]
-pub(super) struct Settings {
-    pub(super) info: ConnectionInfo,
-    /// How long a call may take.
-    pub(super) deadline: Duration,
-}
-
-/// Shows the address alone.
-impl std::fmt::Debug for Settings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.info.addr())
-    }
-}
-
 /// What is known of the server.
 #[derive(Debug)]
 pub(super) struct Health {
@@ -51,15 +37,13 @@ const UP: u8 = 1;
 const DOWN: u8 = 2;
 
 impl Health {
-    /// True if it was down or never up before.
-    pub(super) fn up(&self) -> bool {
-        self.state.swap(UP, Ordering::AcqRel) != UP
+    pub(super) fn up(&self) {
+        self.state.store(UP, Ordering::Release);
     }
 
-    /// True if it was not down before.
-    pub(super) fn down(&self, reason: &StoreError) -> bool {
+    pub(super) fn down(&self, reason: &StoreError) {
         *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.clone());
-        self.state.swap(DOWN, Ordering::AcqRel) != DOWN
+        self.state.store(DOWN, Ordering::Release);
     }
 
     fn restart(&self) {
@@ -76,10 +60,11 @@ impl Health {
 
 impl RedisStore {
     /// A store whose task starts here if there is a runtime, and else with the first check.
-    pub(crate) fn new(info: ConnectionInfo, deadline: Duration) -> RedisStore {
+    pub(crate) fn new(info: ConnectionInfo, deadline: Duration, prefix: &str) -> RedisStore {
         let health = Arc::new(Health { state: AtomicU8::new(STARTING), reason: Mutex::new(None) });
         let (closed, _) = mpsc::channel(1);
-        let store = RedisStore { settings: Settings { info, deadline }, health, queue: RwLock::new(closed) };
+        let settings = Settings { info, deadline, prefix: prefix.to_owned() };
+        let store = RedisStore { settings, health, queue: RwLock::new(closed) };
         if let Ok(runtime) = current_runtime() {
             store.start(&runtime);
         }

@@ -3,8 +3,10 @@
 //! A request never touches the connection. It puts its checks into a queue and waits for the answer, for as long as
 //! its deadline allows; a task owns the connection and answers the queue.
 
+mod connect;
 mod connection;
 mod link;
+mod pace;
 mod reply;
 mod script;
 

@@ -55,8 +55,7 @@ fn verdicts(now: u64, numbers: &[Value], checks: &[RedisCheck], op: Op) -> Resul
         .zip(checks)
         .map(|(numbers, check)| assessment(numbers, check))
         .collect::<Result<_, _>>()?;
-    let charged =
-        matches!(op, Op::Check) && assessed.iter().zip(checks).all(|(a, check)| a.admitted || check.shadow);
+    let charged = matches!(op, Op::Check) && assessed.iter().zip(checks).all(|(a, check)| a.admitted || check.shadow);
     let verdict = |(a, check): (Assessment, &RedisCheck)| {
         a.verdict(now, &check.quota, (charged && a.admitted).then_some(check.cost))
     };
@@ -97,7 +96,7 @@ fn assessment(numbers: &[Value], check: &RedisCheck) -> Result<Assessment, Store
 }
 
 fn malformed() -> StoreError {
-    StoreError::new(StoreErrorKind::Other, "the server's answer is not the script's")
+    StoreError::new(StoreErrorKind::Protocol, "the server's answer is not the script's")
 }
 
 /// An error that the script caught, by its text.
@@ -107,6 +106,7 @@ fn named(text: &str) -> StoreError {
         Some("OOM") => StoreErrorKind::OutOfMemory,
         Some("NOPERM") => StoreErrorKind::Forbidden,
         Some("READONLY") => StoreErrorKind::ReadOnly,
+        Some("MISCONF" | "NOREPLICAS") => StoreErrorKind::WritesRefused,
         // What an access rule says inside a script carries no code.
         _ if text.contains("can't run this command") || text.contains("can't access") => StoreErrorKind::Forbidden,
         _ => StoreErrorKind::Other,
@@ -115,7 +115,9 @@ fn named(text: &str) -> StoreError {
 }
 
 /// An error of the whole call.
-pub(super) fn failed(error: &RedisError) -> StoreError {
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+pub(super) fn failed(error: RedisError) -> StoreError {
+    let text = error.to_string();
     let kind = match error.code() {
         _ if error.kind() == redis::ErrorKind::AuthenticationFailed => StoreErrorKind::Authentication,
         _ if error.is_timeout() => StoreErrorKind::TimedOut,
@@ -124,11 +126,16 @@ pub(super) fn failed(error: &RedisError) -> StoreError {
         Some("OOM") => StoreErrorKind::OutOfMemory,
         Some("READONLY") => StoreErrorKind::ReadOnly,
         Some("LOADING" | "BUSY" | "MASTERDOWN" | "TRYAGAIN" | "CLUSTERDOWN") => StoreErrorKind::Busy,
-        Some(_) => StoreErrorKind::Other,
+        Some("MISCONF" | "NOREPLICAS") => StoreErrorKind::WritesRefused,
+        _ if text.contains("max number of clients") => StoreErrorKind::TooManyClients,
+        Some(_) if error.kind() != redis::ErrorKind::Server(redis::ServerErrorKind::ResponseError) => {
+            StoreErrorKind::Other
+        }
+        _ if error.kind() == redis::ErrorKind::Parse => StoreErrorKind::Protocol,
         None if error.is_io_error() || error.is_unrecoverable_error() => StoreErrorKind::Unreachable,
-        None => return named(&error.to_string()),
+        _ => return named(&text),
     };
-    StoreError::new(kind, error.to_string())
+    StoreError::new(kind, text)
 }
 
 #[cfg(test)]
