@@ -76,6 +76,9 @@ mod clock;
 mod config;
 mod decision;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod guide;
 mod http;
 mod key;
