@@ -152,3 +152,60 @@ pub(super) fn by_path(path: Option<&RawPathParams>, who: &'static str, name: &st
 pub fn head_key<'a, M, K: IntoKey<M>>(parts: &'a Parts, closure: impl FnOnce(&'a Parts) -> K) -> Option<Key> {
     closure(parts).to_key()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use axum::extract::{ConnectInfo, FromRequestParts};
+    use axum::http::Request;
+
+    use super::*;
+    use crate::http::exchange::Exchange;
+    use crate::http::guard::{Guard, Late, Limits};
+    use crate::http::rule::Rule;
+    use crate::{Policy, Quota, RateGuard};
+
+    const POLICY: Policy = Policy::new("test", Quota::sliding_window(10, Duration::from_secs(60)));
+
+    struct FromTheHead;
+    impl Limits for FromTheHead {
+        const HANDLER: &'static str = "test";
+        const RULES: &'static [Rule] = &[
+            Rule::new(POLICY, KeySource::Ip),
+            Rule::new(POLICY, KeySource::Header("x-api-key")),
+            Rule::new(POLICY, KeySource::Composite(&[KeySource::Ip, KeySource::Cookie("session")])),
+        ];
+    }
+
+    struct FromTheArguments;
+    impl Limits for FromTheArguments {
+        const HANDLER: &'static str = "test";
+        const RULES: &'static [Rule] = &[Rule::new(POLICY, KeySource::Late)];
+    }
+
+    fn request(limiter: &RateGuard) -> Parts {
+        let (mut parts, ()) = Request::new(()).into_parts();
+        parts.extensions.insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 4711))));
+        parts.extensions.insert(Exchange::new(limiter.clone()));
+        parts
+    }
+
+    #[tokio::test]
+    async fn each_identity_that_a_handlers_limit_misses_is_counted_once() {
+        let limiter = RateGuard::memory();
+        let missing = || limiter.client_ip().identity_missing_count();
+        Guard::<FromTheHead>::from_request_parts(&mut request(&limiter), &()).await.unwrap();
+        assert_eq!(missing(), 2);
+
+        let guard = Guard::<FromTheArguments>::from_request_parts(&mut request(&limiter), &()).await.unwrap();
+        assert_eq!(missing(), 2);
+        guard.settle([Late::rule(0).key(None)]).await.unwrap();
+        assert_eq!(missing(), 3);
+
+        let guard = Guard::<FromTheArguments>::from_request_parts(&mut request(&limiter), &()).await.unwrap();
+        guard.settle([Late::rule(0).key(Some(Key::user(1)))]).await.unwrap();
+        assert_eq!(missing(), 3);
+    }
+}
