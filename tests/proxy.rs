@@ -133,7 +133,12 @@ impl Shared {
             let sent = match self.fault() {
                 // Bytes that were acknowledged do not come again, so this one stays silent for good.
                 Fault::Silence => {
-                    while !self.stopped.load(Ordering::Relaxed) && from.read(&mut buffer).is_ok_and(|read| read > 0) {}
+                    while !self.stopped.load(Ordering::Relaxed) {
+                        if from.read(&mut buffer).is_ok_and(|read| read > 0) {
+                            continue;
+                        }
+                        break;
+                    }
                     break;
                 }
                 Fault::CutAnswers if is_answer => break,

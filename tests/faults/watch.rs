@@ -1,0 +1,134 @@
+//! What is measured in each row, and asserted of every check.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rateguard::{Algorithm, Decision, Key, Policy, Quota, RateGuard, StoreErrorKind};
+
+pub(crate) const DEADLINE: Duration = Duration::from_millis(100);
+/// Scheduling on a busy machine is not the limiter's.
+pub(crate) const A_LITTLE: Duration = Duration::from_secs(2);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+/// How soon limits are to be enforced again. Attempts are at most a second apart, and each may take a few.
+const SECONDS: Duration = Duration::from_secs(20);
+
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    worst: Mutex<Duration>,
+    recovery: Mutex<Option<Duration>>,
+    notes: Mutex<Vec<String>>,
+}
+
+/// A limit that is not met by accident.
+pub(crate) fn policy(name: &'static str) -> Policy {
+    Policy::new(name, Quota::sliding_window(100_000, MINUTE))
+}
+
+pub(crate) fn limiter(url: impl AsRef<str>) -> RateGuard {
+    RateGuard::builder().redis(url).deadline(DEADLINE).build().unwrap()
+}
+
+/// A limiter that has reached its server.
+pub(crate) async fn connected(url: impl AsRef<str>) -> RateGuard {
+    reached(limiter(url)).await
+}
+
+/// One that has, and waits longer than any busy machine makes it: for what must never fail at all.
+pub(crate) async fn patient(url: impl AsRef<str>) -> RateGuard {
+    reached(RateGuard::builder().redis(url).deadline(Duration::from_secs(10)).build().unwrap()).await
+}
+
+async fn reached(limiter: RateGuard) -> RateGuard {
+    let patience = Instant::now() + SECONDS;
+    while let Err(error) = limiter.ready().await {
+        assert!(Instant::now() < patience, "{error}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    limiter
+}
+
+fn hold<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Watch {
+    /// One check: answered in time, and admitted if it was not counted.
+    pub(crate) async fn check(&self, limiter: &RateGuard, policy: &Policy, key: &Key) -> Decision {
+        let start = Instant::now();
+        let decision = limiter.check(policy, key).await;
+        let took = start.elapsed();
+        assert!(took < DEADLINE + A_LITTLE, "L: a check took {took:?}");
+        assert!(!decision.degraded() || decision.allowed(), "O: a check that was not counted was refused");
+        if let Some(wait) = decision.retry_after() {
+            // The window that is over goes on to weigh in a sliding counter's next.
+            let windows = if policy.quota().algorithm() == Algorithm::SlidingCounter { 2 } else { 1 };
+            assert!(!wait.is_zero() && wait <= windows * policy.quota().window(), "W: retry after {wait:?}");
+        }
+        let mut worst = hold(&self.worst);
+        *worst = took.max(*worst);
+        decision
+    }
+
+    /// Checks until one cannot be counted, and says why.
+    pub(crate) async fn until_degraded(&self, limiter: &RateGuard) -> StoreErrorKind {
+        let patience = Instant::now() + SECONDS;
+        loop {
+            if let Some(reason) = self.check(limiter, &policy("until"), &Key::global()).await.degraded_reason() {
+                return reason;
+            }
+            assert!(Instant::now() < patience, "the fault is not noticed");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Checks until one cannot be counted for this reason.
+    pub(crate) async fn until_reason(&self, limiter: &RateGuard, reason: StoreErrorKind) {
+        let patience = Instant::now() + SECONDS;
+        loop {
+            let seen = self.check(limiter, &policy("until"), &Key::global()).await.degraded_reason();
+            if seen == Some(reason) {
+                return;
+            }
+            assert!(Instant::now() < patience, "instead of {reason:?}: {seen:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// From the cure on: checks until one is counted again.
+    pub(crate) async fn recovers(&self, limiter: &RateGuard) {
+        let cured = Instant::now();
+        loop {
+            let decision = self.check(limiter, &policy("probe"), &Key::user("probe")).await;
+            if !decision.degraded() {
+                break;
+            }
+            assert!(cured.elapsed() < SECONDS, "R: not counted again: {:?}", decision.degraded_reason());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let mut recovery = hold(&self.recovery);
+        *recovery = Some(recovery.unwrap_or_default().max(cured.elapsed()));
+    }
+
+    /// What the server has counted for a key.
+    pub(crate) async fn used(&self, limiter: &RateGuard, policy: &Policy, key: &Key) -> u32 {
+        let patience = Instant::now() + SECONDS;
+        loop {
+            match limiter.peek(policy, key).await {
+                Ok(seen) => return policy.quota().limit() - seen.remaining(),
+                Err(error) => assert!(Instant::now() < patience, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    pub(crate) fn note(&self, text: impl Into<String>) {
+        hold(&self.notes).push(text.into());
+    }
+
+    pub(crate) fn line(&self, name: &str, passed: bool) -> String {
+        let recovery = hold(&self.recovery).map_or("-".to_owned(), |time| format!("{:.2} s", time.as_secs_f32()));
+        let worst = format!("{:.1} ms", hold(&self.worst).as_secs_f32() * 1000.0);
+        let failed = if passed { "" } else { "FAILED " };
+        format!("{name:<42} {worst:>13} {recovery:>10}   {failed}{}\n", hold(&self.notes).join("; "))
+    }
+}
