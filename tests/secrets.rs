@@ -2,7 +2,7 @@
 //! not in anything that was logged.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -43,11 +43,15 @@ async fn a_planted_secret_is_found_nowhere() {
 
     let mut server = RedisServer::start_with(&["--requirepass", PLANTED]);
     let url = format!("redis://:{PLANTED}@127.0.0.1:{}", server.port());
-    let monitor = Command::new("redis-cli")
+    let mut monitor = Command::new("redis-cli")
         .args(["-p", &server.port().to_string(), "-a", PLANTED, "--no-auth-warning", "MONITOR"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+    let mut monitored = BufReader::new(monitor.stdout.take().unwrap());
+    let mut seen = String::new();
+    monitored.read_line(&mut seen).unwrap();
+    assert_eq!(seen.trim(), "OK", "from now on it sees everything");
     let limiter = RateGuard::builder().redis(&url).deadline(Duration::from_secs(10)).build().unwrap();
     limiter.ready().await.unwrap();
     let app = Router::new().route("/", get(handler)).layer(
@@ -85,7 +89,9 @@ async fn a_planted_secret_is_found_nowhere() {
     let error = RateGuard::redis(format!("redis://:{PLANTED}@host:port")).unwrap_err();
     assert!(!format!("{error} {error:?}").contains(PLANTED));
 
-    let seen = String::from_utf8_lossy(&monitor.wait_with_output().unwrap().stdout).into_owned();
+    // It ends with the server.
+    monitored.read_to_string(&mut seen).unwrap();
+    monitor.wait().unwrap();
     assert!(seen.contains("by-header") && seen.contains("header.x-api-key:~"), "the monitor saw the checks:\n{seen}");
     assert!(!seen.contains(PLANTED), "Redis saw it:\n{seen}");
     assert!(!seen.contains("X-Injected"));
