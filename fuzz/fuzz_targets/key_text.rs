@@ -34,7 +34,12 @@ fuzz_target!(|plans: (Plan, Plan)| {
     let keys = (plans.0.key(), plans.1.key());
     let texts = (fuzzing::key_text(&keys.0), fuzzing::key_text(&keys.1));
     assert_eq!(keys.0 == keys.1, texts.0 == texts.1, "{texts:?}");
-    for text in [texts.0, texts.1] {
+    for (key, text) in [(keys.0, texts.0), (keys.1, texts.1)] {
+        // Somebody reads the text and tries to be that client.
+        for (at, _) in text.match_indices(':') {
+            let forged = Key::new(text[..at].to_owned(), &text[at + 1..]);
+            assert_eq!(forged == key, fuzzing::key_text(&forged) == text, "{text}");
+        }
         assert!(!text.is_empty());
         assert!(text.bytes().all(|byte| byte.is_ascii_graphic() && !b"{}\"\\".contains(&byte)), "{text}");
     }
