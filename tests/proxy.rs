@@ -119,7 +119,12 @@ impl Shared {
             let _ = stream.set_nodelay(true);
         }
         let both = |stream: &TcpStream| stream.try_clone().expect("another handle of a socket");
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner).extend([both(&client), both(&server)]);
+        {
+            let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+            // Those that have ended are let go.
+            streams.retain(|stream| stream.peer_addr().is_ok());
+            streams.extend([both(&client), both(&server)]);
+        }
         let (there, back) = (Arc::clone(self), Arc::clone(self));
         let (from_client, to_server) = (both(&client), both(&server));
         thread::spawn(move || there.carry(from_client, to_server, false));

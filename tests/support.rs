@@ -12,9 +12,11 @@ use redis::{Connection, FromRedisValue};
 mod calls;
 mod proxy;
 pub mod quiet;
+mod sentinel;
 
 pub use calls::{Answer, App, request};
 pub use proxy::{Fault, Proxy};
+pub use sentinel::Sentinels;
 
 /// A `redis-server` of the test's own, ended with it.
 #[derive(Debug)]

@@ -33,6 +33,8 @@ pub struct RateGuardBuilder {
     client_ip: client_ip::Options,
     prefixes: Prefixes,
     clock: TimeSource,
+    #[cfg(feature = "tls")]
+    certificates: crate::tls::Certificates,
 }
 
 impl RateGuardBuilder {
@@ -48,6 +50,8 @@ impl RateGuardBuilder {
             client_ip: client_ip::Options::default(),
             prefixes: Prefixes::default(),
             clock: TimeSource::system(),
+            #[cfg(feature = "tls")]
+            certificates: crate::tls::Certificates::default(),
         }
     }
 
@@ -64,10 +68,36 @@ impl RateGuardBuilder {
         self
     }
 
-    /// Count in Redis. The URL is `redis://[[user]:password@]host[:port][/database]`; characters of the password that
-    /// have a meaning in URLs are percent-encoded (`#` is `%23`). `memory:` counts in this process.
+    /// Count in Redis, at a URL of one of these forms:
+    ///
+    /// - `redis://[[user]:password@]host[:port][/database]`.
+    /// - `rediss://…`, the same over TLS (feature `tls`).
+    /// - `redis+sentinel://[[user]:password@]host1[:port],host2,…/name[/database]`: the server that the sentinels know as
+    ///   the master of this name, asked anew with every connection. The password is the master's; the sentinels' own
+    ///   are the parameters `sentinel_username` and `sentinel_password`. `rediss+sentinel://` speaks TLS to all of them.
+    /// - `redis+unix://[[user]:password@]/path/to/socket[?db=database]`, a Unix socket.
+    /// - `memory:` counts in this process.
+    ///
+    /// Characters of a password that have a meaning in URLs are percent-encoded (`#` is `%23`). The protocol is RESP3
+    /// where the server has it; `?protocol=resp2` asks for the older one at once.
     pub fn redis(mut self, url: impl AsRef<str>) -> Self {
         self.target = Target::parse("redis url", url.as_ref());
+        self
+    }
+
+    /// The certificate authority that the server's certificate must come from, in PEM, instead of those that the system
+    /// trusts. For `rediss://`.
+    #[cfg(feature = "tls")]
+    pub fn tls_ca(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.certificates.authority = Some(pem.into());
+        self
+    }
+
+    /// The certificate to show to the server, with those that vouch for it, and its key, both in PEM. For `rediss://`
+    /// to servers that ask for one.
+    #[cfg(feature = "tls")]
+    pub fn tls_client_certificate(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.certificates.client = Some((certificate.into(), key.into()));
         self
     }
 
@@ -213,8 +243,12 @@ impl RateGuardBuilder {
             Err(error) => return Err(error.clone()),
             Ok(Target::Memory) => Store::Memory(MemoryStore::new(self.max_keys)),
             #[cfg(feature = "redis")]
-            Ok(Target::Redis(info)) => {
-                Store::Redis(crate::store::redis::RedisStore::new((**info).clone(), self.deadline, &self.prefix))
+            Ok(Target::Redis(endpoint)) => {
+                #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "only TLS has more to say"))]
+                let mut endpoint = (**endpoint).clone();
+                #[cfg(feature = "tls")]
+                self.certificates.apply(&mut endpoint)?;
+                Store::Redis(crate::store::redis::RedisStore::new(endpoint, self.deadline, &self.prefix))
             }
         };
         Ok(RateGuard::from_parts(store, self.settings(client_ip)))

@@ -46,6 +46,8 @@ pub enum StoreErrorKind {
     Unreachable,
     /// No answer within the deadline.
     TimedOut,
+    /// The server's certificate is not to be trusted, or it did not accept ours.
+    Tls,
     /// The server did not accept the password or the user.
     Authentication,
     /// The server's access rules forbid a command that the limiter needs.
@@ -79,6 +81,7 @@ impl StoreErrorKind {
         match self {
             StoreErrorKind::Unreachable => "unreachable",
             StoreErrorKind::TimedOut => "timed_out",
+            StoreErrorKind::Tls => "tls",
             StoreErrorKind::Authentication => "authentication",
             StoreErrorKind::Forbidden => "forbidden",
             StoreErrorKind::OutOfMemory => "out_of_memory",

@@ -61,7 +61,8 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `redis` | yes | [`RateGuard::redis`]: counts shared by all servers |
+//! | `redis` | yes | [`RateGuard::redis`]: counts shared by all servers; also by Unix socket, and by way of sentinels |
+//! | `tls` | no | `rediss://`: Redis over TLS |
 //! | `test-util` | no | `ManualClock`: a clock for tests, moved by hand |
 
 #![cfg_attr(
@@ -87,7 +88,11 @@ mod limiter;
 mod network;
 mod policy;
 mod quota;
+#[cfg(feature = "redis")]
+mod redis_url;
 mod store;
+#[cfg(feature = "tls")]
+mod tls;
 mod url;
 
 pub use clock::Clock;

@@ -6,10 +6,11 @@ use crate::error::ConfigError;
 pub(crate) enum Target {
     Memory,
     #[cfg(feature = "redis")]
-    Redis(Box<redis::ConnectionInfo>),
+    Redis(Box<crate::store::redis::Endpoint>),
 }
 
-const FORMS: &str = "use redis://[[user]:password@]host[:port][/database], or memory: to count in this process";
+const FORMS: &str = "use redis://[[user]:password@]host[:port][/database] (rediss:// with TLS), \
+                     redis+sentinel://host1,host2,host3/name, redis+unix:///path, or memory: to count in this process";
 
 impl Target {
     /// `REDIS_URL`, or memory.
@@ -43,12 +44,14 @@ impl Target {
         if text == "memory:" || text == "memory://" {
             return Ok(Target::Memory);
         }
-        let Some((scheme, _)) = text.split_once("://") else {
+        let Some((scheme, rest)) = text.split_once("://") else {
             return Err(wrong(format!("it is no URL: {FORMS}")));
         };
         match scheme {
-            "redis" => Target::redis(text).map_err(wrong),
-            "rediss" | "redis+cluster" | "redis+sentinel" => {
+            "redis" | "rediss" | "redis+unix" | "unix" | "redis+sentinel" | "rediss+sentinel" => {
+                Target::redis(scheme, rest).map_err(wrong)
+            }
+            "redis+cluster" | "rediss+cluster" => {
                 Err(wrong(format!("this version does not support {scheme}://: {FORMS}")))
             }
             _ => Err(wrong(format!("the scheme is unknown: {FORMS}"))),
@@ -56,35 +59,14 @@ impl Target {
     }
 
     #[cfg(not(feature = "redis"))]
-    fn redis(_: &str) -> Result<Target, String> {
+    fn redis(_: &str, _: &str) -> Result<Target, String> {
         Err("this build has no Redis support: enable the feature \"redis\" of rateguard".to_owned())
     }
 
     #[cfg(feature = "redis")]
-    fn redis(text: &str) -> Result<Target, String> {
-        use redis::{IntoConnectionInfo, ProtocolVersion};
-
-        let url = url::Url::parse(text).map_err(|error| format!("it is no URL ({error}): {FORMS}"))?;
-        if url.host_str().is_none_or(str::is_empty) {
-            return Err(format!("it names no host: {FORMS}"));
-        }
-        let database = url.path().trim_start_matches('/');
-        if !database.is_empty() && database.parse::<u32>().is_err() {
-            return Err(format!("the database after the last / is no number: {FORMS}"));
-        }
-        // The newer protocol where the server has it, unless the older one is asked for.
-        let older = url.query_pairs().any(|(_, value)| value == "resp2");
-        if let Some((name, _)) = url.query_pairs().find(|(name, _)| name != "protocol") {
-            return Err(format!("the parameter {name:?} is unknown (only `protocol=resp2` is): {FORMS}"));
-        }
-        if url.fragment().is_some() {
-            return Err(format!("a # in a password is written %23: {FORMS}"));
-        }
-        // The library's own message could repeat the URL.
-        let info = url.into_connection_info().map_err(|_| format!("it is no Redis URL: {FORMS}"))?;
-        let protocol = if older { ProtocolVersion::RESP2 } else { ProtocolVersion::RESP3 };
-        let settings = info.redis_settings().clone().set_protocol(protocol);
-        Ok(Target::Redis(Box::new(info.set_redis_settings(settings))))
+    fn redis(scheme: &str, rest: &str) -> Result<Target, String> {
+        let endpoint = crate::redis_url::parse(scheme, rest).map_err(|problem| format!("{problem}: {FORMS}"))?;
+        Ok(Target::Redis(Box::new(endpoint)))
     }
 }
 
@@ -118,6 +100,11 @@ mod tests {
             "redis://127.0.0.1:6379/3",
             "redis://:pass%23word@cache.internal:6380",
             "redis://user:pass@[::1]:6379/0?protocol=resp3",
+            "redis://localhost?protocol=resp2",
+            "redis+unix:///run/redis/redis.sock",
+            "unix://user:pass@/run/redis.sock?db=3",
+            "redis+sentinel://one,two:26380,[::1]/mymaster",
+            "redis+sentinel://user:p%40ss@one/mymaster/3?sentinel_username=u&sentinel_password=p%26",
             "memory:",
         ] {
             assert!(Target::parse("url", url).is_ok(), "{url}");
@@ -138,6 +125,14 @@ mod tests {
             "redis://host?passwrd=1",
             "redis://host#x",
             "postgres://a:b@c/d",
+            "redis+sentinel://one,two",
+            "redis+sentinel://one,,two/mymaster",
+            "redis+sentinel://one/mymaster/x",
+            "redis+sentinel://one/mymaster?x=1",
+            "redis+unix://run/redis.sock",
+            "unix://",
+            "unix:///run/redis.sock?db=x",
+            "redis+cluster://one,two",
             "memory",
         ] {
             let error = error(url);
@@ -151,13 +146,21 @@ mod tests {
         for url in [
             "redis://user:hunter2@host:port",
             "redis://:hunter2@",
-            "rediss://:hunter2@host",
+            "rediss://:hunter2@host:port",
+            "redis://user:12?hunter2@host",
+            "redis+sentinel://user:12?hunter2@host/mymaster",
+            "redis+sentinel://one/mymaster?hunter2@host",
             "redis://:hunter2#@host",
             "redis://:hun@hunter2@host/x",
             "user:hunter2@host",
             "redis://hunter2#x",
             "redis://host/x?password=hunter2",
             "http://a:hunter2@host",
+            "redis+sentinel://one?sentinel_password=hunter2",
+            "redis+sentinel://:hunter2@one",
+            "redis+sentinel://one/mymaster/x?sentinel_password=hunter2",
+            "unix://:hunter2@",
+            "unix:///x?pass=hunter2",
         ] {
             let error = error(url);
             assert!(!error.contains("hunter2"), "{error}");

@@ -19,6 +19,7 @@ mod keys;
 mod network;
 mod outages;
 mod refusals;
+mod sentinel;
 mod watch;
 
 use std::pin::Pin;
@@ -50,6 +51,8 @@ const ROWS: &[Row] = rows![
     "busy with a script": refusals::busy,
     "loading": refusals::loading,
     "read-only without a disconnect": refusals::read_only,
+    "Sentinel: failover by hand": sentinel::by_hand,
+    "Sentinel: master killed": sentinel::killed,
     "SCRIPT FLUSH under load": keys::script_flush,
     "FLUSHALL and eviction": keys::flushed,
     "another type under our key, TTL removed": keys::foreign_and_immortal,
@@ -66,6 +69,7 @@ const ROWS: &[Row] = rows![
 
 fn main() -> ExitCode {
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    watch::watch_the_machine();
     let mut table = String::new();
     let mut failed = false;
     for (name, run) in ROWS.iter().filter(|(name, _)| name.contains(&wanted)) {
@@ -80,7 +84,7 @@ fn main() -> ExitCode {
         failed |= !passed;
         table.push_str(&watch.line(name, passed));
     }
-    println!("\n{:<42} {:>13} {:>10}   what else was seen", "fault", "worst latency", "recovery");
+    println!("\n{:<40} {:>12} {:>12} {:>9}   what else was seen", "fault", "worst check", "machine", "recovery");
     print!("{table}");
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

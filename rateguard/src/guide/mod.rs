@@ -3,6 +3,10 @@
 #[doc = include_str!("algorithms.md")]
 pub mod algorithms {}
 
+#[cfg(feature = "redis")]
+#[doc = include_str!("outages.md")]
+pub mod outages {}
+
 #[doc = include_str!("security.md")]
 pub mod security {}
 

@@ -13,7 +13,7 @@ use smallvec::smallvec;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
-use super::{Group, Op, RedisCheck, reply, script};
+use super::{Endpoint, Group, Op, RedisCheck, reply, script};
 use crate::error::StoreError;
 use crate::quota::Quota;
 
@@ -31,17 +31,17 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// How the task connects.
 #[derive(Clone)]
 pub(super) struct Settings {
-    pub(super) info: ConnectionInfo,
+    pub(super) endpoint: Endpoint,
     /// How long a call may take.
     pub(super) deadline: Duration,
     /// What every key begins with.
     pub(super) prefix: String,
 }
 
-/// Shows the address alone.
+/// Shows the addresses alone.
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.info.addr())
+        write!(f, "{}", self.endpoint)
     }
 }
 
@@ -70,15 +70,22 @@ impl Connection {
 
 /// Makes connections.
 pub(super) struct Connector {
-    settings: Settings,
-    /// As in the settings, until a server said that it does not know the newer protocol.
-    info: ConnectionInfo,
+    /// As it was given, until a server said that it does not know the newer protocol.
+    endpoint: Endpoint,
+    prefix: String,
+    /// How many attempts there were: where there is a choice whom to ask, each begins with another.
+    attempts: usize,
 }
 
 impl Connector {
     pub(super) fn new(settings: Settings) -> Connector {
-        let info = settings.info.clone().set_tcp_settings(socket());
-        Connector { settings, info }
+        let mut endpoint = settings.endpoint;
+        endpoint.set_info(endpoint.info().clone().set_tcp_settings(socket()));
+        #[cfg(feature = "tls")]
+        if endpoint.is_tls() {
+            choose_cryptography();
+        }
+        Connector { endpoint, prefix: settings.prefix, attempts: 0 }
     }
 
     /// Connects, and sees whether the server would count.
@@ -90,11 +97,15 @@ impl Connector {
     }
 
     async fn try_connect(&mut self) -> Result<Connection, StoreError> {
-        let (link, notices) = match self.open().await {
-            Err(error) if self.is_newer_protocol() && lacks_newer_protocol(&error) => {
-                let older = self.info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
-                self.info = self.info.clone().set_redis_settings(older);
-                self.open().await
+        let turn = self.attempts;
+        self.attempts += 1;
+        let mut server = self.endpoint.resolve(turn).await?;
+        let (link, notices) = match open(&server).await {
+            Err(error) if is_newer_protocol(&server) && lacks_newer_protocol(&error) => {
+                let older = server.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
+                self.endpoint.set_info(self.endpoint.info().clone().set_redis_settings(older.clone()));
+                server = server.set_redis_settings(older);
+                open(&server).await
             }
             opened => opened,
         }
@@ -107,26 +118,12 @@ impl Connector {
         Ok(connection)
     }
 
-    async fn open(&self) -> Result<(MultiplexedConnection, Option<Notices>), RedisError> {
-        let mut config =
-            AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(CONNECT));
-        let mut notices = None;
-        if self.is_newer_protocol() {
-            // Says when the connection is closed, also while nobody asks anything.
-            let (sender, receiver) = unbounded_channel();
-            config = config.set_push_sender(sender);
-            notices = Some(receiver);
-        }
-        let client = Client::open(self.info.clone())?;
-        Ok((client.get_multiplexed_async_connection_with_config(&config).await?, notices))
-    }
-
     /// Has the script delete a key that nobody has. Whoever may not run it, or not write (a replica; a server that
     /// cannot save), is no better than a server that is down; and finding that out here costs no request anything.
     async fn probe(&self, connection: &mut Connection) -> Result<(), StoreError> {
         let check = RedisCheck {
             // No client's identity is without a colon, but for `global`.
-            key: format!("{}:{{probe}}:rateguard:sw", self.settings.prefix),
+            key: format!("{}:{{probe}}:rateguard:sw", self.prefix),
             quota: Quota::sliding_window(1, Duration::from_secs(1)),
             form: "z",
             cost: 0,
@@ -137,10 +134,33 @@ impl Connector {
         let reply = call.query_async(&mut connection.link).await.map_err(reply::failed)?;
         reply::groups(reply, &[&group])?.into_iter().try_for_each(|answer| answer.map(|_| ()))
     }
+}
 
-    fn is_newer_protocol(&self) -> bool {
-        self.info.redis_settings().protocol() != ProtocolVersion::RESP2
+async fn open(server: &ConnectionInfo) -> Result<(MultiplexedConnection, Option<Notices>), RedisError> {
+    let mut config =
+        AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(CONNECT));
+    let mut notices = None;
+    if is_newer_protocol(server) {
+        // Says when the connection is closed, also while nobody asks anything.
+        let (sender, receiver) = unbounded_channel();
+        config = config.set_push_sender(sender);
+        notices = Some(receiver);
     }
+    let client = Client::open(server.clone())?;
+    Ok((client.get_multiplexed_async_connection_with_config(&config).await?, notices))
+}
+
+/// The process may have several implementations and none chosen, which rustls answers with a panic.
+#[cfg(feature = "tls")]
+fn choose_cryptography() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // An error means that somebody else has chosen meanwhile.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
+fn is_newer_protocol(server: &ConnectionInfo) -> bool {
+    server.redis_settings().protocol() != ProtocolVersion::RESP2
 }
 
 fn socket() -> TcpSettings {

@@ -4,12 +4,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use redis::ConnectionInfo;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::connect::Settings;
-use super::{Answer, Group, Job, connection};
+use super::{Answer, Endpoint, Group, Job, connection};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Verdicts;
 
@@ -19,7 +18,7 @@ const QUEUE: usize = 8192;
 /// The store.
 #[derive(Debug)]
 pub(crate) struct RedisStore {
-    settings: Settings,
+    settings: Box<Settings>,
     health: Arc<Health>,
     queue: RwLock<mpsc::Sender<Job>>,
 }
@@ -60,10 +59,10 @@ impl Health {
 
 impl RedisStore {
     /// A store whose task starts here if there is a runtime, and else with the first check.
-    pub(crate) fn new(info: ConnectionInfo, deadline: Duration, prefix: &str) -> RedisStore {
+    pub(crate) fn new(endpoint: Endpoint, deadline: Duration, prefix: &str) -> RedisStore {
         let health = Arc::new(Health { state: AtomicU8::new(STARTING), reason: Mutex::new(None) });
         let (closed, _) = mpsc::channel(1);
-        let settings = Settings { info, deadline, prefix: prefix.to_owned() };
+        let settings = Box::new(Settings { endpoint, deadline, prefix: prefix.to_owned() });
         let store = RedisStore { settings, health, queue: RwLock::new(closed) };
         if let Ok(runtime) = current_runtime() {
             store.start(&runtime);
@@ -109,7 +108,7 @@ impl RedisStore {
         if queue.is_closed() {
             let (sender, jobs) = mpsc::channel(QUEUE);
             self.health.restart();
-            runtime.spawn(connection::run(self.settings.clone(), Arc::clone(&self.health), jobs));
+            runtime.spawn(connection::run((*self.settings).clone(), Arc::clone(&self.health), jobs));
             *queue = sender;
         }
         queue.clone()

@@ -5,6 +5,7 @@
 
 mod connect;
 mod connection;
+mod endpoint;
 mod link;
 mod pace;
 mod reply;
@@ -13,6 +14,7 @@ mod script;
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
+pub(crate) use endpoint::Endpoint;
 pub(crate) use link::RedisStore;
 pub(crate) use script::{form, tag};
 

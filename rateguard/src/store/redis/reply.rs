@@ -132,6 +132,10 @@ pub(super) fn failed(error: RedisError) -> StoreError {
             StoreErrorKind::Other
         }
         _ if error.kind() == redis::ErrorKind::Parse => StoreErrorKind::Protocol,
+        // What rustls says, which comes as an error of the connection.
+        None if text.contains("invalid peer certificate") || text.contains("received fatal alert") => {
+            StoreErrorKind::Tls
+        }
         None if error.is_io_error() || error.is_unrecoverable_error() => StoreErrorKind::Unreachable,
         _ => return named(&text),
     };

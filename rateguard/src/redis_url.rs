@@ -1,0 +1,117 @@
+//! The forms of a Redis URL.
+
+use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
+
+use crate::store::redis::Endpoint;
+
+const SENTINEL_PORT: &str = "26379";
+
+/// Reads a URL of one of our schemes. An error never repeats any of it.
+pub(crate) fn parse(scheme: &str, rest: &str) -> Result<Endpoint, String> {
+    if scheme.starts_with("rediss") && !cfg!(feature = "tls") {
+        return Err(format!("this build has no TLS for {scheme}://: enable the feature \"tls\" of rateguard"));
+    }
+    match scheme {
+        "redis" | "rediss" => one(&format!("{scheme}://{rest}")).map(Endpoint::one),
+        "redis+unix" | "unix" => unix(rest),
+        "redis+sentinel" => sentinels("redis", rest),
+        "rediss+sentinel" => sentinels("rediss", rest),
+        _ => Err("the scheme is unknown".to_owned()),
+    }
+}
+
+/// `redis[s]://[[user]:password@]host[:port][/database][?protocol=resp2]`.
+fn one(text: &str) -> Result<ConnectionInfo, String> {
+    let url = url::Url::parse(text).map_err(|error| format!("it is no URL ({error})"))?;
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err("it names no host".to_owned());
+    }
+    let database = url.path().trim_start_matches('/');
+    if !database.is_empty() && database.parse::<u32>().is_err() {
+        return Err("the database after the last / is no number".to_owned());
+    }
+    // The newer protocol where the server has it, unless the older one is asked for.
+    let older = url.query_pairs().any(|(_, value)| value == "resp2");
+    if let Some((name, _)) = url.query_pairs().find(|(name, _)| name != "protocol") {
+        return Err(unknown_parameter(&name));
+    }
+    if url.fragment().is_some() {
+        return Err("a # in a password is written %23".to_owned());
+    }
+    // The library's own message could repeat the URL.
+    let info = url.into_connection_info().map_err(|_| "it is no Redis URL".to_owned())?;
+    let protocol = if older { ProtocolVersion::RESP2 } else { ProtocolVersion::RESP3 };
+    let settings = info.redis_settings().clone().set_protocol(protocol);
+    Ok(info.set_redis_settings(settings))
+}
+
+fn unknown_parameter(name: &str) -> String {
+    // Before an @ stand credentials: this one began with a password's question mark.
+    if name.contains('@') {
+        return "a ? in a password is written %3F".to_owned();
+    }
+    format!("the parameter {name:?} is unknown")
+}
+
+/// What comes before the last `@`, with it, or nothing; and what comes after.
+fn split_credentials(text: &str) -> (&str, &str) {
+    text.rfind('@').map_or(("", text), |at| text.split_at(at + 1))
+}
+
+/// `[[user]:password@]/path[?db=database]`.
+fn unix(rest: &str) -> Result<Endpoint, String> {
+    let (head, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let at = head.find('/').ok_or("it names no path to a socket")?;
+    let (credentials, path) = head.split_at(at);
+    if !credentials.is_empty() && !credentials.ends_with('@') {
+        return Err("a socket's path is absolute, so three slashes follow the scheme".to_owned());
+    }
+    let mut database = "";
+    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+        let number = parameter.strip_prefix("db=").filter(|number| number.parse::<u32>().is_ok());
+        database = number.ok_or("a socket's only parameter is `db`, the number of the database")?;
+    }
+    let address = ConnectionAddr::Unix(path.into());
+    if !address.is_supported() {
+        return Err("this system has no Unix sockets".to_owned());
+    }
+    Ok(Endpoint::one(one(&format!("redis://{credentials}socket/{database}"))?.set_addr(address)))
+}
+
+/// `[[user]:password@]host[:port],…/name[/database][?sentinel_username=…&sentinel_password=…]`: the credentials before
+/// the hosts are the master's.
+fn sentinels(scheme: &str, rest: &str) -> Result<Endpoint, String> {
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (credentials, rest) = split_credentials(rest);
+    let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (service, database) = path.split_once('/').unwrap_or((path, ""));
+    if service.is_empty() || service.contains('#') {
+        return Err("it does not say which master: the name follows the hosts, as in host1,host2/mymaster".to_owned());
+    }
+    let (mut username, mut password, mut protocol) = (None, None, String::new());
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match &*name {
+            "sentinel_username" => username = Some(value),
+            "sentinel_password" => password = Some(value),
+            "protocol" => protocol = format!("?protocol={value}"),
+            _ => return Err(unknown_parameter(&name)),
+        }
+    }
+    let mut nodes = Vec::new();
+    for host in hosts.split(',') {
+        // An IPv6 address has colons of its own, within brackets.
+        let has_port = host.rsplit(']').next().is_some_and(|end| end.contains(':'));
+        let port = if has_port { String::new() } else { format!(":{SENTINEL_PORT}") };
+        let node = one(&format!("{scheme}://{host}{port}"))?;
+        let mut settings = node.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
+        if let Some(username) = &username {
+            settings = settings.set_username(username);
+        }
+        if let Some(password) = &password {
+            settings = settings.set_password(password);
+        }
+        nodes.push(node.set_redis_settings(settings));
+    }
+    let master = one(&format!("{scheme}://{credentials}master/{database}{protocol}"))?;
+    Ok(Endpoint::sentinels(master, nodes, service.to_owned()))
+}

@@ -1,0 +1,122 @@
+//! Which server to connect to: one that has an address, or the one that the sentinels name.
+
+use std::fmt;
+use std::time::Duration;
+
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, RedisError};
+
+use super::reply;
+use crate::error::{StoreError, StoreErrorKind};
+
+/// A sentinel that says nothing for so long is passed over. There are others.
+const SENTINEL: Duration = Duration::from_millis(500);
+
+/// Where the server is, and how to log in.
+#[derive(Clone)]
+pub(crate) struct Endpoint {
+    /// With a placeholder for the address if there are sentinels.
+    info: ConnectionInfo,
+    sentinels: Option<Sentinels>,
+}
+
+#[derive(Clone)]
+struct Sentinels {
+    nodes: Vec<ConnectionInfo>,
+    service: String,
+}
+
+impl Endpoint {
+    pub(crate) fn one(info: ConnectionInfo) -> Endpoint {
+        Endpoint { info, sentinels: None }
+    }
+
+    /// The master that these sentinels know by this name. Whatever `info` says besides the address is the master's.
+    pub(crate) fn sentinels(info: ConnectionInfo, nodes: Vec<ConnectionInfo>, service: String) -> Endpoint {
+        Endpoint { info, sentinels: Some(Sentinels { nodes, service }) }
+    }
+
+    pub(super) fn info(&self) -> &ConnectionInfo {
+        &self.info
+    }
+
+    pub(super) fn set_info(&mut self, info: ConnectionInfo) {
+        self.info = info;
+    }
+
+    /// Certificates to believe, and to show, instead of the system's and none.
+    #[cfg(feature = "tls")]
+    pub(crate) fn set_certificates(&mut self, certificates: &redis::TlsCertificates) -> Result<(), RedisError> {
+        let secured = |info: &ConnectionInfo| {
+            Client::build_with_tls(info.clone(), certificates.clone())
+                .map(|client| client.get_connection_info().clone())
+        };
+        self.info = secured(&self.info)?;
+        for node in self.sentinels.iter_mut().flat_map(|sentinels| &mut sentinels.nodes) {
+            *node = secured(node)?;
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self.info.addr(), ConnectionAddr::TcpTls { .. })
+    }
+
+    /// Where the server is now. The sentinels are asked in turn; whoever has led somewhere goes first the next time,
+    /// unless `turn` is another.
+    pub(super) async fn resolve(&self, turn: usize) -> Result<ConnectionInfo, StoreError> {
+        let Some(sentinels) = &self.sentinels else { return Ok(self.info.clone()) };
+        let mut last = StoreError::new(StoreErrorKind::Unreachable, "there are no sentinels");
+        let count = sentinels.nodes.len();
+        for node in sentinels.nodes.iter().cycle().skip(turn % count.max(1)).take(count) {
+            match ask(node, &sentinels.service).await {
+                Ok(Some((host, port))) => return Ok(self.info.clone().set_addr(self.at(host, port))),
+                Ok(None) => {
+                    let unknown = format!("sentinel {} does not know {:?}", node.addr(), sentinels.service);
+                    last = StoreError::new(StoreErrorKind::Unreachable, unknown);
+                }
+                Err(error) => last = reply::failed(error),
+            }
+        }
+        Err(last)
+    }
+
+    fn at(&self, host: String, port: u16) -> ConnectionAddr {
+        match self.info.addr() {
+            ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
+                ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
+            }
+            _ => ConnectionAddr::Tcp(host, port),
+        }
+    }
+}
+
+async fn ask(sentinel: &ConnectionInfo, service: &str) -> Result<Option<(String, u16)>, RedisError> {
+    let config =
+        AsyncConnectionConfig::new().set_connection_timeout(Some(SENTINEL)).set_response_timeout(Some(SENTINEL));
+    let client = Client::open(sentinel.clone())?;
+    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+    redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(service).query_async(&mut connection).await
+}
+
+/// Addresses alone, and no credentials.
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.sentinels {
+            None => write!(f, "{}", self.info.addr()),
+            Some(sentinels) => {
+                write!(f, "{} by the sentinels ", sentinels.service)?;
+                for (n, node) in sentinels.nodes.iter().enumerate() {
+                    write!(f, "{}{}", if n > 0 { "," } else { "" }, node.addr())?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

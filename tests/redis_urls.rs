@@ -1,0 +1,139 @@
+//! Every way to a Redis that a URL can name.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rateguard::{Key, Policy, Quota, RateGuard, RateGuardBuilder, StoreErrorKind};
+use rateguard_tests::{RedisServer, Sentinels, free_port};
+
+fn policy() -> Policy {
+    Policy::new("url", Quota::sliding_window(2, Duration::from_secs(60)))
+}
+
+fn builder(url: impl AsRef<str>) -> RateGuardBuilder {
+    RateGuard::builder().redis(url).deadline(Duration::from_secs(20))
+}
+
+async fn counts(builder: RateGuardBuilder, server: &RedisServer) {
+    let limiter = builder.build().unwrap();
+    for remaining in [1, 0] {
+        let decision = limiter.check(&policy(), &Key::global()).await;
+        assert_eq!(decision.degraded_reason(), None);
+        assert_eq!(decision.remaining(), remaining);
+    }
+    let left: i64 = server.command(&["DEL", "ratelimit:{global}:url:sw"]);
+    assert_eq!(left, 1, "counted there and nowhere else");
+}
+
+#[tokio::test]
+async fn user_password_and_database() {
+    let server = RedisServer::start();
+    let _: String = server.command(&["ACL", "SETUSER", "someone", "on", ">p@ss#1", "~*", "+@all"]);
+    let limiter = builder(format!("redis://someone:p%40ss%231@127.0.0.1:{}/3", server.port())).build().unwrap();
+    assert_eq!(limiter.check(&policy(), &Key::global()).await.degraded_reason(), None);
+    let keyspace: String = server.command(&["INFO", "keyspace"]);
+    assert!(keyspace.contains("db3:") && !keyspace.contains("db0:"), "{keyspace}");
+}
+
+#[tokio::test]
+async fn a_unix_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("redis.sock");
+    let server = RedisServer::start_with(&["--unixsocket", socket.to_str().unwrap()]);
+    for scheme in ["redis+unix", "unix"] {
+        counts(builder(format!("{scheme}://{}", socket.display())), &server).await;
+    }
+    let gone = RateGuard::redis(format!("unix://{}.not", socket.display())).unwrap();
+    assert_eq!(gone.ready().await.unwrap_err().kind(), StoreErrorKind::Unreachable);
+}
+
+#[tokio::test]
+async fn the_master_that_the_sentinels_name() {
+    let sentinels = Sentinels::start();
+    counts(builder(sentinels.url()), &sentinels.master).await;
+    let unknown = builder(sentinels.url().replace("mymaster", "another")).build().unwrap();
+    let error = unknown.ready().await.unwrap_err();
+    assert!(error.to_string().contains("does not know \"another\""), "{error}");
+}
+
+/// Keys and certificates of an authority, made by `openssl`.
+struct Authority {
+    directory: tempfile::TempDir,
+}
+
+impl Authority {
+    fn new() -> Authority {
+        let authority = Authority { directory: tempfile::tempdir().unwrap() };
+        authority.openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=authority");
+        std::fs::write(authority.path("names"), "subjectAltName=IP:127.0.0.1,DNS:localhost\n").unwrap();
+        for name in ["server", "client"] {
+            authority.openssl(&format!("req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout {name}.key -out {name}.csr -subj /CN={name}"));
+            authority.openssl(&format!("x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out {name}.pem"));
+        }
+        authority
+    }
+
+    fn openssl(&self, words: &str) {
+        let mut command = Command::new("openssl");
+        command.args(words.split(' ')).current_dir(self.directory.path()).stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(command.status().is_ok_and(|status| status.success()), "openssl {words}: is it installed?");
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).unwrap()
+    }
+
+    fn server(&self, clients: &str) -> (RedisServer, String) {
+        let port = free_port();
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let server = RedisServer::start_with(&[
+            "--tls-port",
+            &port.to_string(),
+            "--tls-cert-file",
+            &text(&self.path("server.pem")),
+            "--tls-key-file",
+            &text(&self.path("server.key")),
+            "--tls-ca-cert-file",
+            &text(&self.path("ca.pem")),
+            "--tls-auth-clients",
+            clients,
+        ]);
+        (server, format!("rediss://127.0.0.1:{port}"))
+    }
+}
+
+#[tokio::test]
+async fn tls_with_an_authority_and_a_certificate_of_ones_own() {
+    let authority = Authority::new();
+    let (server, url) = authority.server("no");
+    counts(builder(&url).tls_ca(authority.read("ca.pem")), &server).await;
+
+    let reason = async |builder: RateGuardBuilder| builder.build().unwrap().ready().await.unwrap_err().kind();
+    assert_eq!(reason(builder(&url)).await, StoreErrorKind::Tls, "the system does not know this authority");
+    let stranger = Authority::new().read("ca.pem");
+    assert_eq!(reason(builder(&url).tls_ca(stranger)).await, StoreErrorKind::Tls);
+
+    let (server, url) = authority.server("yes");
+    let known = builder(&url)
+        .tls_ca(authority.read("ca.pem"))
+        .tls_client_certificate(authority.read("client.pem"), authority.read("client.key"));
+    counts(known, &server).await;
+    let refused = reason(builder(&url).tls_ca(authority.read("ca.pem"))).await;
+    assert!(matches!(refused, StoreErrorKind::Tls | StoreErrorKind::Unreachable), "{refused:?}");
+}
+
+#[test]
+fn certificates_that_are_none_or_that_nobody_would_use_are_an_error() {
+    let error = builder("rediss://localhost").tls_ca("what").tls_client_certificate("a", "b").build().unwrap_err();
+    assert!(error.to_string().contains("tls_ca and tls_client_certificate"), "{error}");
+    let error = builder("rediss://localhost").tls_ca("what").build().unwrap_err();
+    assert!(error.to_string().contains("-----BEGIN"), "{error}");
+    let error = builder("redis://localhost").tls_ca("what").build().unwrap_err();
+    assert!(error.to_string().contains("rediss://"), "{error}");
+}
