@@ -70,12 +70,17 @@ async fn main() {
 
     println!("faults: {}", faults.summary());
     println!("answers: {}", tally.summary());
-    let checks = probe.await.unwrap();
+    let (checks, late) = probe.await.unwrap();
+    let late = late.percentile(0.99);
     println!("checks alone: {}", checks.summary());
+    println!("the machine: 99 % of bare timers at most {late:?} late");
     println!("machine: {before} at first, {after} at the end");
     assert!(tally.counted > 0 && tally.refused > 0 && tally.uncounted > 0, "everything was met");
-    // Of a machine that is busy otherwise nothing closer can be asked.
-    assert!(checks.percentile(0.99) <= DEADLINE + Duration::from_secs(2), "99 of 100 checks within the deadline");
+    // To the millisecond that timers have, and no closer than this machine keeps any timer.
+    assert!(
+        checks.percentile(0.99) <= DEADLINE + late + Duration::from_millis(2),
+        "99 of 100 checks within the deadline"
+    );
     let over = tally.over(LIMIT, WINDOW, faults.forgotten());
     assert_eq!(over, 0, "windows over the limit");
     assert!(after.descriptors <= before.descriptors + 16 && after.tasks <= before.tasks + 16);
@@ -83,10 +88,11 @@ async fn main() {
     println!("no window over its limit");
 }
 
-/// What a check takes without the rest of a request.
-async fn checks_alone(limiter: RateGuard, stop: Arc<AtomicBool>) -> Tally {
+/// What a check takes without the rest of a request, and how late a timer is that has nothing to do with the limiter.
+async fn checks_alone(limiter: RateGuard, stop: Arc<AtomicBool>) -> (Tally, Tally) {
+    const PAUSE: Duration = Duration::from_millis(20);
     let policy = Policy::new("alone", Quota::token_bucket(5, WINDOW));
-    let mut tally = Tally::default();
+    let (mut tally, mut late) = (Tally::default(), Tally::default());
     while !stop.load(Ordering::Relaxed) {
         let start = Instant::now();
         let decision = limiter.check(&policy, &Key::global()).await;
@@ -96,9 +102,11 @@ async fn checks_alone(limiter: RateGuard, stop: Arc<AtomicBool>) -> Tally {
             (true, true) => tally.uncounted += 1,
             (false, _) => tally.refused += 1,
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        let start = Instant::now();
+        tokio::time::sleep(PAUSE).await;
+        late.answered(start.elapsed().saturating_sub(PAUSE));
     }
-    tally
+    (tally, late)
 }
 
 async fn client(n: u64, url: String, began: Instant, stop: Arc<AtomicBool>) -> Tally {
