@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::client_ip::{self, ClientIp};
 use crate::clock::{Clock, TimeSource};
 use crate::error::ConfigError;
+use crate::headers::Headers;
 use crate::key_text::KeyWriter;
 use crate::limiter::{RateGuard, Settings, Store};
 use crate::network::Prefixes;
@@ -33,6 +34,7 @@ pub struct RateGuardBuilder {
     client_ip: client_ip::Options,
     prefixes: Prefixes,
     clock: TimeSource,
+    headers: Headers,
     #[cfg(feature = "tls")]
     certificates: crate::tls::Certificates,
 }
@@ -50,6 +52,7 @@ impl RateGuardBuilder {
             client_ip: client_ip::Options::default(),
             prefixes: Prefixes::default(),
             clock: TimeSource::system(),
+            headers: Headers::default(),
             #[cfg(feature = "tls")]
             certificates: crate::tls::Certificates::default(),
         }
@@ -217,6 +220,13 @@ impl RateGuardBuilder {
         self
     }
 
+    /// Which headers tell clients about their quota. Default [`Headers::X_RATE_LIMIT`]. A layer may choose
+    /// [for itself](crate::RateLimitLayer::headers).
+    pub fn headers(mut self, headers: Headers) -> Self {
+        self.headers = headers;
+        self
+    }
+
     /// Checks the settings and makes the limiter. Inside a Tokio runtime the connection starts at once, otherwise with
     /// the first check.
     ///
@@ -265,6 +275,7 @@ impl RateGuardBuilder {
             client_ip,
             prefixes: self.prefixes,
             clock: self.clock,
+            headers: self.headers,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::algorithm::Verdict;
 use crate::error::StoreErrorKind;
 use crate::policy::Policy;
-use crate::quota::Quota;
+use crate::quota::{Algorithm, Quota};
 
 /// The answer to one check.
 #[derive(Clone, Debug)]
@@ -95,6 +95,20 @@ impl Decision {
     /// and needed. `None` when it was admitted, or when it never can be, since its cost is above the limit.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after.map(Duration::from_micros)
+    }
+
+    /// Until there are more units: until a refused request would be admitted; after the last unit, until the next; else
+    /// like [`reset_after`](Decision::reset_after).
+    pub(crate) fn more_after(&self) -> Duration {
+        if let Some(retry) = self.retry_after() {
+            return retry;
+        }
+        if self.remaining == 0 && self.quota.algorithm() == Algorithm::TokenBucket {
+            // Until the bucket is full all of them come back, one after the other: the first of them now.
+            let (others, _) = self.quota.refill_time(self.quota.capacity() - 1);
+            return Duration::from_micros(self.reset_after.saturating_sub(others));
+        }
+        self.reset_after()
     }
 
     /// Whether the store could not be asked, so that the failure policy answered

@@ -81,6 +81,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod guide;
+mod headers;
 mod http;
 mod key;
 mod key_text;
@@ -101,6 +102,7 @@ pub use clock::ManualClock;
 pub use config::RateGuardBuilder;
 pub use decision::Decision;
 pub use error::{ConfigError, StoreError, StoreErrorKind};
+pub use headers::Headers;
 pub use http::{KeyBy, RateLimitFuture, RateLimitLayer, RateLimitService, RateLimited, UserId};
 pub use key::{IntoKey, Key};
 pub use limiter::{Check, RateGuard};

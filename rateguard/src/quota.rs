@@ -203,7 +203,6 @@ impl Quota {
     }
 
     /// How long `units` tokens take to come back: microseconds, and a fraction of one in units of one by the limit.
-    #[cfg(feature = "redis")]
     pub(crate) fn refill_time(&self, units: u32) -> (u64, u64) {
         let ticks = u128::from(units) * u128::from(self.window_micros);
         let limit = u128::from(self.limit);

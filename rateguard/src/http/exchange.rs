@@ -10,6 +10,7 @@ use super::identity::UserId;
 use super::misuse::Misuse;
 use super::refund::Refundable;
 use crate::decision::Decision;
+use crate::headers::Headers;
 use crate::limiter::{Decisions, RateGuard};
 
 /// Put into the request's extensions by the layer, found there by the guard.
@@ -83,8 +84,8 @@ impl Exchange {
         })
     }
 
-    pub(super) fn write_headers(&self, response: &mut Response) {
-        headers::write(response.headers_mut(), &lock(&self.record.decisions));
+    pub(super) fn write_headers(&self, response: &mut Response, set: Headers) {
+        headers::write(response.headers_mut(), set, &lock(&self.record.decisions));
     }
 }
 

@@ -11,6 +11,7 @@ use tower_service::Service;
 
 use super::exchange::Exchange;
 use super::rejection::RateLimited;
+use crate::headers::Headers;
 use crate::limiter::Checking;
 
 pin_project! {
@@ -22,8 +23,8 @@ pin_project! {
         #[pin]
         state: State<S, B, S::Future>,
         exchange: Exchange,
-        // Only the layer that a request met first writes headers.
-        outermost: bool,
+        // None but in the layer that a request met first.
+        headers: Headers,
     }
 }
 
@@ -48,18 +49,18 @@ where
         service: S,
         request: Request<B>,
         exchange: Exchange,
-        outermost: bool,
+        headers: Headers,
     ) -> Self {
         let state = State::Checking { checking, call: Some((service, request)) };
-        RateLimitFuture { state, exchange, outermost }
+        RateLimitFuture { state, exchange, headers }
     }
 
-    pub(super) fn calling(response: S::Future, exchange: Exchange, outermost: bool) -> Self {
-        RateLimitFuture { state: State::Calling { response }, exchange, outermost }
+    pub(super) fn calling(response: S::Future, exchange: Exchange, headers: Headers) -> Self {
+        RateLimitFuture { state: State::Calling { response }, exchange, headers }
     }
 
-    pub(super) fn answered(refusal: RateLimited, exchange: Exchange, outermost: bool) -> Self {
-        RateLimitFuture { state: State::Answered { refusal: Some(refusal) }, exchange, outermost }
+    pub(super) fn answered(refusal: RateLimited, exchange: Exchange, headers: Headers) -> Self {
+        RateLimitFuture { state: State::Answered { refusal: Some(refusal) }, exchange, headers }
     }
 }
 
@@ -107,8 +108,8 @@ where
                 },
             }
         };
-        if *this.outermost {
-            this.exchange.write_headers(&mut response);
+        if *this.headers != Headers::NONE {
+            this.exchange.write_headers(&mut response, *this.headers);
         }
         Poll::Ready(Ok(response))
     }

@@ -1,29 +1,51 @@
 //! What a client is told about its quota.
 
-use std::time::Duration;
+use std::cmp::Reverse;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue};
 
+use super::ietf;
 use crate::decision::Decision;
+use crate::headers::{Headers, LIMIT, REMAINING, RESET};
 
-const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
-
-/// `X-RateLimit-Limit`, `-Remaining` and `-Reset` (in seconds from now, rounded up) of the limit that is nearest
-/// exhaustion. Nothing if none is known: a guess would be worse.
-pub(super) fn write(headers: &mut HeaderMap, decisions: &[Decision]) {
-    let nearest =
-        decisions.iter().filter(|decision| !decision.degraded() && !decision.is_shadow()).min_by_key(|decision| {
-            // A limit that refuses comes first, and among those the one that does so longest.
-            let refused_for = decision.would_refuse().then(|| decision.retry_after().unwrap_or(Duration::MAX));
-            (std::cmp::Reverse(refused_for), decision.remaining(), std::cmp::Reverse(decision.reset_after()))
-        });
-    if let Some(decision) = nearest {
-        headers.insert(LIMIT, HeaderValue::from(decision.limit()));
-        headers.insert(REMAINING, HeaderValue::from(decision.remaining()));
-        headers.insert(RESET, HeaderValue::from(whole_seconds(decision.reset_after())));
+/// Writes the headers of this set. Nothing of what is not known: a guess would be worse.
+pub(super) fn write(headers: &mut HeaderMap, set: Headers, decisions: &[Decision]) {
+    let told = || decisions.iter().filter(|decision| !decision.degraded() && !decision.is_shadow());
+    if set.contains(Headers::X_RATE_LIMIT)
+        && let Some(nearest) = told().reduce(more_pressing)
+    {
+        nearest_exhaustion(headers, nearest, set.is_epoch());
     }
+    if set.contains(Headers::IETF) {
+        ietf::write(headers, told());
+    }
+}
+
+/// Which of the two is nearer exhaustion: the one that refuses, of those the one that does so longer.
+pub(super) fn more_pressing<'d>(one: &'d Decision, other: &'d Decision) -> &'d Decision {
+    let rank = |decision: &Decision| {
+        let refused_for = decision.would_refuse().then(|| decision.retry_after().unwrap_or(Duration::MAX));
+        (Reverse(refused_for), decision.remaining(), Reverse(decision.reset_after()))
+    };
+    if rank(other) < rank(one) { other } else { one }
+}
+
+/// `X-RateLimit-Limit`, `-Remaining` and `-Reset`.
+fn nearest_exhaustion(headers: &mut HeaderMap, decision: &Decision, as_epoch: bool) {
+    // Never a mixture of ours and what another server said.
+    if [LIMIT, REMAINING, RESET].iter().any(|name| headers.contains_key(name)) {
+        return;
+    }
+    let reset = if as_epoch { since_epoch() + decision.reset_after() } else { decision.reset_after() };
+    headers.insert(LIMIT, HeaderValue::from(decision.limit()));
+    headers.insert(REMAINING, HeaderValue::from(decision.remaining()));
+    headers.insert(RESET, HeaderValue::from(whole_seconds(reset)));
+}
+
+fn since_epoch() -> Duration {
+    // Before 1970 there is nothing to tell.
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Seconds, rounded up: a client that waits that long has waited long enough.

@@ -9,6 +9,7 @@ use tower_layer::Layer;
 
 use super::key_by::KeyBy;
 use super::service::RateLimitService;
+use crate::headers::Headers;
 use crate::limiter::RateGuard;
 use crate::policy::Policy;
 use crate::quota::Quota;
@@ -42,6 +43,7 @@ pub struct RateLimitLayer {
 pub(super) struct Own {
     pub(super) limits: Vec<(Policy, KeyBy)>,
     pub(super) skip: Option<Skip>,
+    pub(super) headers: Option<Headers>,
 }
 
 type Skip = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
@@ -85,6 +87,13 @@ impl RateLimitLayer {
     /// Requests that the layer's own limits do not count. Limits of handlers still do.
     pub fn skip(mut self, skip: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> RateLimitLayer {
         Arc::make_mut(&mut self.own).skip = Some(Arc::new(skip));
+        self
+    }
+
+    /// Which headers tell clients about their quota, instead of the limiter's
+    /// [own choice](crate::RateGuardBuilder::headers). Where layers are nested, the outermost one's choice is what counts.
+    pub fn headers(mut self, headers: Headers) -> RateLimitLayer {
+        Arc::make_mut(&mut self.own).headers = Some(headers);
         self
     }
 }

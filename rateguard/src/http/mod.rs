@@ -5,6 +5,7 @@ mod future;
 pub(crate) mod guard;
 mod headers;
 pub(crate) mod identity;
+mod ietf;
 mod key_by;
 mod layer;
 mod misuse;

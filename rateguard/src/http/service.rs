@@ -15,6 +15,7 @@ use super::key_by::KeyBy;
 use super::layer::RateLimitLayer;
 use super::misuse::Misuse;
 use super::rejection::RateLimited;
+use crate::headers::Headers;
 use crate::key::Key;
 use crate::limiter::{Check, Checking};
 
@@ -41,8 +42,11 @@ where
     fn call(&mut self, request: Request<B>) -> RateLimitFuture<S, B> {
         let (mut parts, body) = request.into_parts();
         let outer = parts.extensions.get::<Exchange>();
-        let outermost = outer.is_none();
         let limiter = self.layer.limiter.clone();
+        let headers = match outer {
+            Some(_) => Headers::NONE,
+            None => self.layer.own.headers.unwrap_or(limiter.headers()),
+        };
         let mut exchange = match outer {
             Some(outer) => outer.within(limiter),
             None => Exchange::new(limiter),
@@ -50,7 +54,7 @@ where
         let checking = match self.begin(&mut parts) {
             Ok(checking) => checking,
             Err(misuse) => {
-                return RateLimitFuture::answered(RateLimited::from(misuse), exchange, outermost);
+                return RateLimitFuture::answered(RateLimited::from(misuse), exchange, headers);
             }
         };
         let by_user = self.layer.own.limits.iter().any(|(_, by)| matches!(by, KeyBy::User));
@@ -58,20 +62,20 @@ where
         parts.extensions.insert(exchange.clone());
         let request = Request::from_parts(parts, body);
         match checking.map(Checking::now_or_later) {
-            None => RateLimitFuture::calling(self.inner.call(request), exchange, outermost),
+            None => RateLimitFuture::calling(self.inner.call(request), exchange, headers),
             Some(Ok(decisions)) => {
                 let refusal = RateLimited::of(&decisions);
                 exchange.record(decisions);
                 match refusal {
-                    None => RateLimitFuture::calling(self.inner.call(request), exchange, outermost),
-                    Some(refusal) => RateLimitFuture::answered(refusal, exchange, outermost),
+                    None => RateLimitFuture::calling(self.inner.call(request), exchange, headers),
+                    Some(refusal) => RateLimitFuture::answered(refusal, exchange, headers),
                 }
             }
             Some(Err(checking)) => {
                 // The one that said it was ready goes with the request; the other takes its place here.
                 let next = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, next);
-                RateLimitFuture::checking(checking, ready, request, exchange, outermost)
+                RateLimitFuture::checking(checking, ready, request, exchange, headers)
             }
         }
     }

@@ -23,6 +23,7 @@ use crate::clock::TimeSource;
 use crate::config::RateGuardBuilder;
 use crate::decision::Decision;
 use crate::error::{ConfigError, StoreError, StoreErrorKind};
+use crate::headers::Headers;
 use crate::key::Key;
 use crate::key_text::KeyWriter;
 use crate::network::Prefixes;
@@ -74,6 +75,7 @@ pub(crate) struct Settings {
     pub(crate) client_ip: ClientIp,
     pub(crate) prefixes: Prefixes,
     pub(crate) clock: TimeSource,
+    pub(crate) headers: Headers,
 }
 
 /// Where the limiter counts.
@@ -225,6 +227,11 @@ impl RateGuard {
     /// How this limiter finds a client's address.
     pub(crate) fn client_ip(&self) -> &ClientIp {
         &self.inner.settings.client_ip
+    }
+
+    /// Which headers tell clients about their quota.
+    pub(crate) fn headers(&self) -> Headers {
+        self.inner.settings.headers
     }
 
     /// Tells the log of something that could not be counted, if that is news.
