@@ -12,10 +12,12 @@ use redis::{Connection, FromRedisValue};
 mod calls;
 mod proxy;
 pub mod quiet;
+mod redis_cluster;
 mod sentinel;
 
 pub use calls::{Answer, App, request};
 pub use proxy::{Fault, Proxy};
+pub use redis_cluster::RedisCluster;
 pub use sentinel::Sentinels;
 
 /// A `redis-server` of the test's own, ended with it.
@@ -122,6 +124,11 @@ impl RedisServer {
         }
     }
 
+    /// Whether it was started and not killed.
+    pub fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// The id of the process, for signals.
     pub fn pid(&self) -> u32 {
         self.process.as_ref().expect("a running server").id()
@@ -155,7 +162,7 @@ impl RedisServer {
         }
     }
 
-    fn try_command<T: FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
+    pub(crate) fn try_command<T: FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
         let client = redis::Client::open(self.url())?;
         let mut connection = client.get_connection_with_timeout(Duration::from_secs(2))?;
         let mut command = redis::Cmd::new();

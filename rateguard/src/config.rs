@@ -78,6 +78,9 @@ impl RateGuardBuilder {
     /// - `redis+sentinel://[[user]:password@]host1[:port],host2,…/name[/database]`: the server that the sentinels know as
     ///   the master of this name, asked anew with every connection. The password is the master's; the sentinels' own
     ///   are the parameters `sentinel_username` and `sentinel_password`. `rediss+sentinel://` speaks TLS to all of them.
+    /// - `redis+cluster://[[user]:password@]host1[:port],host2,…`, a Redis Cluster (feature `cluster`): any of its nodes, who
+    ///   name the others at the addresses that they announce. `rediss+cluster://` speaks TLS to all of them. The chapter on
+    ///   [outages](crate::guide::outages) says how a cluster differs from one server.
     /// - `redis+unix://[[user]:password@]/path/to/socket[?db=database]`, a Unix socket.
     /// - `memory:` counts in this process.
     ///

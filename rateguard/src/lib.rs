@@ -63,6 +63,7 @@
 //! |---|---|---|
 //! | `redis` | yes | [`RateGuard::redis`]: counts shared by all servers; also by Unix socket, and by way of sentinels |
 //! | `tls` | no | `rediss://`: Redis over TLS |
+//! | `cluster` | no | `redis+cluster://`: counts spread over the nodes of a Redis Cluster |
 //! | `test-util` | no | `ManualClock`: a clock for tests, moved by hand |
 
 #![cfg_attr(

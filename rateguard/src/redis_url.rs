@@ -11,11 +11,20 @@ pub(crate) fn parse(scheme: &str, rest: &str) -> Result<Endpoint, String> {
     if scheme.starts_with("rediss") && !cfg!(feature = "tls") {
         return Err(format!("this build has no TLS for {scheme}://: enable the feature \"tls\" of rateguard"));
     }
+    if scheme.ends_with("+cluster") && !cfg!(feature = "cluster") {
+        let problem =
+            format!("this build cannot speak to a cluster ({scheme}://): enable the feature \"cluster\" of rateguard");
+        return Err(problem);
+    }
     match scheme {
         "redis" | "rediss" => one(&format!("{scheme}://{rest}")).map(Endpoint::one),
         "redis+unix" | "unix" => unix(rest),
         "redis+sentinel" => sentinels("redis", rest),
         "rediss+sentinel" => sentinels("rediss", rest),
+        #[cfg(feature = "cluster")]
+        "redis+cluster" => cluster("redis", rest),
+        #[cfg(feature = "cluster")]
+        "rediss+cluster" => cluster("rediss", rest),
         _ => Err("the scheme is unknown".to_owned()),
     }
 }
@@ -114,4 +123,28 @@ fn sentinels(scheme: &str, rest: &str) -> Result<Endpoint, String> {
     }
     let master = one(&format!("{scheme}://{credentials}master/{database}{protocol}"))?;
     Ok(Endpoint::sentinels(master, nodes, service.to_owned()))
+}
+
+/// `[[user]:password@]host[:port],…[/0][?protocol=resp2]`: the credentials are every node's.
+#[cfg(feature = "cluster")]
+fn cluster(scheme: &str, rest: &str) -> Result<Endpoint, String> {
+    use crate::store::redis::Address;
+
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (credentials, rest) = split_credentials(rest);
+    let (hosts, database) = rest.split_once('/').unwrap_or((rest, ""));
+    if !matches!(database, "" | "0") {
+        return Err("a cluster has no database but 0".to_owned());
+    }
+    let mut seeds = Vec::new();
+    for host in hosts.split(',') {
+        match one(&format!("{scheme}://{host}"))?.addr() {
+            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+                seeds.push(Address { host: host.clone(), port: *port });
+            }
+            _ => return Err("a cluster's nodes have addresses".to_owned()),
+        }
+    }
+    let every = one(&format!("{scheme}://{credentials}node?{query}"))?;
+    Ok(Endpoint::cluster(every, seeds))
 }

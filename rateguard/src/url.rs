@@ -10,7 +10,7 @@ pub(crate) enum Target {
 }
 
 const FORMS: &str = "use redis://[[user]:password@]host[:port][/database] (rediss:// with TLS), \
-                     redis+sentinel://host1,host2,host3/name, redis+unix:///path, or memory: to count in this process";
+                     redis+sentinel://host1,host2,host3/name, redis+cluster://host1,host2,host3, redis+unix:///path, or memory: to count in this process";
 
 impl Target {
     /// `REDIS_URL`, or memory.
@@ -48,12 +48,8 @@ impl Target {
             return Err(wrong(format!("it is no URL: {FORMS}")));
         };
         match scheme {
-            "redis" | "rediss" | "redis+unix" | "unix" | "redis+sentinel" | "rediss+sentinel" => {
-                Target::redis(scheme, rest).map_err(wrong)
-            }
-            "redis+cluster" | "rediss+cluster" => {
-                Err(wrong(format!("this version does not support {scheme}://: {FORMS}")))
-            }
+            "redis" | "rediss" | "redis+unix" | "unix" | "redis+sentinel" | "rediss+sentinel" | "redis+cluster"
+            | "rediss+cluster" => Target::redis(scheme, rest).map_err(wrong),
             _ => Err(wrong(format!("the scheme is unknown: {FORMS}"))),
         }
     }
@@ -132,7 +128,12 @@ mod tests {
             "redis+unix://run/redis.sock",
             "unix://",
             "unix:///run/redis.sock?db=x",
-            "redis+cluster://one,two",
+            "redis+cluster://",
+            "redis+cluster://one,,two",
+            "redis+cluster://one,two/3",
+            "redis+cluster://one,two/name",
+            "redis+cluster://one?x=1",
+            "redis+cluster://one#x",
             "memory",
         ] {
             let error = error(url);
@@ -159,6 +160,12 @@ mod tests {
             "redis+sentinel://one?sentinel_password=hunter2",
             "redis+sentinel://:hunter2@one",
             "redis+sentinel://one/mymaster/x?sentinel_password=hunter2",
+            "redis+cluster://user:12?hunter2@host,other",
+            "redis+cluster://:hunter2@one,two/3",
+            "redis+cluster://:hunter2@one,,two",
+            "redis+cluster://:hunter2#@one",
+            "redis+cluster://one:hunter2@",
+            "redis+cluster://one?password=hunter2",
             "unix://:hunter2@",
             "unix:///x?pass=hunter2",
         ] {

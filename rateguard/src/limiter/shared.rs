@@ -14,7 +14,7 @@ use crate::store::redis::{self, Answer, Group, Op, RedisCheck, RedisStore};
 impl RateGuard {
     pub(super) async fn ask(&self, store: &RedisStore, op: Op, check: &Check<'_>) -> Result<Verdicts, StoreError> {
         let checks = [self.redis_check(check)].into_iter().collect();
-        self.in_time(store.ask(Group { op, checks })?).await
+        self.in_time(store.ask(Group::new(op, checks))?).await
     }
 
     pub(super) async fn in_time<T>(&self, answer: Answer<T>) -> Result<T, StoreError> {
@@ -26,7 +26,7 @@ impl RateGuard {
     }
 
     pub(super) fn check_in(&self, store: &RedisStore, checks: &[Check<'_>], places: Option<Places>) -> Checking {
-        let group = Group { op: Op::Check, checks: checks.iter().map(|check| self.redis_check(check)).collect() };
+        let group = Group::new(Op::Check, checks.iter().map(|check| self.redis_check(check)).collect());
         let pending = self.pending(checks, places);
         match store.ask(group) {
             Ok(answer) => Checking::Asked { asked: Asked::new(answer, self.clone(), pending) },

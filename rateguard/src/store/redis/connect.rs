@@ -13,6 +13,8 @@ use smallvec::smallvec;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
+#[cfg(feature = "cluster")]
+use super::cluster::Member;
 use super::{Endpoint, Group, Op, RedisCheck, reply, script};
 use crate::error::StoreError;
 use crate::quota::Quota;
@@ -36,6 +38,9 @@ pub(super) struct Settings {
     pub(super) deadline: Duration,
     /// What every key begins with.
     pub(super) prefix: String,
+    /// The cluster that the server is a part of.
+    #[cfg(feature = "cluster")]
+    pub(super) member: Option<Member>,
 }
 
 /// Shows the addresses alone.
@@ -50,6 +55,8 @@ pub(super) struct Connection {
     pub(super) link: MultiplexedConnection,
     /// The script's name on the server.
     pub(super) sha: String,
+    #[cfg(feature = "cluster")]
+    pub(super) member: Option<Member>,
     /// There are none in the older protocol.
     notices: Option<Notices>,
 }
@@ -73,6 +80,8 @@ pub(super) struct Connector {
     /// As it was given, until a server said that it does not know the newer protocol.
     endpoint: Endpoint,
     prefix: String,
+    #[cfg(feature = "cluster")]
+    member: Option<Member>,
     /// How many attempts there were: where there is a choice whom to ask, each begins with another.
     attempts: usize,
 }
@@ -85,7 +94,13 @@ impl Connector {
         if endpoint.is_tls() {
             choose_cryptography();
         }
-        Connector { endpoint, prefix: settings.prefix, attempts: 0 }
+        Connector {
+            endpoint,
+            prefix: settings.prefix,
+            #[cfg(feature = "cluster")]
+            member: settings.member,
+            attempts: 0,
+        }
     }
 
     /// Connects, and sees whether the server would count.
@@ -110,7 +125,13 @@ impl Connector {
             opened => opened,
         }
         .map_err(reply::failed)?;
-        let mut connection = Connection { link, sha: String::new(), notices };
+        let mut connection = Connection {
+            link,
+            sha: String::new(),
+            #[cfg(feature = "cluster")]
+            member: self.member.clone(),
+            notices,
+        };
         let mut load = redis::cmd("SCRIPT");
         load.arg("LOAD").arg(script::SCRIPT);
         connection.sha = load.query_async(&mut connection.link).await.map_err(reply::failed)?;
@@ -123,16 +144,31 @@ impl Connector {
     async fn probe(&self, connection: &mut Connection) -> Result<(), StoreError> {
         let check = RedisCheck {
             // No client's identity is without a colon, but for `global`.
-            key: format!("{}:{{probe}}:rateguard:sw", self.prefix),
+            key: format!("{}:{{{}}}:rateguard:sw", self.prefix, self.tag()),
             quota: Quota::sliding_window(1, Duration::from_secs(1)),
             form: "z",
             cost: 0,
             shadow: false,
         };
-        let group = Group { op: Op::Reset, checks: smallvec![check] };
+        let group = Group::new(Op::Reset, smallvec![check]);
         let call = script::call(Some(&connection.sha), &[&group]);
-        let reply = call.query_async(&mut connection.link).await.map_err(reply::failed)?;
+        let reply = match call.query_async(&mut connection.link).await {
+            // A node without that slot. It is there, and says so with each job.
+            #[cfg(feature = "cluster")]
+            Err(error) if self.member.as_ref().is_some_and(|member| member.is_redirect(&error)) => return Ok(()),
+            answered => answered.map_err(reply::failed)?,
+        };
         reply::groups(reply, &[&group])?.into_iter().try_for_each(|answer| answer.map(|_| ()))
+    }
+
+    /// What stands between the probe's braces.
+    #[cfg_attr(not(feature = "cluster"), expect(clippy::unused_self, reason = "only a cluster has more to say"))]
+    fn tag(&self) -> String {
+        #[cfg(feature = "cluster")]
+        if let Some(member) = &self.member {
+            return member.tag();
+        }
+        "probe".to_owned()
     }
 }
 

@@ -155,6 +155,10 @@ async fn serve(
 /// Decides a batch in one call, and answers it. On an error the batch is still there to be told. An answer may show
 /// that the connection is of no use: then that error comes back.
 async fn decide(connection: &mut Connection, batch: &mut Vec<Job>) -> Result<Option<StoreError>, RedisError> {
+    #[cfg(feature = "cluster")]
+    if let Some(member) = connection.member.clone() {
+        return super::cluster::calls::decide(connection, &member, batch).await;
+    }
     let groups: Vec<&Group> = batch.iter().filter_map(Job::group).collect();
     let answers = if groups.is_empty() {
         redis::cmd("PING").query_async::<()>(&mut connection.link).await?;
@@ -195,7 +199,7 @@ async fn decide(connection: &mut Connection, batch: &mut Vec<Job>) -> Result<Opt
     Ok(useless)
 }
 
-fn fail(batch: &mut Vec<Job>, error: &StoreError) {
+pub(super) fn fail(batch: &mut Vec<Job>, error: &StoreError) {
     for job in batch.drain(..) {
         job.fail(error.clone());
     }
@@ -206,7 +210,7 @@ fn closed() -> StoreError {
 }
 
 /// Whether a new connection is needed, or could lead to a better server.
-fn is_lost(error: &RedisError) -> bool {
+pub(super) fn is_lost(error: &RedisError) -> bool {
     error.is_unrecoverable_error()
         || error.is_io_error()
         || matches!(error.code(), Some("READONLY" | "MASTERDOWN" | "NOAUTH" | "WRONGPASS"))

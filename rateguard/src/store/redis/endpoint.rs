@@ -1,10 +1,12 @@
-//! Which server to connect to: one that has an address, or the one that the sentinels name.
+//! Which server to connect to: one that has an address, the one that the sentinels name, or those of a cluster.
 
 use std::fmt;
 use std::time::Duration;
 
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, RedisError};
 
+#[cfg(feature = "cluster")]
+use super::Address;
 use super::reply;
 use crate::error::{StoreError, StoreErrorKind};
 
@@ -14,9 +16,18 @@ const SENTINEL: Duration = Duration::from_millis(500);
 /// Where the server is, and how to log in.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
-    /// With a placeholder for the address if there are sentinels.
+    /// With a placeholder for the address unless that is the way.
     info: ConnectionInfo,
-    sentinels: Option<Sentinels>,
+    way: Way,
+}
+
+#[derive(Clone)]
+enum Way {
+    Address,
+    Sentinels(Sentinels),
+    /// Nodes to ask for the others.
+    #[cfg(feature = "cluster")]
+    Cluster(Vec<Address>),
 }
 
 #[derive(Clone)]
@@ -27,12 +38,38 @@ struct Sentinels {
 
 impl Endpoint {
     pub(crate) fn one(info: ConnectionInfo) -> Endpoint {
-        Endpoint { info, sentinels: None }
+        Endpoint { info, way: Way::Address }
     }
 
     /// The master that these sentinels know by this name. Whatever `info` says besides the address is the master's.
     pub(crate) fn sentinels(info: ConnectionInfo, nodes: Vec<ConnectionInfo>, service: String) -> Endpoint {
-        Endpoint { info, sentinels: Some(Sentinels { nodes, service }) }
+        Endpoint { info, way: Way::Sentinels(Sentinels { nodes, service }) }
+    }
+
+    /// The cluster that these nodes belong to. Whatever `info` says besides the address is every node's.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn cluster(info: ConnectionInfo, seeds: Vec<Address>) -> Endpoint {
+        Endpoint { info, way: Way::Cluster(seeds) }
+    }
+
+    #[cfg(feature = "cluster")]
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.way, Way::Cluster(_))
+    }
+
+    /// The nodes of the cluster that are known without asking.
+    #[cfg(feature = "cluster")]
+    pub(super) fn seeds(&self) -> &[Address] {
+        match &self.way {
+            Way::Cluster(seeds) => seeds,
+            Way::Address | Way::Sentinels(_) => &[],
+        }
+    }
+
+    /// One node of the cluster.
+    #[cfg(feature = "cluster")]
+    pub(super) fn node(&self, address: &Address) -> Endpoint {
+        Endpoint::one(self.info.clone().set_addr(self.at(address.host.clone(), address.port)))
     }
 
     pub(super) fn info(&self) -> &ConnectionInfo {
@@ -51,8 +88,10 @@ impl Endpoint {
                 .map(|client| client.get_connection_info().clone())
         };
         self.info = secured(&self.info)?;
-        for node in self.sentinels.iter_mut().flat_map(|sentinels| &mut sentinels.nodes) {
-            *node = secured(node)?;
+        if let Way::Sentinels(sentinels) = &mut self.way {
+            for node in &mut sentinels.nodes {
+                *node = secured(node)?;
+            }
         }
         Ok(())
     }
@@ -65,7 +104,7 @@ impl Endpoint {
     /// Where the server is now. The sentinels are asked in turn; whoever has led somewhere goes first the next time,
     /// unless `turn` is another.
     pub(super) async fn resolve(&self, turn: usize) -> Result<ConnectionInfo, StoreError> {
-        let Some(sentinels) = &self.sentinels else { return Ok(self.info.clone()) };
+        let Way::Sentinels(sentinels) = &self.way else { return Ok(self.info.clone()) };
         let mut last = StoreError::new(StoreErrorKind::Unreachable, "there are no sentinels");
         let count = sentinels.nodes.len();
         for node in sentinels.nodes.iter().cycle().skip(turn % count.max(1)).take(count) {
@@ -102,9 +141,17 @@ async fn ask(sentinel: &ConnectionInfo, service: &str) -> Result<Option<(String,
 /// Addresses alone, and no credentials.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.sentinels {
-            None => write!(f, "{}", self.info.addr()),
-            Some(sentinels) => {
+        match &self.way {
+            Way::Address => write!(f, "{}", self.info.addr()),
+            #[cfg(feature = "cluster")]
+            Way::Cluster(seeds) => {
+                write!(f, "the cluster of ")?;
+                for (n, seed) in seeds.iter().enumerate() {
+                    write!(f, "{}{seed}", if n > 0 { "," } else { "" })?;
+                }
+                Ok(())
+            }
+            Way::Sentinels(sentinels) => {
                 write!(f, "{} by the sentinels ", sentinels.service)?;
                 for (n, node) in sentinels.nodes.iter().enumerate() {
                     write!(f, "{}{}", if n > 0 { "," } else { "" }, node.addr())?;

@@ -1,23 +1,24 @@
-//! The request's side of the connection: a queue to the task, and what is known of the server.
+//! The request's side of a connection: a queue to its task, and what is known of the server.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
+#[cfg(feature = "cluster")]
+use super::cluster::Member;
 use super::connect::Settings;
-use super::{Answer, Endpoint, Group, Job, connection};
+use super::{Answer, Group, Job, connection};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Verdicts;
 
 /// Requests that wait for the server at most; more than that are answered by the failure policy at once.
-const QUEUE: usize = 8192;
+pub(super) const QUEUE: usize = 8192;
 
-/// The store.
+/// The way to one server.
 #[derive(Debug)]
-pub(crate) struct RedisStore {
+pub(super) struct Link {
     settings: Box<Settings>,
     health: Arc<Health>,
     queue: RwLock<mpsc::Sender<Job>>,
@@ -28,7 +29,12 @@ pub(crate) struct RedisStore {
 pub(super) struct Health {
     state: AtomicU8,
     reason: Mutex<Option<StoreError>>,
+    #[cfg(feature = "cluster")]
+    member: Option<Member>,
 }
+
+/// A job that could not be sent, and why.
+pub(super) type Unsent = (Job, StoreError);
 
 /// Not tried yet: checks wait for the outcome, within their deadline. Only ever so at the start.
 const STARTING: u8 = 0;
@@ -43,6 +49,10 @@ impl Health {
     pub(super) fn down(&self, reason: &StoreError) {
         *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.clone());
         self.state.store(DOWN, Ordering::Release);
+        #[cfg(feature = "cluster")]
+        if let Some(member) = &self.member {
+            member.lost();
+        }
     }
 
     fn restart(&self) {
@@ -57,48 +67,65 @@ impl Health {
     }
 }
 
-impl RedisStore {
-    /// A store whose task starts here if there is a runtime, and else with the first check.
-    pub(crate) fn new(endpoint: Endpoint, deadline: Duration, prefix: &str) -> RedisStore {
-        let health = Arc::new(Health { state: AtomicU8::new(STARTING), reason: Mutex::new(None) });
+impl Link {
+    /// A link whose task starts here if there is a runtime, and else with the first check.
+    pub(super) fn new(settings: Settings) -> Link {
+        let health = Arc::new(Health {
+            state: AtomicU8::new(STARTING),
+            reason: Mutex::new(None),
+            #[cfg(feature = "cluster")]
+            member: settings.member.clone(),
+        });
         let (closed, _) = mpsc::channel(1);
-        let settings = Box::new(Settings { endpoint, deadline, prefix: prefix.to_owned() });
-        let store = RedisStore { settings, health, queue: RwLock::new(closed) };
+        let link = Link { settings: Box::new(settings), health, queue: RwLock::new(closed) };
         if let Ok(runtime) = current_runtime() {
-            store.start(&runtime);
+            link.start(&runtime);
         }
-        store
+        link
     }
 
     /// Asks for something to be done. An error if it is known that no answer would come.
-    pub(crate) fn ask(&self, group: Group) -> Result<Answer<Verdicts>, StoreError> {
+    pub(super) fn ask(&self, group: Group) -> Result<Answer<Verdicts>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Group(group, reply))?;
+        self.send(Job::Group(group, reply)).map_err(|(_, error)| error)?;
         Ok(answer)
     }
 
     /// Asks whether the server answers.
-    pub(crate) fn ping(&self) -> Result<Answer<()>, StoreError> {
+    pub(super) fn ping(&self) -> Result<Answer<()>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Ping(reply))?;
+        self.send(Job::Ping(reply)).map_err(|(_, error)| error)?;
         Ok(answer)
     }
 
-    fn send(&self, job: Job) -> Result<(), StoreError> {
+    /// Whether the server is known not to answer.
+    #[cfg(feature = "cluster")]
+    pub(super) fn is_down(&self) -> bool {
+        self.health.state.load(Ordering::Acquire) == DOWN
+    }
+
+    /// Puts a job into the queue.
+    #[expect(clippy::result_large_err, reason = "what was handed in, so that it can be told")]
+    pub(super) fn send(&self, job: Job) -> Result<(), Unsent> {
         // Whoever waits for the answer needs a timer.
-        let runtime = current_runtime()?;
+        let runtime = match current_runtime() {
+            Ok(runtime) => runtime,
+            Err(error) => return Err((job, error)),
+        };
         let sent = {
             let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner);
             // A task that has ended with its runtime leaves the last word behind; a new one may do better.
             if let (false, Some(error)) = (queue.is_closed(), self.health.refusal()) {
-                return Err(error);
+                return Err((job, error));
             }
             queue.try_send(job)
         };
         match sent {
             Ok(()) => Ok(()),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(overloaded()),
-            Err(mpsc::error::TrySendError::Closed(job)) => self.start(&runtime).try_send(job).map_err(|_| overloaded()),
+            Err(mpsc::error::TrySendError::Full(job)) => Err((job, overloaded())),
+            Err(mpsc::error::TrySendError::Closed(job)) => {
+                self.start(&runtime).try_send(job).map_err(|unsent| (unsent.into_inner(), overloaded()))
+            }
         }
     }
 
@@ -115,11 +142,11 @@ impl RedisStore {
     }
 }
 
-fn overloaded() -> StoreError {
+pub(super) fn overloaded() -> StoreError {
     StoreError::new(StoreErrorKind::Overloaded, format!("{QUEUE} requests wait for the store already"))
 }
 
-fn current_runtime() -> Result<Handle, StoreError> {
+pub(super) fn current_runtime() -> Result<Handle, StoreError> {
     Handle::try_current().map_err(|_| {
         StoreError::new(StoreErrorKind::NoRuntime, "a check against Redis needs a Tokio runtime to run on")
     })

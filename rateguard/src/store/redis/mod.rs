@@ -3,6 +3,8 @@
 //! A request never touches the connection. It puts its checks into a queue and waits for the answer, for as long as
 //! its deadline allows; a task owns the connection and answers the queue.
 
+#[cfg(feature = "cluster")]
+mod cluster;
 mod connect;
 mod connection;
 mod endpoint;
@@ -10,19 +12,23 @@ mod link;
 mod pace;
 mod reply;
 mod script;
+mod store;
 
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
+#[cfg(feature = "cluster")]
+pub(crate) use cluster::Address;
 pub(crate) use endpoint::Endpoint;
-pub(crate) use link::RedisStore;
 pub(crate) use script::{form, tag};
+pub(crate) use store::RedisStore;
 
 use super::Verdicts;
 use crate::error::StoreError;
 use crate::quota::Quota;
 
 /// One check, as this store sees it.
+#[cfg_attr(feature = "cluster", derive(Clone))]
 #[derive(Debug)]
 pub(crate) struct RedisCheck {
     pub(crate) key: String,
@@ -54,13 +60,42 @@ pub(crate) enum Op {
 pub(crate) struct Group {
     pub(crate) op: Op,
     pub(crate) checks: SmallVec<[RedisCheck; 1]>,
+    #[cfg(feature = "cluster")]
+    route: Route,
 }
+
+/// The way of a group through a cluster.
+#[cfg(feature = "cluster")]
+#[derive(Clone, Copy, Debug, Default)]
+struct Route {
+    /// The slot that all of its keys are in.
+    slot: u16,
+    /// How often a node has said that another is the one to ask.
+    hops: u8,
+    /// Whether the node is to answer although the slot is not yet its own.
+    asking: bool,
+    /// Whether it shares no call with others of its slot.
+    alone: bool,
+}
+
+impl Group {
+    pub(crate) fn new(op: Op, checks: SmallVec<[RedisCheck; 1]>) -> Group {
+        Group {
+            op,
+            checks,
+            #[cfg(feature = "cluster")]
+            route: Route::default(),
+        }
+    }
+}
+
+type Reply = oneshot::Sender<Result<Verdicts, StoreError>>;
 
 /// What a request asks of the task.
 #[derive(Debug)]
 enum Job {
     /// Do this; a check and a peek are answered with a verdict each, the others with none.
-    Group(Group, oneshot::Sender<Result<Verdicts, StoreError>>),
+    Group(Group, Reply),
     /// Is the server there?
     Ping(oneshot::Sender<Result<(), StoreError>>),
 }

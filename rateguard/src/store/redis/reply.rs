@@ -151,7 +151,7 @@ mod tests {
     fn asks(algorithm: Algorithm) -> Group {
         let quota = Quota::try_new(algorithm, 5, Duration::from_secs(60)).unwrap();
         let check = RedisCheck { key: String::new(), quota, form: "z", cost: 1, shadow: false };
-        Group { op: Op::Check, checks: [check].into_iter().collect() }
+        Group::new(Op::Check, [check].into_iter().collect())
     }
 
     fn reply(parts: &[&[i64]]) -> Value {

@@ -1,0 +1,134 @@
+//! A batch for a node of a cluster: a call for each slot, all of them in one go.
+//!
+//! The keys of one call have to be in one slot. Pipelined, the calls cost one round trip all the same.
+
+use redis::{RedisError, RedisResult, Value};
+
+use super::node::Member;
+use super::redirect::Redirect;
+use crate::error::{StoreError, StoreErrorKind};
+use crate::store::redis::connect::Connection;
+use crate::store::redis::connection::{fail, is_lost};
+use crate::store::redis::{Group, Job, reply, script};
+
+/// How often a call that did not run is sent anew because the server has not seen the script. Somebody may empty its
+/// store of scripts between two calls.
+const ROUNDS: usize = 3;
+
+/// Decides a batch, and answers it. On an error what is left of the batch is still there to be told. An answer may show
+/// that the connection is of no use: then that error comes back.
+pub(crate) async fn decide(
+    connection: &mut Connection,
+    member: &Member,
+    batch: &mut Vec<Job>,
+) -> Result<Option<StoreError>, RedisError> {
+    let mut useless = None;
+    // Jobs that share a call stand together.
+    batch.sort_by_key(slot);
+    for round in 0..ROUNDS {
+        let calls = calls(batch);
+        let results = send(connection, batch, &calls, round).await?;
+        let mut unknown = Vec::new();
+        for (length, result) in calls.into_iter().zip(results) {
+            let mut jobs: Vec<Job> = batch.drain(..length.min(batch.len())).collect();
+            // After an answer that is not the script's, none can be trusted to be where it belongs.
+            if let Some(error) = useless.as_ref().filter(|error: &&StoreError| error.kind() == StoreErrorKind::Protocol)
+            {
+                fail(&mut jobs, error);
+                continue;
+            }
+            match result {
+                Ok(reply) => useless = tell(reply, jobs).or(useless),
+                Err(error) if script::is_unknown(&error) && round + 1 < ROUNDS => unknown.append(&mut jobs),
+                Err(error) => {
+                    if let Some(redirect) = Redirect::of(&error, &member.address) {
+                        for job in jobs {
+                            member.pass_on(job, &redirect);
+                        }
+                        continue;
+                    }
+                    let is_lost = is_lost(&error);
+                    let error = reply::failed(error);
+                    let error = if is_lost { useless.insert(error.outage()).clone() } else { error };
+                    fail(&mut jobs, &error);
+                }
+            }
+        }
+        *batch = unknown;
+        if batch.is_empty() {
+            break;
+        }
+    }
+    Ok(useless)
+}
+
+/// How many jobs, from the first on, share each call.
+fn calls(batch: &[Job]) -> Vec<usize> {
+    let share = |one: &Job, next: &Job| slot(one) == slot(next) && !is_alone(one) && !is_alone(next);
+    batch.chunk_by(share).map(<[Job]>::len).collect()
+}
+
+fn slot(job: &Job) -> Option<u16> {
+    job.group().map(|group| group.route.slot)
+}
+
+/// Where the slot is on its way, a call of several keys can fail that succeeds for each of them.
+fn is_alone(job: &Job) -> bool {
+    job.group().is_some_and(|group| group.route.alone || group.route.asking)
+}
+
+async fn send(
+    connection: &mut Connection,
+    batch: &[Job],
+    calls: &[usize],
+    round: usize,
+) -> Result<Vec<RedisResult<Value>>, RedisError> {
+    let mut pipeline = redis::Pipeline::with_capacity(calls.len());
+    let mut rest = batch;
+    for (n, length) in calls.iter().enumerate() {
+        let (jobs, others) = rest.split_at_checked(*length).unwrap_or((rest, &[]));
+        rest = others;
+        let groups: Vec<&Group> = jobs.iter().filter_map(Job::group).collect();
+        if groups.is_empty() {
+            pipeline.cmd("PING");
+            continue;
+        }
+        if groups.iter().any(|group| group.route.asking) {
+            pipeline.cmd("ASKING").ignore();
+        }
+        // The first of those that the server does not know brings the text along for all.
+        let sha = (round == 0 || n > 0).then_some(&*connection.sha);
+        pipeline.add_command(script::call(sha, &groups));
+    }
+    pipeline.ignore_errors().query_async(&mut connection.link).await
+}
+
+/// Tells the jobs of one call what came of it.
+fn tell(reply: Value, mut jobs: Vec<Job>) -> Option<StoreError> {
+    let groups: Vec<&Group> = jobs.iter().filter_map(Job::group).collect();
+    let answers = if groups.is_empty() { Ok(Vec::new()) } else { reply::groups(reply, &groups) };
+    let answers = match answers {
+        Ok(answers) => answers,
+        Err(error) => {
+            let error = error.outage();
+            fail(&mut jobs, &error);
+            return Some(error);
+        }
+    };
+    let mut useless = None;
+    let mut answers = answers.into_iter();
+    for job in jobs {
+        // Whoever has gone meanwhile does not need the answer.
+        let _ = match job {
+            Job::Group(_, reply) => answers.next().map(|answer| {
+                let answer = answer.map_err(|error| match error.kind() {
+                    StoreErrorKind::ReadOnly => useless.insert(error.outage()).clone(),
+                    _ => error,
+                });
+                reply.send(answer).is_ok()
+            }),
+            Job::Ping(reply) => Some(reply.send(Ok(())).is_ok()),
+        };
+    }
+    useless
+}

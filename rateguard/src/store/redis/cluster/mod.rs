@@ -1,0 +1,384 @@
+//! Several servers, each with a share of the slots.
+//!
+//! Every master is served as a single server is: a queue, a task that owns the connection, a circuit breaker. So a node
+//! that is lost or hangs fails the checks of its own slots and no other's. What is new is who gets a job: the slot says,
+//! by a map that any node can tell. A map may be old; then the node that was asked says that it has not done it, and who
+//! would, and the job goes there. Whatever may have run is never sent again.
+
+mod apart;
+pub(super) mod calls;
+mod learn;
+mod node;
+mod redirect;
+mod slots;
+mod topology;
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::time::{Duration, Instant};
+
+use redis::ConnectionInfo;
+use tokio::sync::oneshot;
+
+pub(crate) use node::{Address, Member};
+
+use super::connect::Settings;
+use super::link::{Link, QUEUE, Unsent, current_runtime, overloaded};
+use super::{Answer, Endpoint, Group, Job, Reply};
+use crate::error::{StoreError, StoreErrorKind};
+use crate::store::Verdicts;
+use node::Node;
+use redirect::Redirect;
+use slots::Slots;
+use topology::Range;
+
+/// How often a job is sent on at most. Once is what happens; a slot that is on its way may need another.
+const HOPS: u8 = 5;
+/// How long a node that was named, but has no slots, is kept in mind.
+const NEWCOMER: Duration = Duration::from_secs(60);
+
+/// The store, where it is a cluster.
+pub(crate) struct Cluster {
+    /// With the addresses that were given, and what every node is told to let us in.
+    endpoint: Endpoint,
+    deadline: Duration,
+    prefix: String,
+    state: RwLock<State>,
+    /// Nodes that were named by others and have no slot as far as is known.
+    newcomers: Mutex<Vec<(Instant, Arc<Node>)>>,
+    /// Whether somebody is asking who has which slots.
+    learning: AtomicBool,
+    /// Whether to ask again, and whom first.
+    wanted: AtomicBool,
+    hint: Mutex<Option<Address>>,
+    /// How often somebody was asked, so that it is not always the same node.
+    turns: AtomicUsize,
+    this: Weak<Cluster>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nobody has said yet who has which slots. Jobs wait for that, within their deadline.
+    Starting(Mutex<Vec<Job>>),
+    Known(Arc<Slots>),
+    /// Nobody that was asked has said so.
+    Unreachable(StoreError),
+}
+
+impl Cluster {
+    pub(crate) fn new(endpoint: Endpoint, deadline: Duration, prefix: &str) -> Arc<Cluster> {
+        let cluster = Arc::new_cyclic(|this| Cluster {
+            endpoint,
+            deadline,
+            prefix: prefix.to_owned(),
+            state: RwLock::new(State::Starting(Mutex::default())),
+            newcomers: Mutex::default(),
+            learning: AtomicBool::new(false),
+            wanted: AtomicBool::new(false),
+            hint: Mutex::default(),
+            turns: AtomicUsize::new(0),
+            this: this.clone(),
+        });
+        cluster.learn(None);
+        cluster
+    }
+
+    /// Asks for something to be done. An error if it is known that no answer would come.
+    pub(crate) fn ask(&self, group: Group) -> Result<Answer<Verdicts>, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        if let Some(parts) = apart::by_slot(&group) {
+            apart::start(self, group, parts, reply)?;
+        } else {
+            self.send(Job::Group(group, reply)).map_err(|(_, error)| error)?;
+        }
+        Ok(answer)
+    }
+
+    /// Asks whether every node that has slots answers.
+    pub(crate) fn ping(&self) -> Result<Answer<()>, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Ping(reply)).map_err(|(_, error)| error)?;
+        Ok(answer)
+    }
+
+    /// Puts a job into the queue of the node whose slot it is about.
+    #[expect(clippy::result_large_err, reason = "what was handed in, so that it can be told")]
+    fn send(&self, mut job: Job) -> Result<(), Unsent> {
+        self.start_again();
+        match &*self.read() {
+            State::Known(slots) => match &mut job {
+                Job::Ping(_) => self.ping_all(slots, job),
+                Job::Group(group, _) => {
+                    if let Some(node) = slots.owner(group.find_slot()) {
+                        return node.link.send(job);
+                    }
+                    self.learn(None);
+                    Err((job, StoreError::new(StoreErrorKind::Busy, "no node of the cluster has the key's slot")))
+                }
+            },
+            State::Starting(waiting) => {
+                // Whoever waits for the answer needs a timer.
+                if let Err(error) = current_runtime() {
+                    return Err((job, error));
+                }
+                let mut waiting = lock(waiting);
+                if waiting.len() == QUEUE {
+                    return Err((job, overloaded()));
+                }
+                waiting.push(job);
+                Ok(())
+            }
+            State::Unreachable(error) => Err((job, error.clone())),
+        }
+    }
+
+    /// The same; if nobody takes the job, it is told.
+    fn hand_over(&self, job: Job) {
+        if let Err((job, error)) = self.send(job) {
+            job.fail(error);
+        }
+    }
+
+    /// The same, of a group that is in one slot.
+    fn submit(&self, group: Group) -> Answer<Verdicts> {
+        let (reply, answer) = oneshot::channel();
+        self.hand_over(Job::Group(group, reply));
+        answer
+    }
+
+    #[expect(clippy::result_large_err, reason = "what was handed in, so that it can be told")]
+    fn ping_all(&self, slots: &Slots, job: Job) -> Result<(), Unsent> {
+        let runtime = match current_runtime() {
+            Ok(runtime) => runtime,
+            Err(error) => return Err((job, error)),
+        };
+        let pings: Vec<_> = slots.nodes().iter().map(|node| node.link.ping()).collect();
+        if let Job::Ping(reply) = job {
+            runtime.spawn(apart::all_answer(pings, self.deadline, reply));
+        }
+        Ok(())
+    }
+
+    /// Takes a job from a node that has not done it to where it will be done.
+    fn redirect(&self, job: Job, redirect: &Redirect) {
+        let Job::Group(mut group, reply) = job else {
+            return job.fail(StoreError::other("a PING was redirected"));
+        };
+        // Nobody waits for it any more: the deadline has passed.
+        if reply.is_closed() {
+            return;
+        }
+        group.route.hops += 1;
+        if group.route.hops > HOPS {
+            return busy(group, reply, "the nodes of the cluster send us from one to the other");
+        }
+        group.route.asking = matches!(redirect, Redirect::Ask(_));
+        match redirect {
+            Redirect::Moved(address) => {
+                self.learn(Some(address));
+                self.send_to(address, Job::Group(group, reply));
+            }
+            Redirect::Ask(address) => self.send_to(address, Job::Group(group, reply)),
+            Redirect::TryAgain if group.checks.len() > 1 => {
+                let parts = apart::one_by_one(&group);
+                // Without a runtime there would be no task of ours to call this.
+                let _ = apart::start(self, group, parts, reply);
+            }
+            Redirect::TryAgain => {
+                // It was in one call with others of its slot. Alone, it is here or it is not.
+                group.route.alone = true;
+                self.hand_over(Job::Group(group, reply));
+            }
+            Redirect::Down => {
+                self.learn(None);
+                busy(group, reply, "CLUSTERDOWN: the node's cluster is not whole, or nobody has the slot");
+            }
+        }
+    }
+
+    fn send_to(&self, address: &Address, job: Job) {
+        if let Err((job, error)) = self.at(address).link.send(job) {
+            job.fail(error);
+        }
+    }
+
+    /// The node at an address, which may be new to us.
+    fn at(&self, address: &Address) -> Arc<Node> {
+        let known = self.slots().and_then(|slots| find(slots.nodes().iter(), address));
+        if let Some(node) = known {
+            return node;
+        }
+        let mut newcomers = lock(&self.newcomers);
+        if let Some((seen, node)) = newcomers.iter_mut().find(|(_, node)| node.address == *address) {
+            *seen = Instant::now();
+            return Arc::clone(node);
+        }
+        let node = self.node(address.clone());
+        newcomers.push((Instant::now(), Arc::clone(&node)));
+        node
+    }
+
+    fn node(&self, address: Address) -> Arc<Node> {
+        let settings = Settings {
+            endpoint: self.endpoint.node(&address),
+            deadline: self.deadline,
+            prefix: self.prefix.clone(),
+            member: Some(Member { cluster: self.this.clone(), address: address.clone() }),
+        };
+        Arc::new(Node { address, link: Link::new(settings) })
+    }
+
+    fn slots(&self) -> Option<Arc<Slots>> {
+        match &*self.read() {
+            State::Known(slots) => Some(Arc::clone(slots)),
+            State::Starting(_) | State::Unreachable(_) => None,
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the cluster asked who has which slots; first the node at this address, if there is one. There is a bound on
+    /// how often that is done, and one at a time does it.
+    fn learn(&self, hint: Option<&Address>) {
+        if let Some(hint) = hint {
+            *lock(&self.hint) = Some(hint.clone());
+        }
+        self.wanted.store(true, Ordering::SeqCst);
+        let Ok(runtime) = current_runtime() else { return };
+        if let Some(turn) = learn::Turn::take(self) {
+            runtime.spawn(learn::run(turn));
+        }
+    }
+
+    /// Before anything is known, asking goes on until it is; unless it ended with its runtime.
+    fn start_again(&self) {
+        if matches!(&*self.read(), State::Known(_)) || self.learning.load(Ordering::SeqCst) {
+            return;
+        }
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if matches!(&*state, State::Unreachable(_)) {
+            *state = State::Starting(Mutex::default());
+        }
+        drop(state);
+        self.learn(None);
+    }
+
+    /// Whom to ask who has which slots, in order: who was named, who is known to be well, who was given, who is not well.
+    fn whom_to_ask(&self) -> Vec<(Address, ConnectionInfo)> {
+        let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+        let slots = self.slots();
+        let nodes = slots.as_ref().map_or(&[][..], |slots| slots.nodes());
+        let (mut well, unwell): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| !node.link.is_down());
+        let count = well.len().max(1);
+        well.rotate_left(turn % count);
+        let hint = lock(&self.hint).take();
+        let mut order: Vec<Address> = Vec::new();
+        let address = |node: &'_ Arc<Node>| node.address.clone();
+        let known = |nodes: Vec<&Arc<Node>>| nodes.into_iter().map(address).collect::<Vec<_>>();
+        let seeds = self.endpoint.seeds().to_vec();
+        for address in hint.into_iter().chain(known(well)).chain(seeds).chain(known(unwell)) {
+            if !order.contains(&address) {
+                order.push(address);
+            }
+        }
+        let reached = |address: Address| {
+            let info = self.endpoint.node(&address).info().clone();
+            (address, info)
+        };
+        order.into_iter().map(reached).collect()
+    }
+
+    /// What the cluster has said of itself is so from now on.
+    fn adopt(&self, ranges: Vec<Range>) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let before = match &*state {
+            State::Known(slots) => Some(Arc::clone(slots)),
+            State::Starting(_) | State::Unreachable(_) => None,
+        };
+        let before = before.as_ref().map_or(&[][..], |slots| slots.nodes());
+        let mut newcomers = lock(&self.newcomers);
+        let slots = Slots::new(ranges, |address| {
+            let known = before.iter().chain(newcomers.iter().map(|(_, node)| node));
+            find(known, &address).unwrap_or_else(|| self.node(address))
+        });
+        newcomers
+            .retain(|(seen, node)| seen.elapsed() < NEWCOMER && find(slots.nodes().iter(), &node.address).is_none());
+        drop(newcomers);
+        for node in before.iter().filter(|node| find(slots.nodes().iter(), &node.address).is_none()) {
+            if node.link.is_down() {
+                tracing::info!(store = %node.address, "rateguard: the cluster has given the node's slots to others");
+            }
+        }
+        let was = std::mem::replace(&mut *state, State::Known(Arc::new(slots)));
+        drop(state);
+        match was {
+            State::Starting(waiting) => {
+                for job in waiting.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                    self.hand_over(job);
+                }
+            }
+            State::Unreachable(_) => {
+                tracing::info!(store = %self.endpoint, "rateguard: the store answers, limits are enforced");
+            }
+            State::Known(_) => {}
+        }
+    }
+
+    /// Nobody has said who has which slots. What is known stays so; if nothing is, there is nobody to send anything to.
+    fn in_vain(&self, error: &StoreError) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if matches!(&*state, State::Known(_)) {
+            return;
+        }
+        let was = std::mem::replace(&mut *state, State::Unreachable(error.clone()));
+        drop(state);
+        if let State::Starting(waiting) = was {
+            tracing::warn!(
+                store = %self.endpoint,
+                reason = error.kind().name(),
+                error = %error,
+                "rateguard: the store does not answer; the failure policy does until it is back"
+            );
+            for job in waiting.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                job.fail(error.clone());
+            }
+        }
+    }
+
+    /// Whether there is a reason to ask once more who has which slots: a node that is away, whose slots may be others'
+    /// soon, is one.
+    fn wants_to_know(&self) -> bool {
+        self.wanted.load(Ordering::SeqCst)
+            || self.slots().is_none_or(|slots| slots.nodes().iter().any(|node| node.link.is_down()))
+    }
+}
+
+impl Group {
+    fn find_slot(&mut self) -> u16 {
+        // No group is empty.
+        self.route.slot = self.checks.first().map_or(0, |check| slots::slot(&check.key));
+        self.route.slot
+    }
+}
+
+fn find<'n>(mut nodes: impl Iterator<Item = &'n Arc<Node>>, address: &Address) -> Option<Arc<Node>> {
+    nodes.find(|node| node.address == *address).map(Arc::clone)
+}
+
+fn busy(group: Group, reply: Reply, why: &'static str) {
+    Job::Group(group, reply).fail(StoreError::new(StoreErrorKind::Busy, why));
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Shows addresses alone.
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.endpoint)
+    }
+}

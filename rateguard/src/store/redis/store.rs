@@ -1,0 +1,60 @@
+//! The store: one server, or the servers of a cluster.
+
+#[cfg(feature = "cluster")]
+use std::sync::Arc;
+use std::time::Duration;
+
+#[cfg(feature = "cluster")]
+use super::cluster::Cluster;
+use super::connect::Settings;
+use super::link::Link;
+use super::{Answer, Endpoint, Group};
+use crate::error::StoreError;
+use crate::store::Verdicts;
+
+/// Counts in Redis.
+#[derive(Debug)]
+pub(crate) struct RedisStore(Servers);
+
+#[derive(Debug)]
+enum Servers {
+    One(Link),
+    #[cfg(feature = "cluster")]
+    Cluster(Arc<Cluster>),
+}
+
+impl RedisStore {
+    /// A store whose tasks start here if there is a runtime, and else with the first check.
+    pub(crate) fn new(endpoint: Endpoint, deadline: Duration, prefix: &str) -> RedisStore {
+        #[cfg(feature = "cluster")]
+        if endpoint.is_cluster() {
+            return RedisStore(Servers::Cluster(Cluster::new(endpoint, deadline, prefix)));
+        }
+        let settings = Settings {
+            endpoint,
+            deadline,
+            prefix: prefix.to_owned(),
+            #[cfg(feature = "cluster")]
+            member: None,
+        };
+        RedisStore(Servers::One(Link::new(settings)))
+    }
+
+    /// Asks for something to be done. An error if it is known that no answer would come.
+    pub(crate) fn ask(&self, group: Group) -> Result<Answer<Verdicts>, StoreError> {
+        match &self.0 {
+            Servers::One(link) => link.ask(group),
+            #[cfg(feature = "cluster")]
+            Servers::Cluster(cluster) => cluster.ask(group),
+        }
+    }
+
+    /// Asks whether the server answers, or all of them.
+    pub(crate) fn ping(&self) -> Result<Answer<()>, StoreError> {
+        match &self.0 {
+            Servers::One(link) => link.ping(),
+            #[cfg(feature = "cluster")]
+            Servers::Cluster(cluster) => cluster.ping(),
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Counts that are spread over the nodes of a Redis Cluster.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on says so")]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::routing::get;
+use rateguard::{Check, Decision, Key, KeyBy, Policy, Quota, RateGuard, RateLimitLayer, StoreErrorKind, rate_limit};
+use rateguard_tests::{Fault, Proxy, RedisCluster, RedisServer, free_port, serve};
+use tokio::task::JoinSet;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn policy(name: &'static str, limit: u32) -> Policy {
+    Policy::new(name, Quota::sliding_window(limit, MINUTE))
+}
+
+async fn connected(url: impl AsRef<str>) -> RateGuard {
+    let limiter = RateGuard::builder().redis(url).deadline(Duration::from_secs(10)).build().unwrap();
+    limiter.ready().await.unwrap();
+    limiter
+}
+
+fn user(n: u32) -> Key {
+    Key::user(n)
+}
+
+fn key(identity: &str, policy: &str) -> String {
+    format!("ratelimit:{{{identity}}}:{policy}:sw")
+}
+
+/// Users whose counts are on different nodes.
+fn one_of_each(cluster: &RedisCluster) -> Vec<Key> {
+    let mut found: HashMap<usize, u32> = HashMap::new();
+    for n in 0..1000 {
+        found.entry(cluster.master_of(&format!("user:{n}"))).or_insert(n);
+        if found.len() == 3 {
+            break;
+        }
+    }
+    let mut found: Vec<_> = found.into_iter().collect();
+    found.sort_unstable();
+    found.into_iter().map(|(_, n)| user(n)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_identities_at_once_each_get_exactly_their_limit() {
+    let cluster = RedisCluster::start();
+    let limiters = [connected(cluster.url()).await, connected(cluster.url()).await];
+    let mut checks = JoinSet::new();
+    for turn in 0..20 {
+        for n in 0..200 {
+            let limiter = limiters[turn % 2].clone();
+            checks.spawn(async move { (n, limiter.check(&policy("each", 7), &user(n)).await) });
+        }
+    }
+    let mut admitted: HashMap<u32, u32> = HashMap::new();
+    while let Some(checked) = checks.join_next().await {
+        let (n, decision) = checked.unwrap();
+        assert_eq!(decision.degraded_reason(), None);
+        *admitted.entry(n).or_default() += u32::from(decision.allowed());
+    }
+    assert_eq!(admitted.len(), 200);
+    assert!(admitted.values().all(|count| *count == 7), "{admitted:?}");
+    let nodes = cluster.nodes.iter().take(3).map(|node| node.keys().len());
+    assert!(nodes.clone().all(|keys| keys > 20) && nodes.sum::<usize>() == 200, "every node has its share");
+    assert_eq!(limiters[0].peek(&policy("each", 7), &user(3)).await.unwrap().remaining(), 0);
+    limiters[0].refund(&policy("each", 7), &user(3), 2).await.unwrap();
+    assert_eq!(limiters[1].peek(&policy("each", 7), &user(3)).await.unwrap().remaining(), 2);
+    limiters[0].reset(&policy("each", 7), &user(3)).await.unwrap();
+    assert_eq!(limiters[1].check(&policy("each", 7), &user(3)).await.remaining(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_on_different_nodes_are_charged_together_or_not_at_all() {
+    let cluster = RedisCluster::start();
+    let limiter = connected(cluster.url()).await;
+    let users = one_of_each(&cluster);
+    let policies = [policy("a", 10), policy("b", 3), policy("c", 10)];
+    let checks: Vec<Check<'_>> = policies.iter().zip(&users).map(|(policy, key)| Check::new(policy, key)).collect();
+    let remaining = |decisions: &[Decision]| decisions.iter().map(Decision::remaining).collect::<Vec<_>>();
+    for turn in 1..=3 {
+        let decisions = limiter.check_all(&checks).await;
+        assert!(decisions.iter().all(|decision| decision.allowed() && !decision.degraded()));
+        assert_eq!(remaining(&decisions), [10 - turn, 3 - turn, 10 - turn], "in the order of the checks");
+    }
+    for _ in 0..5 {
+        let decisions = limiter.check_all(&checks).await;
+        assert_eq!(decisions.iter().map(Decision::allowed).collect::<Vec<_>>(), [true, false, true]);
+        assert_eq!(remaining(&decisions), [7, 0, 7], "nothing was charged");
+        assert!(decisions[1].retry_after().is_some_and(|wait| wait <= MINUTE && !wait.is_zero()));
+    }
+    // A shadow's refusal is none.
+    let watched = policy("b", 3).shadow(true);
+    let checks = [Check::new(&policies[0], &users[0]), Check::new(&watched, &users[1])];
+    let decisions = limiter.check_all(&checks).await;
+    assert!(decisions.iter().all(Decision::allowed) && decisions[1].would_refuse());
+    assert_eq!(decisions[0].remaining(), 6);
+}
+
+/// Whoever loses a race for the last unit on one node leaves nothing behind on the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn at_once_no_limit_is_passed_and_what_was_refused_is_given_back() {
+    let cluster = RedisCluster::start();
+    let limiter = connected(cluster.url()).await;
+    let users = Arc::new(one_of_each(&cluster));
+    for quota in [Quota::sliding_window, Quota::fixed_window, Quota::token_bucket] {
+        let policies = Arc::new([
+            Policy::new("wide", quota(1000, MINUTE)),
+            Policy::new("narrow", quota(20, MINUTE)),
+            Policy::new("middle", quota(30, MINUTE)),
+        ]);
+        let mut tasks = JoinSet::new();
+        for _ in 0..100 {
+            let (limiter, users, policies) = (limiter.clone(), Arc::clone(&users), Arc::clone(&policies));
+            tasks.spawn(async move {
+                let checks: Vec<_> = policies.iter().zip(&*users).map(|(p, key)| Check::new(p, key)).collect();
+                limiter.check_all(&checks).await
+            });
+        }
+        let mut admitted = 0;
+        while let Some(decisions) = tasks.join_next().await {
+            let decisions = decisions.unwrap();
+            assert!(decisions.iter().all(|decision| !decision.degraded()));
+            admitted += u32::from(decisions.iter().all(Decision::allowed));
+        }
+        assert!(admitted > 0 && admitted <= 20, "{admitted}");
+        // What is given back is on its way for a moment after the answer.
+        let patience = Instant::now() + Duration::from_secs(10);
+        loop {
+            let mut used = Vec::new();
+            for (policy, key) in policies.iter().zip(&*users) {
+                used.push(policy.quota().limit() - limiter.peek(policy, key).await.unwrap().remaining());
+            }
+            // A bucket refills meanwhile.
+            let is_right = |used: &u32| match policies[0].quota().algorithm() {
+                rateguard::Algorithm::TokenBucket => *used <= admitted,
+                _ => *used == admitted,
+            };
+            if used.iter().all(is_right) {
+                break;
+            }
+            assert!(Instant::now() < patience, "{admitted} were admitted, and {used:?} are counted");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+#[rate_limit(limit = 3, window = 60, key = "ip", name = "handler")]
+#[rate_limit(limit = 100, window = 3600, key = "header:x-api-key", name = "hourly")]
+async fn handler() -> &'static str {
+    "served"
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stacked_limits_of_a_layer_and_of_attributes_work_as_on_one_server() {
+    let cluster = RedisCluster::start();
+    let limiter = connected(cluster.url()).await;
+    let layer = RateLimitLayer::new(limiter.clone())
+        .limit("everybody", Quota::sliding_window(50, MINUTE), KeyBy::Global)
+        .limit("each", Quota::sliding_window(5, MINUTE), KeyBy::Ip);
+    let app = Router::new().route("/", get(handler)).route("/plain", get(|| async {})).layer(layer);
+    let address = serve(app).await;
+    let ask = async |path: &str| {
+        let request = reqwest::Client::new().get(format!("http://{address}{path}")).header("x-api-key", "k");
+        request.send().await.unwrap()
+    };
+    for remaining in ["2", "1", "0"] {
+        let response = ask("/").await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["x-ratelimit-remaining"], remaining);
+    }
+    assert_eq!(ask("/").await.status(), 429);
+    // The layer has counted four, and the fifth is the last.
+    assert_eq!(ask("/plain").await.status(), 200);
+    let refused = ask("/plain").await;
+    assert_eq!(refused.status(), 429);
+    assert!(refused.headers().contains_key("retry-after"));
+    let everybody = limiter.peek(&policy("everybody", 50), &Key::global()).await.unwrap();
+    assert_eq!(everybody.remaining(), 45, "a refusal by one spends none of the others");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_node_that_is_named_leads_to_all_of_them_and_one_that_is_not_there_is_passed_over() {
+    let cluster = RedisCluster::start();
+    let replica = cluster.nodes[5].port();
+    for url in [
+        format!("redis+cluster://127.0.0.1:{replica}"),
+        format!("redis+cluster://127.0.0.1:{},localhost:{replica}/0?protocol=resp2", free_port()),
+    ] {
+        let limiter = connected(&url).await;
+        for n in 0..30 {
+            let decision = limiter.check(&policy("named", 100), &user(n)).await;
+            assert_eq!(decision.degraded_reason(), None, "{url}");
+        }
+    }
+    assert_eq!(cluster.command::<u32>("user:0", &["ZCARD", &key("user:0", "named")]), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_and_passwords_are_every_nodes() {
+    let cluster = RedisCluster::start();
+    // What the README says suffices.
+    let rules = "~ratelimit:* +evalsha +eval +script|load +ping +time +type +get +set +del +pttl +pexpire +zrange \
+                 +zrangebyscore +zadd +zscore +zremrangebyscore +zremrangebyrank +lindex +llen +lrange +lset +rpush +lpop \
+                 +cluster|slots +asking";
+    for node in &cluster.nodes {
+        let mut words = vec!["ACL", "SETUSER", "someone", "on", ">p@ss#1"];
+        words.extend(rules.split_whitespace());
+        let _: String = node.command(&words);
+    }
+    let limiter = connected(cluster.url().replace("://", "://someone:p%40ss%231@")).await;
+    for n in 0..30 {
+        assert_eq!(limiter.check(&policy("acl", 100), &user(n)).await.degraded_reason(), None);
+    }
+    let shown = format!("{limiter:?}");
+    assert!(shown.contains("cluster of 127.0.0.1:") && !shown.contains("p@ss") && !shown.contains("p%40ss"), "{shown}");
+    let wrong = RateGuard::redis(cluster.url().replace("://", "://someone:hunter2@")).unwrap();
+    let error = wrong.ready().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Authentication);
+    assert!(!error.to_string().contains("hunter2"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_no_cluster_says_so() {
+    let server = RedisServer::start();
+    let limiter = RateGuard::redis(server.url().replace("redis://", "redis+cluster://")).unwrap();
+    let error = limiter.ready().await.unwrap_err();
+    assert!(error.to_string().contains("cluster support disabled"), "{error}");
+}
+
+#[tokio::test]
+async fn a_program_starts_with_the_cluster_down() {
+    let url = format!("redis+cluster://127.0.0.1:{},127.0.0.1:{}", free_port(), free_port());
+    let limiter = RateGuard::redis(url).unwrap();
+    for _ in 0..50 {
+        let decision = limiter.check(&policy("down", 1), &Key::global()).await;
+        assert!(decision.allowed());
+        assert_eq!(decision.degraded_reason(), Some(StoreErrorKind::Unreachable));
+    }
+    let (policy, one, two) = (policy("down", 1), user(1), user(2));
+    let group = [Check::new(&policy, &one), Check::new(&policy, &two)];
+    assert!(limiter.check_all(&group).await.iter().all(|decision| decision.allowed() && decision.degraded()));
+}
+
+#[test]
+fn a_handle_made_outside_a_runtime_connects_with_the_first_check_and_again_on_the_next_runtime() {
+    let cluster = RedisCluster::start();
+    let limiter = RateGuard::builder().redis(cluster.url()).deadline(Duration::from_secs(10)).build().unwrap();
+    for remaining in [1, 0] {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let decision = runtime.block_on(limiter.check(&policy("runtimes", 2), &Key::global()));
+        assert_eq!(decision.degraded_reason(), None);
+        assert_eq!(decision.remaining(), remaining);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_connections_end_with_the_last_handle() {
+    let cluster = RedisCluster::start();
+    let connections = || -> usize {
+        let lists = cluster.nodes.iter().map(|node| node.command::<String>(&["CLIENT", "LIST"]));
+        lists.map(|list| list.lines().filter(|line| line.contains("resp=3")).count()).sum()
+    };
+    let limiter = connected(cluster.url()).await;
+    assert_eq!(connections(), 3, "one for each master");
+    drop(limiter);
+    let patience = Instant::now() + Duration::from_secs(10);
+    while connections() > 0 {
+        assert!(Instant::now() < patience);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The way to one master leads through a proxy, which loses the answers to what was done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_whose_answer_is_lost_is_not_made_again() {
+    let cluster = RedisCluster::start();
+    let proxy = Proxy::start(cluster.nodes[0].port());
+    let _: String = cluster.nodes[0].command(&["CONFIG", "SET", "cluster-announce-port", &proxy.port().to_string()]);
+    let told =
+        |node: &RedisServer| node.command::<String>(&["CLUSTER", "NODES"]).contains(&format!(":{}@", proxy.port()));
+    let patience = Instant::now() + Duration::from_secs(20);
+    while !cluster.nodes.iter().all(told) {
+        assert!(Instant::now() < patience, "the nodes do not hear of the new port");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // Asked at another, which names the proxy.
+    let limiter = RateGuard::builder().redis(format!("redis+cluster://127.0.0.1:{}", cluster.nodes[1].port()));
+    let limiter = limiter.deadline(Duration::from_millis(300)).build().unwrap();
+    let patience = Instant::now() + Duration::from_secs(20);
+    while limiter.ready().await.is_err() {
+        assert!(Instant::now() < patience);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let there = one_of_each(&cluster).swap_remove(0);
+    let other = one_of_each(&cluster).swap_remove(1);
+    let (mut asked, mut lost) = (0, 0);
+    for _ in 0..8 {
+        proxy.set(Fault::CutAnswers);
+        let decision = limiter.check(&policy("lost", 1000), &there).await;
+        asked += 1;
+        lost += u32::from(decision.degraded());
+        // The others are not concerned.
+        assert!(!limiter.check(&policy("lost", 1000), &other).await.degraded());
+        proxy.set(Fault::None);
+        let patience = Instant::now() + Duration::from_secs(20);
+        while limiter.ready().await.is_err() {
+            assert!(Instant::now() < patience);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    assert!(proxy.connects() > 4 && lost == asked, "{lost} of {asked} answers were lost");
+    let counted = 1000 - limiter.peek(&policy("lost", 1000), &there).await.unwrap().remaining();
+    assert!(counted > 0 && counted <= asked, "{counted} were made of {asked}");
+}

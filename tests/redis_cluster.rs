@@ -1,0 +1,126 @@
+//! A Redis Cluster: three masters, and a replica of each.
+
+use std::time::{Duration, Instant};
+
+use redis::{FromRedisValue, Value};
+
+use crate::{RedisServer, free_port};
+
+/// How many slots there are.
+const SLOTS: u16 = 16_384;
+const MASTERS: u16 = 3;
+
+/// Real processes, ended with the value.
+#[derive(Debug)]
+pub struct RedisCluster {
+    /// The masters at first, and then their replicas, in the same order.
+    pub nodes: Vec<RedisServer>,
+}
+
+impl RedisCluster {
+    /// Starts them, and waits until every node knows all of the others.
+    pub fn start() -> RedisCluster {
+        RedisCluster::start_with(&[])
+    }
+
+    /// Starts them with more arguments.
+    pub fn start_with(arguments: &[&str]) -> RedisCluster {
+        let node = |_| {
+            let bus = free_port().to_string();
+            let mut all = vec!["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", &bus];
+            // A slot without a node is no other slot's trouble; and a replica is not to weigh whether it is fit.
+            all.extend(["--cluster-require-full-coverage", "no", "--cluster-replica-validity-factor", "0"]);
+            all.extend(["--repl-ping-replica-period", "1", "--repl-diskless-sync-delay", "0"]);
+            all.extend(arguments);
+            RedisServer::start_with(&all)
+        };
+        let cluster = RedisCluster { nodes: (0..2 * MASTERS).map(node).collect() };
+        cluster.join();
+        cluster
+    }
+
+    fn join(&self) {
+        let [first, others @ ..] = &self.nodes[..] else { panic!("six nodes") };
+        let share = SLOTS / MASTERS + 1;
+        for (n, master) in (0..MASTERS).zip(&self.nodes) {
+            let (from, to) = (n * share, (n * share + share - 1).min(SLOTS - 1));
+            let _: String = master.command(&["CLUSTER", "ADDSLOTSRANGE", &from.to_string(), &to.to_string()]);
+            let _: String = master.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(n + 1).to_string()]);
+        }
+        for other in others {
+            let bus: Vec<String> = other.command(&["CONFIG", "GET", "cluster-port"]);
+            let bus = bus.last().expect("its number");
+            let _: String = first.command(&["CLUSTER", "MEET", "127.0.0.1", &other.port().to_string(), bus]);
+        }
+        let count = self.nodes.len();
+        self.until("the nodes do not meet", |node| {
+            node.command::<String>(&["CLUSTER", "NODES"]).lines().filter(|line| !line.contains("handshake")).count()
+                == count
+        });
+        let (masters, replicas) = self.nodes.split_at(usize::from(MASTERS));
+        for (master, replica) in masters.iter().zip(replicas) {
+            let id: String = master.command(&["CLUSTER", "MYID"]);
+            let _: String = replica.command(&["CLUSTER", "REPLICATE", &id]);
+        }
+        self.until("the cluster is not whole", |node| {
+            let info: String = node.command(&["CLUSTER", "INFO"]);
+            info.contains("cluster_state:ok") && info.contains("cluster_slots_ok:16384")
+        });
+        self.until("the replicas do not follow", |node| {
+            let info: String = node.command(&["INFO", "replication"]);
+            info.contains("master_link_status:up") || info.contains("connected_slaves:1")
+        });
+    }
+
+    fn until(&self, complaint: &str, holds: impl Fn(&RedisServer) -> bool) {
+        let patience = Instant::now() + Duration::from_secs(60);
+        for node in &self.nodes {
+            while !holds(node) {
+                assert!(Instant::now() < patience, "{complaint}: {}", node.command::<String>(&["CLUSTER", "NODES"]));
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+    }
+
+    /// `redis+cluster://…`, with the masters that there are at first.
+    pub fn url(&self) -> String {
+        let hosts = self.nodes.iter().take(usize::from(MASTERS)).map(|node| format!("127.0.0.1:{}", node.port()));
+        format!("redis+cluster://{}", hosts.collect::<Vec<_>>().join(","))
+    }
+
+    /// Which slot a key is in, as a server says.
+    pub fn slot(&self, key: &str) -> u16 {
+        self.nodes.iter().find(|node| node.is_running()).expect("a node").command(&["CLUSTER", "KEYSLOT", key])
+    }
+
+    /// Where in `nodes` the master of a key's slot stands at first.
+    pub fn master_of(&self, key: &str) -> usize {
+        usize::from(self.slot(key) / (SLOTS / MASTERS + 1))
+    }
+
+    /// Runs a command at the node that has the key, wherever that is now.
+    pub fn command<T: FromRedisValue>(&self, key: &str, words: &[&str]) -> T {
+        let patience = Instant::now() + Duration::from_secs(20);
+        loop {
+            for node in self.nodes.iter().filter(|node| node.is_running()) {
+                match node.try_command::<Value>(words) {
+                    Ok(value) => return redis::from_redis_value(value).expect("an answer of this sort"),
+                    Err(error) if error.is_cluster_error() => {}
+                    Err(error) => assert!(Instant::now() < patience, "{words:?}: {error}"),
+                }
+            }
+            assert!(Instant::now() < patience, "no node has {key}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Every key of every master.
+    pub fn keys(&self) -> Vec<String> {
+        let masters = self
+            .nodes
+            .iter()
+            .filter(|node| node.is_running())
+            .filter(|node| node.command::<String>(&["INFO", "replication"]).contains("role:master"));
+        masters.flat_map(RedisServer::keys).collect()
+    }
+}
