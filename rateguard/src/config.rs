@@ -4,8 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::response::IntoResponse;
+
 use crate::client_ip::{self, ClientIp};
 use crate::clock::{Clock, TimeSource};
+use crate::denied::{Denied, OnDenied};
 use crate::error::ConfigError;
 use crate::headers::Headers;
 use crate::key_text::KeyWriter;
@@ -35,6 +38,7 @@ pub struct RateGuardBuilder {
     prefixes: Prefixes,
     clock: TimeSource,
     headers: Headers,
+    on_denied: Option<OnDenied>,
     #[cfg(feature = "tls")]
     certificates: crate::tls::Certificates,
 }
@@ -53,6 +57,7 @@ impl RateGuardBuilder {
             prefixes: Prefixes::default(),
             clock: TimeSource::system(),
             headers: Headers::default(),
+            on_denied: None,
             #[cfg(feature = "tls")]
             certificates: crate::tls::Certificates::default(),
         }
@@ -230,6 +235,34 @@ impl RateGuardBuilder {
         self
     }
 
+    /// What a refused request is answered, in place of the problem document: the closure's response, with its status and
+    /// its body. `Retry-After` and `Cache-Control: no-store` are added if it has none of its own, and the quota headers as
+    /// to any other response.
+    ///
+    /// It answers for all limits of layers and attributes that have this limiter, unless a layer answers
+    /// [for itself](crate::RateLimitLayer::on_denied). It does not answer for a program that is not set up for its limits
+    /// (`500`), nor for what a handler makes of a [`Decision`](crate::Decision) itself.
+    ///
+    /// A request that is admitted pays nothing for it; but where a limit waits for the handler's arguments, the request's
+    /// head is copied before they are extracted, since it may be needed.
+    ///
+    /// ```
+    /// use axum::Json;
+    /// use rateguard::{Denied, RateGuard};
+    ///
+    /// let limiter = RateGuard::builder()
+    ///     .on_denied(|denied: &Denied| {
+    ///         let seconds = denied.retry_after().map(|wait| wait.as_secs() + 1);
+    ///         (denied.status(), Json(serde_json::json!({ "error": "slow_down", "retry_in": seconds })))
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), rateguard::ConfigError>(())
+    /// ```
+    pub fn on_denied<R: IntoResponse>(mut self, answer: impl Fn(&Denied) -> R + Send + Sync + 'static) -> Self {
+        self.on_denied = Some(OnDenied::new(answer));
+        self
+    }
+
     /// Checks the settings and makes the limiter. Inside a Tokio runtime the connection starts at once, otherwise with
     /// the first check.
     ///
@@ -279,6 +312,7 @@ impl RateGuardBuilder {
             prefixes: self.prefixes,
             clock: self.clock,
             headers: self.headers,
+            on_denied: self.on_denied,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
+use std::time::Duration;
 
 use axum::http::{HeaderName, header};
 
@@ -141,4 +142,9 @@ impl fmt::Debug for Headers {
         }
         if said { Ok(()) } else { f.write_str("NONE") }
     }
+}
+
+/// Seconds, rounded up: a client that waits that long has waited long enough.
+pub(crate) fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }

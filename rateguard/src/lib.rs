@@ -77,6 +77,7 @@ mod client_ip;
 mod clock;
 mod config;
 mod decision;
+mod denied;
 mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -92,6 +93,7 @@ mod policy;
 mod quota;
 #[cfg(feature = "redis")]
 mod redis_url;
+mod refusal;
 mod store;
 #[cfg(feature = "tls")]
 mod tls;
@@ -102,6 +104,7 @@ pub use clock::Clock;
 pub use clock::ManualClock;
 pub use config::RateGuardBuilder;
 pub use decision::Decision;
+pub use denied::Denied;
 pub use error::{ConfigError, StoreError, StoreErrorKind};
 pub use headers::Headers;
 pub use http::{KeyBy, RateLimitFuture, RateLimitLayer, RateLimitService, RateLimited, UserId};

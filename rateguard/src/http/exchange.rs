@@ -10,6 +10,7 @@ use super::identity::UserId;
 use super::misuse::Misuse;
 use super::refund::Refundable;
 use crate::decision::Decision;
+use crate::denied::OnDenied;
 use crate::headers::Headers;
 use crate::limiter::{Decisions, RateGuard};
 
@@ -19,6 +20,8 @@ pub(super) struct Exchange {
     pub(super) limiter: RateGuard,
     /// The layer counts by user, and there was none.
     pub(super) lacks_user: bool,
+    /// The answer to refusals of the nearest layer that has one.
+    on_denied: Option<OnDenied>,
     record: Arc<Record>,
 }
 
@@ -31,13 +34,19 @@ struct Record {
 
 impl Exchange {
     /// The first layer that a request meets.
-    pub(super) fn new(limiter: RateGuard) -> Exchange {
-        Exchange { limiter, lacks_user: false, record: Arc::default() }
+    pub(super) fn new(limiter: RateGuard, on_denied: Option<OnDenied>) -> Exchange {
+        Exchange { limiter, lacks_user: false, on_denied, record: Arc::default() }
     }
 
     /// A layer further in: its own limiter, but one record, so that the headers are written once.
-    pub(super) fn within(&self, limiter: RateGuard) -> Exchange {
-        Exchange { limiter, lacks_user: false, record: Arc::clone(&self.record) }
+    pub(super) fn within(&self, limiter: RateGuard, on_denied: Option<OnDenied>) -> Exchange {
+        let on_denied = on_denied.or_else(|| self.on_denied.clone());
+        Exchange { limiter, lacks_user: false, on_denied, record: Arc::clone(&self.record) }
+    }
+
+    /// Who answers for a refusal, if the program does.
+    pub(super) fn on_denied(&self) -> Option<&OnDenied> {
+        self.on_denied.as_ref().or(self.limiter.on_denied())
     }
 
     pub(super) fn record(&self, decisions: impl IntoIterator<Item = Decision>) {

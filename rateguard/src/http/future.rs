@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::http::Request;
@@ -10,6 +11,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::exchange::Exchange;
+use super::layer::Own;
 use super::rejection::RateLimited;
 use crate::headers::Headers;
 use crate::limiter::Checking;
@@ -32,7 +34,13 @@ pin_project! {
     #[project = StateProjection]
     #[allow(clippy::large_enum_variant, reason = "boxing would cost every request an allocation")]
     enum State<S, B, F> {
-        Checking { #[pin] checking: Checking, call: Option<(S, Request<B>)> },
+        Checking {
+            #[pin]
+            checking: Checking,
+            call: Option<(S, Request<B>)>,
+            // If the program answers for refusals itself.
+            own: Option<Arc<Own>>,
+        },
         Calling { #[pin] response: F },
         // Rare, so it may cost an allocation.
         Refunding { refund: Pin<Box<dyn Future<Output = ()> + Send>>, response: Option<Response> },
@@ -46,12 +54,12 @@ where
 {
     pub(super) fn checking(
         checking: Checking,
-        service: S,
-        request: Request<B>,
+        call: (S, Request<B>),
+        own: Option<Arc<Own>>,
         exchange: Exchange,
         headers: Headers,
     ) -> Self {
-        let state = State::Checking { checking, call: Some((service, request)) };
+        let state = State::Checking { checking, call: Some(call), own };
         RateLimitFuture { state, exchange, headers }
     }
 
@@ -75,13 +83,18 @@ where
         let mut this = self.project();
         let mut response = loop {
             match this.state.as_mut().project() {
-                StateProjection::Checking { checking, call } => {
+                StateProjection::Checking { checking, call, own } => {
                     let decisions = ready!(checking.poll(cx));
-                    let refusal = RateLimited::of(&decisions);
+                    let Some((mut service, request)) = call.take() else { return Poll::Pending };
+                    let (parts, body) = request.into_parts();
+                    let refusal = match own {
+                        None => RateLimited::of(&decisions),
+                        Some(own) => own.refusal(&decisions, this.exchange, &parts),
+                    };
                     this.exchange.record(decisions);
-                    let next = match (refusal, call.take()) {
-                        (None, Some((mut service, request))) => State::Calling { response: service.call(request) },
-                        (refusal, _) => State::Answered { refusal },
+                    let next = match refusal {
+                        None => State::Calling { response: service.call(Request::from_parts(parts, body)) },
+                        Some(_) => State::Answered { refusal },
                     };
                     this.state.set(next);
                 }

@@ -39,6 +39,8 @@ struct Waiting {
     rules: SmallVec<[Prepared; 2]>,
     /// What was taken before: given back if one that waits refuses.
     taken: Vec<Charge>,
+    /// For the program's own answer to a refusal, if there is one.
+    head: Option<Parts>,
 }
 
 impl std::fmt::Debug for Waiting {
@@ -77,8 +79,11 @@ impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
                 charges.push((rule, head.whole_key(&rule.key)?, head.cost(rule).unwrap_or(1)));
             }
         }
-        let taken = decide(&exchange, charges, !rules.is_empty()).await?;
-        let waiting = (!rules.is_empty()).then(|| Box::new(Waiting { exchange, rules, taken }));
+        let taken = decide(&exchange, charges, !rules.is_empty(), || Some(parts.clone())).await?;
+        let waiting = (!rules.is_empty()).then(|| {
+            let head = exchange.on_denied().map(|_| parts.clone());
+            Box::new(Waiting { exchange, rules, taken, head })
+        });
         Ok(Guard { waiting, limits: PhantomData })
     }
 }
@@ -86,8 +91,14 @@ impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
 /// Rules with the keys they count and the units they take.
 type Charges = SmallVec<[(&'static Rule, Key, u32); 2]>;
 
-/// Decides these together, and keeps the decisions for the headers. What was taken is returned if it is wanted.
-async fn decide(exchange: &Exchange, charges: Charges, wanted: bool) -> Result<Vec<Charge>, RateLimited> {
+/// Decides these together, and keeps the decisions for the headers. What was taken is returned if it is wanted. The head
+/// is wanted if the program answers for refusals itself.
+async fn decide(
+    exchange: &Exchange,
+    charges: Charges,
+    wanted: bool,
+    head: impl FnOnce() -> Option<Parts>,
+) -> Result<Vec<Charge>, RateLimited> {
     if charges.is_empty() {
         return Ok(Vec::new());
     }
@@ -98,7 +109,8 @@ async fn decide(exchange: &Exchange, charges: Charges, wanted: bool) -> Result<V
     };
     let decisions = checking.await;
     let mut taken = Vec::new();
-    let refusal = RateLimited::of(&decisions);
+    let kinds = || charges.iter().map(|(_, key, _)| key.shared_kind());
+    let refusal = RateLimited::answered(&decisions, exchange.on_denied(), || Some((kinds(), head()?)));
     if refusal.is_none() && (wanted || charges.iter().any(|(rule, ..)| rule.refund_if.is_some())) {
         for ((rule, key, cost), decision) in charges.into_iter().zip(&decisions) {
             let Some(receipt) = decision.receipt() else { continue };
@@ -240,7 +252,7 @@ impl<L: Limits> Guard<L> {
         let Some(waiting) = self.waiting else {
             return Ok(());
         };
-        let Waiting { exchange, rules, taken } = *waiting;
+        let Waiting { exchange, rules, taken, head } = *waiting;
         let mut late = SmallVec::<[Late; 2]>::from_iter(late);
         let mut charges = Charges::new();
         for prepared in rules {
@@ -255,7 +267,7 @@ impl<L: Limits> Guard<L> {
                 charges.push((rule, key, cost));
             }
         }
-        let Err(refusal) = decide(&exchange, charges, false).await else { return Ok(()) };
+        let Err(refusal) = decide(&exchange, charges, false, || head).await else { return Ok(()) };
         // A refusal by one spends none of the others.
         exchange.forget_refunds();
         for charge in taken {

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue};
 
 use super::ietf;
 use crate::decision::Decision;
-use crate::headers::{Headers, LIMIT, REMAINING, RESET};
+use crate::headers::{Headers, LIMIT, REMAINING, RESET, whole_seconds};
 
 /// Writes the headers of this set. Nothing of what is not known: a guess would be worse.
 pub(super) fn write(headers: &mut HeaderMap, set: Headers, decisions: &[Decision]) {
@@ -46,9 +46,4 @@ fn nearest_exhaustion(headers: &mut HeaderMap, decision: &Decision, as_epoch: bo
 fn since_epoch() -> Duration {
     // Before 1970 there is nothing to tell.
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
-/// Seconds, rounded up: a client that waits that long has waited long enough.
-pub(super) fn whole_seconds(time: Duration) -> u64 {
-    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }

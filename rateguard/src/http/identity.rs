@@ -188,7 +188,7 @@ mod tests {
     fn request(limiter: &RateGuard) -> Parts {
         let (mut parts, ()) = Request::new(()).into_parts();
         parts.extensions.insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 4711))));
-        parts.extensions.insert(Exchange::new(limiter.clone()));
+        parts.extensions.insert(Exchange::new(limiter.clone(), None));
         parts
     }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderValue};
 use smallvec::SmallVec;
 
-use super::headers::{more_pressing, whole_seconds};
+use super::headers::more_pressing;
 use crate::decision::Decision;
-use crate::headers::{POLICY_FIELD, QUOTA_FIELD};
+use crate::headers::{POLICY_FIELD, QUOTA_FIELD, whole_seconds};
 use crate::quota::{Algorithm, Quota};
 
 /// Both fields, with each of these policies once.

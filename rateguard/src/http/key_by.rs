@@ -1,5 +1,6 @@
 //! What a layer's limit counts by.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -81,16 +82,31 @@ impl KeyBy {
     }
 
     pub(super) fn key(&self, parts: &Parts, path: Option<&RawPathParams>, client_ip: &ClientIp) -> Result<Key, Misuse> {
-        let found = match self {
-            KeyBy::Ip => return by_ip(parts, client_ip),
+        match self {
+            KeyBy::Ip => by_ip(parts, client_ip),
+            KeyBy::Path(parameter) => by_path(path, "a RateLimitLayer", parameter),
+            _ => self.found(parts).map_or_else(|| by_ip_instead(parts, client_ip), Ok),
+        }
+    }
+
+    /// What sort of key that was: asked again of a request that was refused, so that no other has to keep it.
+    pub(super) fn kind(&self, parts: &Parts) -> Cow<'static, str> {
+        match self {
+            KeyBy::Path(parameter) => Cow::Owned(format!("path.{parameter}")),
+            _ => self.found(parts).map_or(Cow::Borrowed("ip"), |key| key.shared_kind()),
+        }
+    }
+
+    /// The identity, if it is one that a request may lack and does not.
+    fn found(&self, parts: &Parts) -> Option<Key> {
+        match self {
+            KeyBy::Ip | KeyBy::Path(_) => None,
             KeyBy::Global => Some(Key::global()),
             KeyBy::User => by_user(parts),
             KeyBy::Header(name) => by_header(parts, name.as_str()),
             KeyBy::Cookie(name) => by_cookie(parts, name),
-            KeyBy::Path(parameter) => Some(by_path(path, "a RateLimitLayer", parameter)?),
             KeyBy::Head(HeadFn(find)) => find(parts),
-        };
-        found.map_or_else(|| by_ip_instead(parts, client_ip), Ok)
+        }
     }
 }
 

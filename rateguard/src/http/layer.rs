@@ -5,10 +5,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::http::request::Parts;
+use axum::response::IntoResponse;
 use tower_layer::Layer;
 
+use super::exchange::Exchange;
 use super::key_by::KeyBy;
+use super::rejection::RateLimited;
 use super::service::RateLimitService;
+use crate::decision::Decision;
+use crate::denied::{Denied, OnDenied};
 use crate::headers::Headers;
 use crate::limiter::RateGuard;
 use crate::policy::Policy;
@@ -44,6 +49,15 @@ pub(super) struct Own {
     pub(super) limits: Vec<(Policy, KeyBy)>,
     pub(super) skip: Option<Skip>,
     pub(super) headers: Option<Headers>,
+    pub(super) on_denied: Option<OnDenied>,
+}
+
+impl Own {
+    /// The answer to a request that these decisions, on the limits in their order, refuse.
+    pub(super) fn refusal(&self, decisions: &[Decision], exchange: &Exchange, head: &Parts) -> Option<RateLimited> {
+        let kinds = || self.limits.iter().map(|(_, by)| by.kind(head));
+        RateLimited::answered(decisions, exchange.on_denied(), || Some((kinds(), head.clone())))
+    }
 }
 
 type Skip = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
@@ -94,6 +108,17 @@ impl RateLimitLayer {
     /// [own choice](crate::RateGuardBuilder::headers). Where layers are nested, the outermost one's choice is what counts.
     pub fn headers(mut self, headers: Headers) -> RateLimitLayer {
         Arc::make_mut(&mut self.own).headers = Some(headers);
+        self
+    }
+
+    /// What a refused request is answered, in place of the limiter's [own answer](crate::RateGuardBuilder::on_denied), for
+    /// the limits of this layer and of the handlers under it. A layer further in that has no answer of its own takes this
+    /// one.
+    pub fn on_denied<R: IntoResponse>(
+        mut self,
+        answer: impl Fn(&Denied) -> R + Send + Sync + 'static,
+    ) -> RateLimitLayer {
+        Arc::make_mut(&mut self.own).on_denied = Some(OnDenied::new(answer));
         self
     }
 }

@@ -1,5 +1,6 @@
 //! The service that the layer makes.
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::http::Request;
@@ -42,14 +43,14 @@ where
     fn call(&mut self, request: Request<B>) -> RateLimitFuture<S, B> {
         let (mut parts, body) = request.into_parts();
         let outer = parts.extensions.get::<Exchange>();
-        let limiter = self.layer.limiter.clone();
+        let RateLimitLayer { limiter, own } = &self.layer;
         let headers = match outer {
             Some(_) => Headers::NONE,
-            None => self.layer.own.headers.unwrap_or(limiter.headers()),
+            None => own.headers.unwrap_or(limiter.headers()),
         };
         let mut exchange = match outer {
-            Some(outer) => outer.within(limiter),
-            None => Exchange::new(limiter),
+            Some(outer) => outer.within(limiter.clone(), own.on_denied.clone()),
+            None => Exchange::new(limiter.clone(), own.on_denied.clone()),
         };
         let checking = match self.begin(&mut parts) {
             Ok(checking) => checking,
@@ -57,27 +58,31 @@ where
                 return RateLimitFuture::answered(RateLimited::from(misuse), exchange, headers);
             }
         };
-        let by_user = self.layer.own.limits.iter().any(|(_, by)| matches!(by, KeyBy::User));
+        let by_user = own.limits.iter().any(|(_, by)| matches!(by, KeyBy::User));
         exchange.lacks_user = by_user && parts.extensions.get::<UserId>().is_none();
         parts.extensions.insert(exchange.clone());
-        let request = Request::from_parts(parts, body);
-        match checking.map(Checking::now_or_later) {
-            None => RateLimitFuture::calling(self.inner.call(request), exchange, headers),
+        let later = match checking.map(Checking::now_or_later) {
+            None => None,
             Some(Ok(decisions)) => {
-                let refusal = RateLimited::of(&decisions);
+                let refusal = own.refusal(&decisions, &exchange, &parts);
                 exchange.record(decisions);
-                match refusal {
-                    None => RateLimitFuture::calling(self.inner.call(request), exchange, headers),
-                    Some(refusal) => RateLimitFuture::answered(refusal, exchange, headers),
+                if let Some(refusal) = refusal {
+                    return RateLimitFuture::answered(refusal, exchange, headers);
                 }
+                None
             }
-            Some(Err(checking)) => {
-                // The one that said it was ready goes with the request; the other takes its place here.
-                let next = self.inner.clone();
-                let ready = std::mem::replace(&mut self.inner, next);
-                RateLimitFuture::checking(checking, ready, request, exchange, headers)
-            }
-        }
+            Some(Err(checking)) => Some(checking),
+        };
+        let request = Request::from_parts(parts, body);
+        let Some(checking) = later else {
+            return RateLimitFuture::calling(self.inner.call(request), exchange, headers);
+        };
+        // Without an answer of the program's own to a refusal, nothing of the request is needed for it.
+        let own = exchange.on_denied().map(|_| Arc::clone(own));
+        // The one that said it was ready goes with the request; the other takes its place here.
+        let next = self.inner.clone();
+        let ready = std::mem::replace(&mut self.inner, next);
+        RateLimitFuture::checking(checking, (ready, request), own, exchange, headers)
     }
 }
 

@@ -22,6 +22,7 @@ use crate::client_ip::ClientIp;
 use crate::clock::TimeSource;
 use crate::config::RateGuardBuilder;
 use crate::decision::Decision;
+use crate::denied::OnDenied;
 use crate::error::{ConfigError, StoreError, StoreErrorKind};
 use crate::headers::Headers;
 use crate::key::Key;
@@ -76,6 +77,7 @@ pub(crate) struct Settings {
     pub(crate) prefixes: Prefixes,
     pub(crate) clock: TimeSource,
     pub(crate) headers: Headers,
+    pub(crate) on_denied: Option<OnDenied>,
 }
 
 /// Where the limiter counts.
@@ -232,6 +234,11 @@ impl RateGuard {
     /// Which headers tell clients about their quota.
     pub(crate) fn headers(&self) -> Headers {
         self.inner.settings.headers
+    }
+
+    /// Who answers for a refusal, if the program does.
+    pub(crate) fn on_denied(&self) -> Option<&OnDenied> {
+        self.inner.settings.on_denied.as_ref()
     }
 
     /// Tells the log of something that could not be counted, if that is news.
