@@ -34,6 +34,13 @@ impl TimeSource {
     }
 }
 
+impl TimeSource {
+    /// The time, if it is known never to go back.
+    pub(crate) fn steady_micros(&self) -> Option<u64> {
+        matches!(self, TimeSource::System(_)).then(|| self.micros())
+    }
+}
+
 impl fmt::Debug for TimeSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

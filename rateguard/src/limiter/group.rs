@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::{Checking, RateGuard, Store};
 use crate::decision::Decision;
@@ -88,13 +88,21 @@ impl RateGuard {
     }
 
     fn count_in(&self, store: &MemoryStore, checks: &[Check<'_>]) -> Decisions {
-        let now = self.inner.settings.clock.micros();
-        let verdicts = store.check(now, &self.fingerprints(store, checks));
+        if let [check] = checks {
+            return smallvec![self.count_one(store, check)];
+        }
+        let verdicts = store.check(&self.inner.settings.clock, &self.fingerprints(store, checks));
         checks
             .iter()
             .zip(verdicts)
             .map(|(check, verdict)| Decision::counted(check.policy, check.policy.quota(), verdict))
             .collect()
+    }
+
+    /// One check, as nearly always.
+    pub(super) fn count_one(&self, store: &MemoryStore, check: &Check<'_>) -> Decision {
+        let verdict = store.check_one(&self.inner.settings.clock, &self.memory_check(store, check));
+        Decision::counted(check.policy, check.policy.quota(), verdict)
     }
 
     pub(super) fn fingerprints(&self, store: &MemoryStore, checks: &[Check<'_>]) -> SmallVec<[MemoryCheck; 2]> {
@@ -103,7 +111,8 @@ impl RateGuard {
 
     pub(super) fn memory_check(&self, store: &MemoryStore, check: &Check<'_>) -> MemoryCheck {
         let quota = check.policy.quota();
-        let fingerprint = store.fingerprint(check.policy.name(), quota.algorithm(), &self.localize(check.key));
+        let prefixes = self.inner.settings.prefixes;
+        let fingerprint = store.fingerprint(check.policy.name(), quota.algorithm(), check.key, prefixes);
         MemoryCheck { fingerprint, quota, cost: check.cost, shadow: check.policy.is_shadow() }
     }
 

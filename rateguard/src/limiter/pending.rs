@@ -42,10 +42,7 @@ impl Pending {
     fn without_store(&self, limiter: &RateGuard, error: &StoreError) -> Decisions {
         limiter.warn(error);
         let reason = error.kind();
-        let counted = self.local.as_ref().map(|checks| {
-            let now = limiter.inner.settings.clock.micros();
-            limiter.local().check(now, checks)
-        });
+        let counted = self.local.as_ref().map(|checks| limiter.local().check(&limiter.inner.settings.clock, checks));
         let verdict = |at: usize| counted.as_ref().and_then(|verdicts| verdicts.get(at)).copied();
         self.policies
             .iter()

@@ -5,25 +5,28 @@
 //! left (which gets the rest of a window anew), never of one that is being refused; if the slots it may look at are
 //! all of that sort, it is admitted without being counted. So a full store shuts nobody out and lets nobody go.
 
+mod fingerprint;
 mod shard;
 #[cfg(test)]
 mod tests;
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hash, Hasher};
 use std::slice;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use smallvec::SmallVec;
 
+use fingerprint::Fingerprints;
 use shard::Shard;
 
 use super::Verdicts;
 use crate::algorithm::{Assessment, State, Verdict};
+use crate::clock::TimeSource;
 use crate::key::Key;
+use crate::network::Prefixes;
 use crate::quota::{Algorithm, Quota};
 
 const SHARDS: usize = 64;
+
 /// One check, as this store sees it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MemoryCheck {
@@ -34,39 +37,53 @@ pub(crate) struct MemoryCheck {
     pub(crate) shadow: bool,
 }
 
-/// The store.
+/// The store. The times that a key sees never go back unless the clock does, whichever thread comes first.
 #[derive(Debug)]
 pub(crate) struct MemoryStore {
-    shards: Box<[Mutex<Shard>]>,
-    // Two hashes under keys drawn for this process make 128 bits: clients cannot aim for a collision.
-    hashers: [RandomState; 2],
+    shards: Box<[Locked]>,
+    fingerprints: Fingerprints,
 }
+
+/// In cache lines of its own: a processor that takes one lock does not slow down who takes the next.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Locked(Mutex<Shard>);
 
 impl MemoryStore {
     /// A store of at most `cap` keys.
     pub(crate) fn new(cap: usize) -> MemoryStore {
         let each = cap.div_ceil(SHARDS).max(1);
         MemoryStore {
-            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(each))).collect(),
-            hashers: [RandomState::new(), RandomState::new()],
+            shards: (0..SHARDS).map(|_| Locked(Mutex::new(Shard::new(each)))).collect(),
+            fingerprints: Fingerprints::new(),
         }
     }
 
-    /// What stands for a policy and a key.
-    pub(crate) fn fingerprint(&self, policy: &str, algorithm: Algorithm, key: &Key) -> u128 {
-        let [high, low] = self.hashers.each_ref().map(|state| {
-            let mut hasher = state.build_hasher();
-            policy.hash(&mut hasher);
-            algorithm.hash(&mut hasher);
-            key.hash(&mut hasher);
-            hasher.finish()
-        });
-        u128::from(high) << 64 | u128::from(low)
+    /// What stands for a policy and a key, with addresses as their networks.
+    pub(crate) fn fingerprint(&self, policy: &str, algorithm: Algorithm, key: &Key, prefixes: Prefixes) -> u128 {
+        self.fingerprints.of(policy, algorithm, key, prefixes)
+    }
+
+    /// Decides one check, as nearly always.
+    pub(crate) fn check_one(&self, clock: &TimeSource, check: &MemoryCheck) -> Verdict {
+        match self.shards.get(number(check.fingerprint)) {
+            Some(shard) => {
+                let early = clock.steady_micros();
+                let mut shard = lock(shard);
+                let now = early.map_or_else(|| clock.micros(), |now| shard.not_before(now));
+                shard.check(now, check)
+            }
+            // There is none; this is only so that nothing needs to panic.
+            None => {
+                State::new(check.quota.algorithm()).assess(0, &check.quota, check.cost).verdict(0, &check.quota, None)
+            }
+        }
     }
 
     /// Decides the checks of one request together: all are charged, or none is.
-    pub(crate) fn check(&self, now: u64, checks: &[MemoryCheck]) -> Verdicts {
+    pub(crate) fn check(&self, clock: &TimeSource, checks: &[MemoryCheck]) -> Verdicts {
         let mut locked = self.lock(checks);
+        let now = time(clock, &mut locked);
         let assessed: SmallVec<[Assessment; 2]> = checks
             .iter()
             .map(|check| match find(&mut locked, check).and_then(|shard| shard.existing(check)) {
@@ -91,8 +108,9 @@ impl MemoryStore {
     }
 
     /// What a check would be answered, without making it.
-    pub(crate) fn peek(&self, now: u64, check: &MemoryCheck) -> Verdict {
+    pub(crate) fn peek(&self, clock: &TimeSource, check: &MemoryCheck) -> Verdict {
         let mut locked = self.lock(slice::from_ref(check));
+        let now = time(clock, &mut locked);
         let assessment = match find(&mut locked, check).and_then(|shard| shard.existing(check)) {
             Some(slot) => slot.state.peek(now, &check.quota, check.cost),
             None => State::new(check.quota.algorithm()).assess(now, &check.quota, check.cost),
@@ -101,8 +119,9 @@ impl MemoryStore {
     }
 
     /// Gives units back.
-    pub(crate) fn refund(&self, now: u64, check: &MemoryCheck, receipt: Option<u64>) {
+    pub(crate) fn refund(&self, clock: &TimeSource, check: &MemoryCheck, receipt: Option<u64>) {
         let mut locked = self.lock(slice::from_ref(check));
+        let now = time(clock, &mut locked);
         if let Some(slot) = find(&mut locked, check).and_then(|shard| shard.existing(check)) {
             slot.refund(now, check, receipt);
         }
@@ -123,7 +142,7 @@ impl MemoryStore {
 
     /// The shards of these checks, each once and in the order of their numbers, so that two requests never wait for
     /// each other.
-    fn lock(&self, checks: &[MemoryCheck]) -> Locked<'_> {
+    fn lock(&self, checks: &[MemoryCheck]) -> Guards<'_> {
         let mut numbers: SmallVec<[usize; 2]> = checks.iter().map(|check| number(check.fingerprint)).collect();
         numbers.sort_unstable();
         numbers.dedup();
@@ -131,16 +150,24 @@ impl MemoryStore {
     }
 }
 
-type Locked<'a> = SmallVec<[(usize, MutexGuard<'a, Shard>); 2]>;
+type Guards<'a> = SmallVec<[(usize, MutexGuard<'a, Shard>); 2]>;
 
-fn find<'l>(locked: &'l mut Locked<'_>, check: &MemoryCheck) -> Option<&'l mut Shard> {
+fn find<'l>(locked: &'l mut Guards<'_>, check: &MemoryCheck) -> Option<&'l mut Shard> {
     let wanted = number(check.fingerprint);
     locked.iter_mut().find(|(number, _)| *number == wanted).map(|(_, shard)| &mut **shard)
 }
 
+/// The time for all of these: not before what any of them has seen.
+fn time(clock: &TimeSource, locked: &mut Guards<'_>) -> u64 {
+    match clock.steady_micros() {
+        Some(now) => locked.iter_mut().fold(now, |now, (_, shard)| shard.not_before(now)),
+        None => clock.micros(),
+    }
+}
+
 /// A panic elsewhere leaves a count that is at worst one request behind.
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(shard: &Locked) -> MutexGuard<'_, Shard> {
+    shard.0.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn number(fingerprint: u128) -> usize {

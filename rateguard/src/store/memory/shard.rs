@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::MemoryCheck;
-use crate::algorithm::{Assessment, State};
+use crate::algorithm::{Assessment, State, Verdict};
 
 /// Slots that a check sweeps at most, and how often it does, in microseconds.
 const SWEEP_SLOTS: usize = 128;
@@ -20,6 +20,7 @@ pub(super) struct Shard {
     cap: usize,
     hand: usize,
     next_sweep: u64,
+    latest: u64,
 }
 
 /// What is counted for one key.
@@ -46,6 +47,9 @@ impl Slot {
     }
 
     fn charge(&mut self, now: u64, check: &MemoryCheck, assessment: &Assessment) {
+        if check.cost == 0 {
+            return;
+        }
         self.state.charge(now, &check.quota, check.cost);
         self.idle_from = self.state.idle_from(&check.quota);
         if assessment.available == check.cost {
@@ -56,7 +60,14 @@ impl Slot {
 
 impl Shard {
     pub(super) fn new(cap: usize) -> Shard {
-        Shard { places: HashMap::default(), slots: Vec::new(), cap, hand: 0, next_sweep: 0 }
+        Shard { places: HashMap::default(), slots: Vec::new(), cap, hand: 0, next_sweep: 0, latest: 0 }
+    }
+
+    /// A time that was read before the lock was taken, or a later one that another thread brought meanwhile. Reading it
+    /// under the lock would say the same, but keep the lock for twice as long.
+    pub(super) fn not_before(&mut self, now: u64) -> u64 {
+        self.latest = self.latest.max(now);
+        self.latest
     }
 
     /// How many keys there are.
@@ -74,24 +85,50 @@ impl Shard {
         self.slots.get_mut(*self.places.get(&check.fingerprint)?)
     }
 
+    /// Decides a check that is decided alone.
+    pub(super) fn check(&mut self, now: u64, check: &MemoryCheck) -> Verdict {
+        let (quota, cost) = (&check.quota, check.cost);
+        let Some(slot) = self.existing(check) else {
+            let assessment = State::new(quota.algorithm()).assess(now, quota, cost);
+            if assessment.admitted {
+                self.charge_newcomer(now, check, &assessment);
+            }
+            return assessment.verdict(now, quota, assessment.admitted.then_some(cost));
+        };
+        let assessment = slot.state.assess(now, quota, cost);
+        if assessment.admitted {
+            slot.charge(now, check, &assessment);
+            self.sweep(now);
+        } else if let Some(retry) = assessment.retry_after {
+            slot.block(now, retry);
+        }
+        assessment.verdict(now, quota, assessment.admitted.then_some(cost))
+    }
+
     pub(super) fn charge(&mut self, now: u64, check: &MemoryCheck, assessment: &Assessment) {
+        match self.existing(check) {
+            Some(slot) => {
+                slot.charge(now, check, assessment);
+                self.sweep(now);
+            }
+            None => self.charge_newcomer(now, check, assessment),
+        }
+    }
+
+    fn charge_newcomer(&mut self, now: u64, check: &MemoryCheck, assessment: &Assessment) {
         self.sweep(now);
-        if check.cost == 0 {
+        if check.cost == 0 || !self.make_room(now) {
             return;
         }
-        if let Some(slot) = self.existing(check) {
-            slot.charge(now, check, assessment);
-        } else if self.make_room(now) {
-            let mut slot = Slot {
-                fingerprint: check.fingerprint,
-                state: State::new(check.quota.algorithm()),
-                idle_from: 0,
-                blocked_until: 0,
-            };
-            slot.charge(now, check, assessment);
-            self.places.insert(check.fingerprint, self.slots.len());
-            self.slots.push(slot);
-        }
+        let mut slot = Slot {
+            fingerprint: check.fingerprint,
+            state: State::new(check.quota.algorithm()),
+            idle_from: 0,
+            blocked_until: 0,
+        };
+        slot.charge(now, check, assessment);
+        self.places.insert(check.fingerprint, self.slots.len());
+        self.slots.push(slot);
     }
 
     /// Whether there is a slot for a newcomer, once a client that still has quota left gave way.

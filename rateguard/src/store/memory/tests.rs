@@ -1,9 +1,23 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::shard::SWEEP_EVERY;
 use super::*;
+use crate::clock::Clock;
 
 const WINDOW: u64 = 60_000_000;
+
+struct Stands(u64);
+
+impl Clock for Stands {
+    fn now(&self) -> Duration {
+        Duration::from_micros(self.0)
+    }
+}
+
+fn at(now: u64) -> TimeSource {
+    TimeSource::Custom(Arc::new(Stands(now)))
+}
 
 fn check(client: u128) -> MemoryCheck {
     // Spread over shards and tables as hashes are.
@@ -13,7 +27,7 @@ fn check(client: u128) -> MemoryCheck {
 }
 
 fn admitted(store: &MemoryStore, now: u64, client: u128) -> bool {
-    store.check(now, &[check(client)]).iter().all(|verdict| verdict.admitted)
+    store.check(&at(now), &[check(client)]).iter().all(|verdict| verdict.admitted)
 }
 
 #[test]
@@ -68,7 +82,21 @@ fn a_refused_request_of_an_unknown_client_takes_no_memory() {
     for client in 0..5000 {
         let mut too_much = check(client);
         too_much.cost = 3;
-        assert!(!store.check(0, &[too_much])[0].admitted);
+        assert!(!store.check(&at(0), &[too_much])[0].admitted);
     }
     assert_eq!(store.len(), 0);
+}
+
+#[test]
+fn a_thread_that_read_the_time_and_came_late_does_not_bring_it_back() {
+    let mut shard = Shard::new(10);
+    let quota = Quota::sliding_window(1, Duration::from_micros(WINDOW));
+    let one = MemoryCheck { fingerprint: 1, quota, cost: 1, shadow: false };
+    let on_time = shard.not_before(WINDOW);
+    assert!(shard.check(on_time, &one).admitted);
+    // Counted as of then, the charge would leave its window too early.
+    let late = shard.not_before(10);
+    assert!(!shard.check(late, &one).admitted);
+    assert!(!shard.check(2 * WINDOW - 1, &one).admitted);
+    assert!(shard.check(2 * WINDOW, &one).admitted);
 }
