@@ -1,0 +1,65 @@
+//! The crates of others. They are served by a program of their own, which is no member of the workspace, so that what
+//! they depend on stays out of it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use rateguard_tests::RedisServer;
+
+use crate::contender::{Contender, Role};
+use crate::scenario::Scenario;
+
+const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/Cargo.toml");
+
+/// The program that serves them; ended with this.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    process: Child,
+    contenders: Vec<Contender>,
+}
+
+impl Peers {
+    /// Builds and starts it.
+    pub(crate) fn start(server: &RedisServer) -> Peers {
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let target = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/peers");
+        let built = Command::new(cargo)
+            .args(["build", "--release", "--locked", "--manifest-path", MANIFEST, "--target-dir", target])
+            .status();
+        assert!(built.expect("cargo").success(), "{MANIFEST} does not build");
+        let program = format!("{target}/release/rateguard-bench-peers");
+        let process = Command::new(program).arg(server.url()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut process = process.expect("the peers start");
+        let pid = process.id();
+        let lines = BufReader::new(process.stdout.take().expect("its output")).lines();
+        let contenders = lines
+            .map(|line| line.expect("text"))
+            .take_while(|line| line != "ready")
+            .map(|line| read(&line, pid))
+            .collect();
+        Peers { process, contenders }
+    }
+
+    pub(crate) fn contenders(&self) -> Vec<Contender> {
+        self.contenders.clone()
+    }
+}
+
+/// A line `address scenario,scenario name`.
+fn read(line: &str, pid: u32) -> Contender {
+    let mut words = line.splitn(3, ' ');
+    let mut word = || words.next().unwrap_or_else(|| panic!("not a line about a peer: {line}"));
+    let address = word().parse().expect("an address");
+    let scenarios: Vec<Scenario> = word()
+        .split(',')
+        .filter_map(|name| Scenario::ALL.into_iter().find(|scenario| scenario.name() == name))
+        .collect();
+    Contender::new(word(), address, pid, Role::Limiter, &scenarios)
+}
+
+impl Drop for Peers {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

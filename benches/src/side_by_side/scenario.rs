@@ -1,0 +1,63 @@
+//! Who asks, how often, and whether they may.
+
+/// A way of asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scenario {
+    /// Many clients, all within their quota.
+    Spread,
+    /// One client, within a large quota.
+    Hot,
+    /// One client that has used up its quota.
+    Deny,
+    /// Many clients, each counted by two limits.
+    TwoLimits,
+    /// Many clients, one request after the other.
+    Low,
+}
+
+impl Scenario {
+    pub(crate) const ALL: [Scenario; 5] =
+        [Scenario::Spread, Scenario::Hot, Scenario::Deny, Scenario::TwoLimits, Scenario::Low];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Scenario::Spread => "spread",
+            Scenario::Hot => "hot",
+            Scenario::Deny => "deny",
+            Scenario::TwoLimits => "two-limits",
+            Scenario::Low => "low",
+        }
+    }
+
+    pub(crate) fn says(self) -> &'static str {
+        match self {
+            Scenario::Spread => "10 000 keys, 100 requests in 2 s each, all admitted; 64 connections",
+            Scenario::Hot => "one key, 1 000 000 requests in 1 s, all admitted; 64 connections",
+            Scenario::Deny => "one key, 1 request in an hour, all refused; 64 connections",
+            Scenario::TwoLimits => "10 000 keys, 50 requests in 1 s and 100 in 2 s, all admitted; 64 connections",
+            Scenario::Low => "as spread, over one connection",
+        }
+    }
+
+    /// The route, in every contender, that has the limits of this scenario.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Scenario::Spread | Scenario::Low => "/spread",
+            Scenario::Hot => "/hot",
+            Scenario::Deny => "/deny",
+            Scenario::TwoLimits => "/two-limits",
+        }
+    }
+
+    /// How many values of the header the clients rotate through.
+    pub(crate) fn keys(self) -> u32 {
+        match self {
+            Scenario::Hot | Scenario::Deny => 1,
+            Scenario::Spread | Scenario::TwoLimits | Scenario::Low => 10_000,
+        }
+    }
+
+    pub(crate) fn connections(self) -> u32 {
+        if self == Scenario::Low { 1 } else { 64 }
+    }
+}
