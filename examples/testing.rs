@@ -25,9 +25,8 @@ fn app(limiter: RateGuard) -> Router {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-    println!("Try: curl -i http://{}/report", listener.local_addr()?);
     let app = app(RateGuard::from_env()?);
+    let listener = rateguard_examples::listen(&["curl -i URL/report"]).await?;
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// A setting that cannot be used. Never shows a password.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {
     setting: String,
     value: Option<String>,
@@ -33,6 +33,13 @@ impl fmt::Display for ConfigError {
             Some(value) => write!(f, "rateguard: {} = {value:?}: {}", self.setting, self.problem),
             None => write!(f, "rateguard: {}: {}", self.setting, self.problem),
         }
+    }
+}
+
+/// The same sentence: it is what a `main` that returns the error prints, and what `unwrap` does.
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

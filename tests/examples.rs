@@ -1,0 +1,158 @@
+//! The programs in `examples/`, as a user runs them: each in a process of its own.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use rateguard_tests::RedisServer;
+
+/// Where the programs are, once they are built as `./tests/run` builds everything.
+static PROGRAMS: LazyLock<PathBuf> = LazyLock::new(|| {
+    // target/debug/deps/examples-…
+    let profile = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--locked", "--workspace", "--all-features", "--examples"]);
+    if profile.ends_with("release") {
+        build.arg("--release");
+    }
+    assert!(build.status().unwrap().success(), "the examples do not build");
+    profile.join("examples")
+});
+
+fn examples() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let mut names: Vec<String> = folder
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    assert!(names.len() >= 3, "{names:?}");
+    names
+}
+
+fn program(name: &str, port: u16, environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(PROGRAMS.join(name));
+    for variable in ["REDIS_URL", "UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"] {
+        command.env_remove(variable);
+    }
+    command.env("PORT", port.to_string()).envs(environment.iter().copied()).stdin(Stdio::null());
+    command
+}
+
+/// A program that runs, ended with the test.
+struct Running {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Running {
+    fn start(name: &str, environment: &[(&str, &str)]) -> Running {
+        let mut process = program(name, 0, environment).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let address = lines.find_map(|line| {
+            let line = line.unwrap();
+            let (_, rest) = line.split_once("Listening on http://")?;
+            let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').unwrap_or(rest.len());
+            let address = rest.get(..end)?.trim_end_matches(['.', ':']);
+            Some(address.parse().unwrap_or_else(|_| panic!("{name}: no address in {line:?}")))
+        });
+        // What else it prints must not stop it.
+        std::thread::spawn(move || for _ in lines {});
+        let address = address.unwrap_or_else(|| panic!("{name} ended before it listened"));
+        Running { process, address }
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        let answer = reqwest::get(format!("http://{}{path}", self.address)).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[tokio::test]
+async fn each_example_runs_and_answers() {
+    for name in examples() {
+        let running = Running::start(&name, &[]);
+        let (status, body) = running.get("/").await;
+        assert!(status < 500, "{name}: {status} {body}");
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_said_in_a_sentence() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    for name in examples() {
+        let output = program(&name, port, &[]).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success(), "{name}");
+        assert!(
+            said.contains(&format!("cannot listen on 127.0.0.1:{port}")) && said.contains("PORT"),
+            "{name}: {said}"
+        );
+    }
+}
+
+#[test]
+fn a_setting_that_is_wrong_is_said_in_a_sentence() {
+    let mut process =
+        program("redis", 0, &[("REDIS_URL", "http://example.com")]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    process.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(!process.wait().unwrap().success());
+    assert!(said.contains("http://example.com") && said.contains("redis://"), "{said}");
+}
+
+#[tokio::test]
+async fn two_servers_have_one_quota_and_go_on_when_redis_does_not() {
+    let mut server = RedisServer::start();
+    let url = server.url();
+    let environment = [("REDIS_URL", url.as_str())];
+    let (one, other) = (Running::start("redis", &environment), Running::start("redis", &environment));
+    for running in [&one, &other] {
+        until(running, "/health", "counting together").await;
+    }
+
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        statuses.push(one.get("/").await.0);
+        statuses.push(other.get("/").await.0);
+    }
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 429, 429, 429]);
+    assert_eq!(server.keys(), ["shop:{ip:127.0.0.1}:orders:sw"]);
+
+    server.kill();
+    until(&one, "/health", "degraded").await;
+    let alone = [one.get("/").await.0, one.get("/").await.0, one.get("/").await.0];
+    assert_eq!(alone, [200, 200, 429], "half of five for each of two servers, rounded down");
+
+    server.launch();
+    until(&one, "/health", "counting together").await;
+    assert_eq!(one.get("/").await.0, 200, "the new server knows nothing of the old one's counts");
+}
+
+/// Asks until the answer has these words in it.
+async fn until(running: &Running, path: &str, words: &str) {
+    let patience = Instant::now() + Duration::from_secs(30);
+    loop {
+        let (_, body) = running.get(path).await;
+        if body.contains(words) {
+            return;
+        }
+        assert!(Instant::now() < patience, "still {body:?}, not {words:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
