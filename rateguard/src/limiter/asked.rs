@@ -12,7 +12,7 @@ use super::shared::task_ended;
 use super::{Decisions, RateGuard};
 use crate::error::StoreError;
 use crate::store::Verdicts;
-use crate::store::redis::Answer;
+use crate::store::script::Answer;
 
 pin_project! {
     pub(crate) struct Asked {

@@ -31,7 +31,7 @@ use crate::network::Prefixes;
 use crate::policy::{OnError, Policy};
 use crate::store::memory::MemoryStore;
 #[cfg(feature = "redis")]
-use crate::store::redis::{Op, RedisStore};
+use crate::store::{redis::RedisStore, script::Op};
 use warnings::Warnings;
 
 /// Decides who may go on. One handle for the whole program, cheap to clone.

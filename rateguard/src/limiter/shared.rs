@@ -9,7 +9,8 @@ use crate::key::Key;
 use crate::policy::{OnError, Policy};
 use crate::store::Verdicts;
 use crate::store::memory::{MemoryCheck, MemoryStore};
-use crate::store::redis::{self, Answer, Group, Op, RedisCheck, RedisStore};
+use crate::store::redis::RedisStore;
+use crate::store::script::{self, Answer, Group, Op, RedisCheck};
 
 impl RateGuard {
     pub(super) async fn ask(&self, store: &RedisStore, op: Op, check: &Check<'_>) -> Result<Verdicts, StoreError> {
@@ -39,7 +40,7 @@ impl RateGuard {
         RedisCheck {
             key: self.redis_key(check.policy, check.key),
             quota,
-            form: redis::form(&quota, self.inner.settings.compact_log, check.policy.is_shadow()),
+            form: script::form(&quota, self.inner.settings.compact_log, check.policy.is_shadow()),
             cost: check.cost,
             shadow: check.policy.is_shadow(),
         }
@@ -55,7 +56,7 @@ impl RateGuard {
         text.push_str("}:");
         text.push_str(policy.name());
         text.push(':');
-        text.push_str(redis::tag(policy.quota().algorithm()));
+        text.push_str(script::tag(policy.quota().algorithm()));
         text
     }
 

@@ -2,7 +2,13 @@
 
 pub(crate) mod memory;
 #[cfg(feature = "redis")]
+mod outage;
+#[cfg(feature = "redis")]
+mod pace;
+#[cfg(feature = "redis")]
 pub(crate) mod redis;
+#[cfg(feature = "redis")]
+pub(crate) mod script;
 
 use smallvec::SmallVec;
 

@@ -9,7 +9,7 @@
 //! A call that may have run is never sent again.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use redis::RedisError;
 use tokio::sync::mpsc;
@@ -17,9 +17,10 @@ use tokio::time::{sleep, timeout};
 
 use super::connect::{Connection, Connector, Settings};
 use super::link::Health;
-use super::pace::{Pace, SETTLED};
 use super::{Group, Job, reply, script};
 use crate::error::{StoreError, StoreErrorKind};
+use crate::store::outage::Outage;
+use crate::store::pace::SETTLED;
 
 /// Requests that share a call at most.
 const BATCH: usize = 64;
@@ -39,7 +40,7 @@ enum End {
 /// Runs until the last handle is gone.
 pub(super) async fn run(settings: Settings, health: Arc<Health>, mut jobs: mpsc::Receiver<Job>) {
     let deadline = settings.deadline;
-    let mut outage = Outage { server: format!("{settings:?}"), since: None, pace: Pace::default() };
+    let mut outage = Outage::new(format!("{settings:?}"));
     let mut connector = Connector::new(settings);
     loop {
         let lost = match connector.connect().await {
@@ -59,41 +60,6 @@ pub(super) async fn run(settings: Settings, health: Arc<Health>, mut jobs: mpsc:
         let pause = outage.goes_on(&lost);
         if wait(&mut jobs, &lost, pause).await.is_none() {
             return;
-        }
-    }
-}
-
-/// What is told of an outage: one line when it begins, one when it is over.
-struct Outage {
-    server: String,
-    since: Option<Instant>,
-    pace: Pace,
-}
-
-impl Outage {
-    /// How long to wait before the next attempt.
-    fn goes_on(&mut self, error: &StoreError) -> Duration {
-        if self.since.is_none() {
-            self.since = Some(Instant::now());
-            tracing::warn!(
-                store = self.server,
-                reason = error.kind().name(),
-                error = %error,
-                "rateguard: the store does not answer; the failure policy does until it is back"
-            );
-        }
-        self.pace.next()
-    }
-
-    /// The connection has lasted, so it is over.
-    fn settled(&mut self) {
-        self.pace.settled();
-        if let Some(since) = self.since.take() {
-            tracing::info!(
-                store = self.server,
-                seconds = since.elapsed().saturating_sub(SETTLED).as_secs_f32(),
-                "rateguard: the store answers again, limits are enforced"
-            );
         }
     }
 }

@@ -9,118 +9,15 @@ mod connect;
 mod connection;
 mod endpoint;
 mod link;
-mod pace;
 mod reply;
 mod script;
 mod store;
 
-use smallvec::SmallVec;
-use tokio::sync::oneshot;
-
 #[cfg(feature = "cluster")]
 pub(crate) use cluster::Address;
 pub(crate) use endpoint::Endpoint;
-pub(crate) use script::{form, tag};
 pub(crate) use store::RedisStore;
 
-use super::Verdicts;
-use crate::error::StoreError;
-use crate::quota::Quota;
-
-/// One check, as this store sees it.
-#[cfg_attr(feature = "cluster", derive(Clone))]
-#[derive(Debug)]
-pub(crate) struct RedisCheck {
-    pub(crate) key: String,
-    pub(crate) quota: Quota,
-    pub(crate) form: &'static str,
-    pub(crate) cost: u32,
-    /// Its refusal is none.
-    pub(crate) shadow: bool,
-}
-
-/// What a request waits for.
-pub(crate) type Answer<T> = oneshot::Receiver<Result<T, StoreError>>;
-
-/// What is to be done with a group of limits.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Op {
-    /// Charge all of them, or none.
-    Check,
-    /// Say what a check would be answered.
-    Peek,
-    /// Give units back, against the receipt if there is one.
-    Refund(Option<u64>),
-    /// Forget them.
-    Reset,
-}
-
-/// What a request asks for.
-#[derive(Debug)]
-pub(crate) struct Group {
-    pub(crate) op: Op,
-    pub(crate) checks: SmallVec<[RedisCheck; 1]>,
-    #[cfg(feature = "cluster")]
-    route: Route,
-}
-
-/// The way of a group through a cluster.
 #[cfg(feature = "cluster")]
-#[derive(Clone, Copy, Debug, Default)]
-struct Route {
-    /// The slot that all of its keys are in.
-    slot: u16,
-    /// How often a node has said that another is the one to ask.
-    hops: u8,
-    /// Whether the node is to answer although the slot is not yet its own.
-    asking: bool,
-    /// Whether it shares no call with others of its slot.
-    alone: bool,
-}
-
-impl Group {
-    pub(crate) fn new(op: Op, checks: SmallVec<[RedisCheck; 1]>) -> Group {
-        Group {
-            op,
-            checks,
-            #[cfg(feature = "cluster")]
-            route: Route::default(),
-        }
-    }
-}
-
-type Reply = oneshot::Sender<Result<Verdicts, StoreError>>;
-
-/// What a request asks of the task.
-#[derive(Debug)]
-enum Job {
-    /// Do this; a check and a peek are answered with a verdict each, the others with none.
-    Group(Group, Reply),
-    /// Is the server there?
-    Ping(oneshot::Sender<Result<(), StoreError>>),
-}
-
-impl Job {
-    fn group(&self) -> Option<&Group> {
-        match self {
-            Job::Group(group, _) => Some(group),
-            Job::Ping(_) => None,
-        }
-    }
-
-    /// Whether nobody waits for the answer any more, so that nothing needs to be done.
-    fn is_abandoned(&self) -> bool {
-        match self {
-            Job::Group(_, reply) => reply.is_closed(),
-            Job::Ping(reply) => reply.is_closed(),
-        }
-    }
-
-    fn fail(self, error: StoreError) {
-        // Whoever has gone meanwhile does not need the answer.
-        let _ = match self {
-            Job::Group(_, reply) => reply.send(Err(error)).is_ok(),
-            Job::Ping(reply) => reply.send(Err(error)).is_ok(),
-        };
-    }
-}
+use super::script::Reply;
+use super::script::{Answer, Group, Job, Op, RedisCheck};

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::Cluster;
 use super::topology;
 use crate::error::{StoreError, StoreErrorKind};
-use crate::store::redis::pace::Pace;
+use crate::store::pace::Pace;
 
 /// At least so long between two times: ten in a second at the most, and two once it lasts.
 const SHORTEST: Duration = Duration::from_millis(100);

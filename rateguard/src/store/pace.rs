@@ -7,18 +7,18 @@ const FIRST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(1);
 /// A connection that lasts so long has been worth its while; one that does not goes on with the waiting where it was,
 /// so that a server that lets everyone in and throws everyone out again is not asked more often than one that is away.
-pub(super) const SETTLED: Duration = Duration::from_secs(2);
+pub(crate) const SETTLED: Duration = Duration::from_secs(2);
 
 /// The waiting between attempts: twice as long with each, to a second, and anything between half and all of that, so
 /// that many servers do not come at once. At most seven attempts in any second, and two once it lasts.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     failures: u32,
 }
 
 impl Pace {
     /// How long to wait now.
-    pub(super) fn next(&mut self) -> Duration {
+    pub(crate) fn next(&mut self) -> Duration {
         let longest = FIRST.saturating_mul(1 << self.failures.min(10)).min(LONGEST);
         self.failures = self.failures.saturating_add(1);
         let thousandths = u32::try_from(RandomState::new().hash_one(self.failures) % 500).unwrap_or(0);
@@ -26,7 +26,7 @@ impl Pace {
     }
 
     /// A connection has lasted.
-    pub(super) fn settled(&mut self) {
+    pub(crate) fn settled(&mut self) {
         self.failures = 0;
     }
 }

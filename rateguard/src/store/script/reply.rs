@@ -1,0 +1,181 @@
+//! From what the script said to verdicts and errors.
+
+use smallvec::SmallVec;
+
+use super::{Group, Op, RedisCheck};
+use crate::algorithm::Assessment;
+use crate::algorithm::fixed_window::Counter;
+use crate::algorithm::sliding_counter::Pair;
+use crate::algorithm::token_bucket::Bucket;
+use crate::error::{StoreError, StoreErrorKind};
+use crate::quota::Algorithm;
+use crate::store::Verdicts;
+
+/// One element of the reply.
+#[derive(Debug)]
+pub(crate) enum Part {
+    Number(i64),
+    Text(String),
+    /// What the script never sends.
+    Other,
+}
+
+/// The answers to each group, or an error if the reply is not what the script sends.
+pub(crate) fn groups(
+    parts: impl IntoIterator<Item = Part>,
+    asked: &[&Group],
+) -> Result<Vec<Result<Verdicts, StoreError>>, StoreError> {
+    let mut parts = parts.into_iter();
+    let Some(Part::Number(now)) = parts.next() else { return Err(malformed()) };
+    let now = u64::try_from(now).map_err(|_| malformed())?;
+    let answers = asked.iter().map(|group| answer(now, &mut parts, group)).collect::<Result<Vec<_>, _>>()?;
+    // What is left over belongs to nobody, so nothing can be trusted to belong where it was put.
+    if parts.next().is_none() { Ok(answers) } else { Err(malformed()) }
+}
+
+/// Takes one group's part of the reply: its own error, or its verdicts.
+fn answer(
+    now: u64,
+    parts: &mut impl Iterator<Item = Part>,
+    group: &Group,
+) -> Result<Result<Verdicts, StoreError>, StoreError> {
+    let checks = match group.op {
+        Op::Check | Op::Peek => group.checks.as_slice(),
+        // Said by the absence of an error alone, which the next group's numbers must not be taken for.
+        Op::Refund(_) | Op::Reset => &[],
+    };
+    let mut numbers: SmallVec<[i64; 8]> = SmallVec::new();
+    let expected = if checks.is_empty() { 1 } else { 4 * checks.len() };
+    while numbers.len() < expected {
+        match parts.next() {
+            Some(Part::Text(error)) if numbers.is_empty() => return Ok(Err(named(&error))),
+            Some(Part::Number(number)) => numbers.push(number),
+            _ => return Err(malformed()),
+        }
+    }
+    Ok(verdicts(now, &numbers, checks, group.op))
+}
+
+fn verdicts(now: u64, numbers: &[i64], checks: &[RedisCheck], op: Op) -> Result<Verdicts, StoreError> {
+    let assessed: SmallVec<[Assessment; 2]> = numbers
+        .chunks_exact(4)
+        .zip(checks)
+        .map(|(numbers, check)| assessment(numbers, check))
+        .collect::<Result<_, _>>()?;
+    let charged = matches!(op, Op::Check) && assessed.iter().zip(checks).all(|(a, check)| a.admitted || check.shadow);
+    let verdict = |(a, check): (Assessment, &RedisCheck)| {
+        a.verdict(now, &check.quota, (charged && a.admitted).then_some(check.cost))
+    };
+    Ok(assessed.into_iter().zip(checks).map(verdict).collect())
+}
+
+/// What the script found before the charge. The rule is one: of what it leaves to the caller, the rules in `algorithm`
+/// make the rest.
+fn assessment(numbers: &[i64], check: &RedisCheck) -> Result<Assessment, StoreError> {
+    let [admitted, a, b, c] = numbers else { return Err(malformed()) };
+    let whole = |number: &i64| u64::try_from(*number).map_err(|_| malformed());
+    let part = |number: &i64| u32::try_from(*number).map_err(|_| malformed());
+    let (quota, cost) = (&check.quota, check.cost);
+    let mut found = match quota.algorithm() {
+        Algorithm::SlidingWindow => {
+            let idle = whole(b)?;
+            Assessment {
+                admitted: true,
+                available: part(a)?,
+                reset_idle: idle,
+                reset_charged: if idle == 0 { quota.window_micros() } else { idle },
+                retry_after: u64::try_from(*c).ok(),
+            }
+        }
+        // The times are told from the beginning of the window, or from now.
+        Algorithm::FixedWindow => Counter { start: 0, used: whole(a)? }.assess(whole(b)?, quota, cost),
+        Algorithm::SlidingCounter => {
+            Pair { start: 0, previous: whole(a)?, current: whole(b)? }.assess(whole(c)?, quota, cost)
+        }
+        Algorithm::TokenBucket => {
+            Bucket { at: whole(a)?, fraction: part(b)?, of: quota.limit() }.assess(0, quota, cost)
+        }
+    };
+    found.admitted = *admitted == 1;
+    Ok(found)
+}
+
+pub(crate) fn malformed() -> StoreError {
+    StoreError::new(StoreErrorKind::Protocol, "the server's answer is not the script's")
+}
+
+/// An error of the script, or one of Redis, by its text.
+pub(crate) fn named(text: &str) -> StoreError {
+    let code = text.split(' ').next().and_then(kind_of);
+    let kind = match code {
+        Some(kind) => kind,
+        // What an access rule says inside a script carries no code.
+        None if text.contains("can't run this command") || text.contains("can't access") => StoreErrorKind::Forbidden,
+        None => StoreErrorKind::Other,
+    };
+    StoreError::new(kind, text)
+}
+
+/// What the word that an error of Redis begins with stands for.
+pub(crate) fn kind_of(code: &str) -> Option<StoreErrorKind> {
+    Some(match code {
+        "WRONGTYPE" => StoreErrorKind::WrongType,
+        "OOM" => StoreErrorKind::OutOfMemory,
+        "NOAUTH" | "WRONGPASS" => StoreErrorKind::Authentication,
+        "NOPERM" => StoreErrorKind::Forbidden,
+        "READONLY" => StoreErrorKind::ReadOnly,
+        "LOADING" | "BUSY" | "MASTERDOWN" | "TRYAGAIN" | "CLUSTERDOWN" => StoreErrorKind::Busy,
+        "MISCONF" | "NOREPLICAS" => StoreErrorKind::WritesRefused,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quota::Quota;
+    use std::time::Duration;
+
+    fn asks(algorithm: Algorithm) -> Group {
+        let quota = Quota::try_new(algorithm, 5, Duration::from_secs(60)).unwrap();
+        let check = RedisCheck { key: String::new(), quota, form: "z", cost: 1, shadow: false };
+        Group::new(Op::Check, [check].into_iter().collect())
+    }
+
+    fn reply(parts: &[&[i64]]) -> Vec<Part> {
+        parts.concat().into_iter().map(Part::Number).collect()
+    }
+
+    #[test]
+    fn a_reply_that_is_not_the_scripts_is_an_error_never_a_panic() {
+        for algorithm in
+            [Algorithm::SlidingWindow, Algorithm::SlidingCounter, Algorithm::FixedWindow, Algorithm::TokenBucket]
+        {
+            let asked = asks(algorithm);
+            for odd in [
+                vec![],
+                vec![Part::Other],
+                reply(&[&[1]]),
+                reply(&[&[1], &[1, 2, 3]]),
+                reply(&[&[1], &[1, 2, 3, 4, 5]]),
+                reply(&[&[-1], &[1, 2, 3, 4]]),
+                vec![Part::Number(1), Part::Number(1), Part::Other, Part::Other, Part::Other],
+            ] {
+                assert!(groups(odd, &[&asked]).is_err());
+            }
+            for number in [-1, i64::MIN, i64::MAX] {
+                let _ = groups(reply(&[&[i64::MAX], &[number; 4]]), &[&asked]).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_groups_error_is_its_own() {
+        let error = Part::Text("WRONGTYPE Operation against a key".to_owned());
+        let values = [1, 1, 5, 0, -1].map(Part::Number).into_iter().chain([error]);
+        let asked = asks(Algorithm::SlidingWindow);
+        let answers = groups(values, &[&asked, &asked]).unwrap();
+        assert_eq!(answers[0].as_ref().unwrap()[0].remaining, 4);
+        assert_eq!(answers[1].as_ref().unwrap_err().kind(), StoreErrorKind::WrongType);
+    }
+}
