@@ -1,5 +1,8 @@
 //! The builder.
 
+mod quotas;
+
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +18,7 @@ use crate::key_text::KeyWriter;
 use crate::limiter::{RateGuard, Settings, Store};
 use crate::network::Prefixes;
 use crate::policy::OnError;
+use crate::quota::Quota;
 use crate::store::memory::MemoryStore;
 use crate::url::Target;
 
@@ -39,6 +43,9 @@ pub struct RateGuardBuilder {
     clock: TimeSource,
     headers: Headers,
     on_denied: Option<OnDenied>,
+    quotas: HashMap<String, Quota>,
+    /// The first thing that was wrong, of what can be seen at once.
+    refused: Option<ConfigError>,
     #[cfg(feature = "tls")]
     certificates: crate::tls::Certificates,
 }
@@ -58,6 +65,8 @@ impl RateGuardBuilder {
             clock: TimeSource::system(),
             headers: Headers::default(),
             on_denied: None,
+            quotas: HashMap::new(),
+            refused: None,
             #[cfg(feature = "tls")]
             certificates: crate::tls::Certificates::default(),
         }
@@ -67,7 +76,7 @@ impl RateGuardBuilder {
     pub(crate) fn memory_default() -> RateGuard {
         let builder = RateGuardBuilder::new();
         let store = Store::Memory(MemoryStore::new(builder.max_keys));
-        RateGuard::from_parts(store, builder.settings(ClientIp::default()))
+        RateGuard::from_parts(store, builder.settings(ClientIp::default()), HashMap::new())
     }
 
     /// Count in this process alone. The default.
@@ -270,7 +279,10 @@ impl RateGuardBuilder {
     ///
     /// When a setting cannot be used; the error names it, its value and what is allowed, and shows no password.
     /// Never because Redis is down.
-    pub fn build(self) -> Result<RateGuard, ConfigError> {
+    pub fn build(mut self) -> Result<RateGuard, ConfigError> {
+        if let Some(error) = self.refused {
+            return Err(error);
+        }
         let ordinary = |c: char| c.is_ascii_graphic() && !matches!(c, '{' | '}' | '"' | '\\');
         if self.prefix.is_empty() || self.prefix.len() > 100 || !self.prefix.chars().all(ordinary) {
             let problem = "use 1 to 100 letters, digits and - _ . : / (no spaces, quotes or braces)";
@@ -297,7 +309,13 @@ impl RateGuardBuilder {
                 Store::Redis(crate::store::redis::RedisStore::new(endpoint, self.deadline, &self.prefix))
             }
         };
-        Ok(RateGuard::from_parts(store, self.settings(client_ip)))
+        let quotas = std::mem::take(&mut self.quotas);
+        Ok(RateGuard::from_parts(store, self.settings(client_ip), quotas))
+    }
+
+    fn refuse(mut self, error: ConfigError) -> Self {
+        self.refused.get_or_insert(error);
+        self
     }
 
     fn settings(self, client_ip: ClientIp) -> Settings {

@@ -68,7 +68,13 @@
 
 #![cfg_attr(
     not(feature = "redis"),
-    allow(dead_code, clippy::unused_async, clippy::needless_pass_by_value, reason = "for stores that servers share")
+    allow(
+        dead_code,
+        irrefutable_let_patterns,
+        clippy::unused_async,
+        clippy::needless_pass_by_value,
+        reason = "for stores that servers share"
+    )
 )]
 
 pub mod __private;
@@ -91,6 +97,7 @@ mod limiter;
 mod network;
 mod policy;
 mod quota;
+mod quota_text;
 #[cfg(feature = "redis")]
 mod redis_url;
 mod refusal;
@@ -109,9 +116,10 @@ pub use error::{ConfigError, StoreError, StoreErrorKind};
 pub use headers::Headers;
 pub use http::{KeyBy, RateLimitFuture, RateLimitLayer, RateLimitService, RateLimited, UserId};
 pub use key::{IntoKey, Key};
-pub use limiter::{Check, RateGuard};
+pub use limiter::{Check, KnownPolicy, RateGuard};
 pub use policy::{OnError, Policy, PolicyNameError};
 pub use quota::{Algorithm, Quota, QuotaError};
+pub use quota_text::ParseQuotaError;
 pub use rateguard_macros::rate_limit;
 
 /// The programs in the README compile.

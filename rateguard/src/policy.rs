@@ -125,6 +125,20 @@ impl Policy {
         self.on_error
     }
 
+    /// The same under another quota.
+    pub(crate) fn with_quota(mut self, quota: Quota) -> Policy {
+        self.quota = quota;
+        self
+    }
+
+    /// The name, if it was known at compile time, so that it lies where it is for ever.
+    pub(crate) fn static_name(&self) -> Option<&'static str> {
+        match self.name {
+            Cow::Borrowed(name) => Some(name),
+            Cow::Owned(_) => None,
+        }
+    }
+
     /// The name, to be kept by a decision. Free for names known at compile time.
     pub(crate) fn shared_name(&self) -> Cow<'static, str> {
         self.name.clone()

@@ -114,7 +114,10 @@ async fn decide(
     if refusal.is_none() && (wanted || charges.iter().any(|(rule, ..)| rule.refund_if.is_some())) {
         for ((rule, key, cost), decision) in charges.into_iter().zip(&decisions) {
             let Some(receipt) = decision.receipt() else { continue };
-            let charge = |key| Charge { limiter: exchange.limiter.clone(), policy: &rule.policy, key, cost, receipt };
+            let charge = |key| {
+                let policy = rule.policy.clone().with_quota(decision.quota());
+                Charge { limiter: exchange.limiter.clone(), policy, key, cost, receipt }
+            };
             if let Some(when) = rule.refund_if {
                 exchange.may_refund(Refundable { charge: charge(key.clone()), when });
             }

@@ -94,6 +94,7 @@ impl RateLimitLayer {
             "rateguard: RateLimitLayer: two limits are named {:?}: give each a name of its own",
             policy.name()
         );
+        self.limiter.meet(&policy);
         own.limits.push((policy, by));
         self
     }

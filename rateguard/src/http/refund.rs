@@ -10,7 +10,8 @@ use crate::policy::Policy;
 #[derive(Debug)]
 pub(super) struct Charge {
     pub(super) limiter: RateGuard,
-    pub(super) policy: &'static Policy,
+    /// With the quota under which it was made.
+    pub(super) policy: Policy,
     pub(super) key: Key,
     pub(super) cost: u32,
     /// What the store wants to see.
@@ -20,7 +21,7 @@ pub(super) struct Charge {
 impl Charge {
     /// Gives it back. If the store cannot be asked, it stays charged: the limit holds all the same.
     pub(super) async fn give_back(&self) -> bool {
-        let given = self.limiter.refund_charge(self.policy, &self.key, self.cost, Some(self.receipt)).await;
+        let given = self.limiter.refund_charge(&self.policy, &self.key, self.cost, Some(self.receipt)).await;
         given.inspect_err(|error| self.limiter.warn(error)).is_ok()
     }
 }

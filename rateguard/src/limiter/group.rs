@@ -45,8 +45,8 @@ pub(super) fn spread(decisions: Decisions, places: Option<&Places>) -> Decisions
 }
 
 impl RateGuard {
-    /// Starts a check of several limits together.
-    pub(crate) fn begin(&self, checks: &[Check<'_>]) -> Checking {
+    /// Starts a check of several limits together, with the quotas that these policies have.
+    pub(super) fn begin_as_written(&self, checks: &[Check<'_>]) -> Checking {
         match checks {
             [] => Checking::done(Decisions::new()),
             [_] => self.begin_distinct(checks, None),

@@ -6,10 +6,13 @@ mod checking;
 mod group;
 #[cfg(feature = "redis")]
 mod pending;
+mod policies;
 #[cfg(feature = "redis")]
 mod shared;
+mod tuning;
 mod warnings;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -17,6 +20,7 @@ use std::time::Duration;
 pub(crate) use checking::Checking;
 pub use group::Check;
 pub(crate) use group::Decisions;
+pub use policies::KnownPolicy;
 
 use crate::client_ip::ClientIp;
 use crate::clock::TimeSource;
@@ -29,9 +33,11 @@ use crate::key::Key;
 use crate::key_text::KeyWriter;
 use crate::network::Prefixes;
 use crate::policy::{OnError, Policy};
+use crate::quota::Quota;
 use crate::store::memory::MemoryStore;
 #[cfg(feature = "redis")]
 use crate::store::{redis::RedisStore, script::Op};
+use policies::Policies;
 use warnings::Warnings;
 
 /// Decides who may go on. One handle for the whole program, cheap to clone.
@@ -63,6 +69,7 @@ pub(crate) struct Inner {
     /// Where `OnError::Local` counts while the store is away. Made when it is first needed.
     pub(crate) local: OnceLock<MemoryStore>,
     warnings: Warnings,
+    policies: Policies,
 }
 
 /// What the builder decided.
@@ -105,13 +112,15 @@ impl RateGuard {
         RateGuard::builder().redis(url).build()
     }
 
-    /// Counts where the environment says: in Redis at `REDIS_URL`, and in this process if that is not set.
+    /// Counts where the environment says: in Redis at `REDIS_URL`, and in this process if that is not set; with the quotas
+    /// of [`RATEGUARD_QUOTAS`](RateGuardBuilder::quotas_from_env), if there are any.
     ///
     /// # Errors
     ///
-    /// When `REDIS_URL` is set to anything but a Redis URL. It never falls back to counting in this process then.
+    /// When `REDIS_URL` is set to anything but a Redis URL. It never falls back to counting in this process then. When a
+    /// quota cannot be read.
     pub fn from_env() -> Result<RateGuard, ConfigError> {
-        RateGuard::builder().environment().build()
+        RateGuard::builder().environment().quotas_from_env().build()
     }
 
     /// A limiter with settings of your own.
@@ -119,8 +128,10 @@ impl RateGuard {
         RateGuardBuilder::new()
     }
 
-    pub(crate) fn from_parts(store: Store, settings: Settings) -> RateGuard {
-        RateGuard { inner: Arc::new(Inner { store, settings, local: OnceLock::new(), warnings: Warnings::default() }) }
+    pub(crate) fn from_parts(store: Store, settings: Settings, quotas: HashMap<String, Quota>) -> RateGuard {
+        let policies = Policies::new(quotas, settings.clock.micros());
+        let warnings = Warnings::default();
+        RateGuard { inner: Arc::new(Inner { store, settings, local: OnceLock::new(), warnings, policies }) }
     }
 
     /// Takes one unit of the policy's quota for this key.
@@ -131,11 +142,11 @@ impl RateGuard {
     /// Takes `cost` units, all or none. A cost of 0 takes nothing and is always admitted; one above the limit is
     /// refused for ever, without a [`retry_after`](Decision::retry_after).
     pub async fn check_cost(&self, policy: &Policy, key: &Key, cost: u32) -> Decision {
-        let check = Check::new(policy, key).cost(cost);
         if let Store::Memory(store) = &self.inner.store {
-            return self.count_one(store, &check);
+            self.meet(policy);
+            return self.count_one(store, &Check::new(&self.current(policy), key).cost(cost));
         }
-        let decision = self.begin(&[check]).await.pop();
+        let decision = self.begin(&[Check::new(policy, key).cost(cost)]).await.pop();
         // Every check has a decision; this is only so that nothing needs to panic.
         decision.unwrap_or_else(|| Decision::uncounted(policy, policy.quota(), true, StoreErrorKind::Other))
     }
@@ -153,6 +164,7 @@ impl RateGuard {
     ///
     /// When the store cannot be asked. No failure policy applies: a guess would be no answer.
     pub async fn peek(&self, policy: &Policy, key: &Key) -> Result<Decision, StoreError> {
+        let policy = &*self.current(policy);
         let check = Check::new(policy, key);
         let verdict = match &self.inner.store {
             Store::Memory(store) => Some(store.peek(&self.inner.settings.clock, &self.memory_check(store, &check))),
@@ -171,6 +183,7 @@ impl RateGuard {
     ///
     /// When the store cannot be asked. The key may have been reset all the same, if only the answer was lost.
     pub async fn reset(&self, policy: &Policy, key: &Key) -> Result<(), StoreError> {
+        let policy = &*self.current(policy);
         let check = Check::new(policy, key);
         match &self.inner.store {
             Store::Memory(store) => store.reset(&self.memory_check(store, &check)),
@@ -190,10 +203,10 @@ impl RateGuard {
     ///
     /// When the store cannot be asked. The units may have been given back all the same, if only the answer was lost.
     pub async fn refund(&self, policy: &Policy, key: &Key, cost: u32) -> Result<(), StoreError> {
-        self.refund_charge(policy, key, cost, None).await
+        self.refund_charge(&self.current(policy), key, cost, None).await
     }
 
-    /// Gives back what one check has charged, as far as it still counts.
+    /// Gives back what one check has charged, as far as it still counts, under the quota that the policy has.
     pub(crate) async fn refund_charge(
         &self,
         policy: &Policy,
