@@ -42,6 +42,7 @@ pub struct RateGuardBuilder {
     prefixes: Prefixes,
     clock: TimeSource,
     headers: Headers,
+    shadow: bool,
     on_denied: Option<OnDenied>,
     quotas: HashMap<String, Quota>,
     /// The first thing that was wrong, of what can be seen at once.
@@ -64,6 +65,7 @@ impl RateGuardBuilder {
             prefixes: Prefixes::default(),
             clock: TimeSource::system(),
             headers: Headers::default(),
+            shadow: false,
             on_denied: None,
             quotas: HashMap::new(),
             refused: None,
@@ -244,6 +246,16 @@ impl RateGuardBuilder {
         self
     }
 
+    /// Decide and count, but never refuse: everything that asks this limiter goes on, also where a policy is
+    /// [`OnError::Closed`] and the store cannot be asked. To see what limits would do before they do it. Default `false`.
+    ///
+    /// What would have been refused says [`Decision::would_refuse`](crate::Decision::would_refuse). Clients are told nothing
+    /// of their quotas.
+    pub fn shadow(mut self, shadow: bool) -> Self {
+        self.shadow = shadow;
+        self
+    }
+
     /// What a refused request is answered, in place of the problem document: the closure's response, with its status and
     /// its body. `Retry-After` and `Cache-Control: no-store` are added if it has none of its own, and the quota headers as
     /// to any other response.
@@ -330,6 +342,7 @@ impl RateGuardBuilder {
             prefixes: self.prefixes,
             clock: self.clock,
             headers: self.headers,
+            shadow: self.shadow,
             on_denied: self.on_denied,
         }
     }

@@ -49,6 +49,7 @@ pub(super) struct Own {
     pub(super) limits: Vec<(Policy, KeyBy)>,
     pub(super) skip: Option<Skip>,
     pub(super) headers: Option<Headers>,
+    shadow: bool,
     pub(super) on_denied: Option<OnDenied>,
 }
 
@@ -105,6 +106,13 @@ impl RateLimitLayer {
         self
     }
 
+    /// Decide and count by the layer's own limits, but never refuse, whatever their policies say: to see what limits would
+    /// do before they do it. Those of handlers refuse all the same. Default `false`.
+    pub fn shadow(mut self, shadow: bool) -> RateLimitLayer {
+        Arc::make_mut(&mut self.own).shadow = shadow;
+        self
+    }
+
     /// Which headers tell clients about their quota, instead of the limiter's
     /// [own choice](crate::RateGuardBuilder::headers). Where layers are nested, the outermost one's choice is what counts.
     pub fn headers(mut self, headers: Headers) -> RateLimitLayer {
@@ -128,7 +136,13 @@ impl<S> Layer<S> for RateLimitLayer {
     type Service = RateLimitService<S>;
 
     fn layer(&self, inner: S) -> RateLimitService<S> {
-        RateLimitService { inner, layer: self.clone() }
+        let mut layer = self.clone();
+        if layer.own.shadow {
+            for (policy, _) in &mut Arc::make_mut(&mut layer.own).limits {
+                *policy = policy.clone().shadow(true);
+            }
+        }
+        RateLimitService { inner, layer }
     }
 }
 

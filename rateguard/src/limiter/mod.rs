@@ -84,6 +84,7 @@ pub(crate) struct Settings {
     pub(crate) prefixes: Prefixes,
     pub(crate) clock: TimeSource,
     pub(crate) headers: Headers,
+    pub(crate) shadow: bool,
     pub(crate) on_denied: Option<OnDenied>,
 }
 

@@ -1,4 +1,4 @@
-//! Policies as they apply now: with the quotas that were set since they were written.
+//! Policies as they apply now: with the quotas that were set since they were written, and as shadows if all are.
 
 use std::borrow::Cow;
 
@@ -83,14 +83,22 @@ impl RateGuard {
         if !self.is_tuned() {
             return Cow::Borrowed(policy);
         }
-        self.inner.policies.report(|| self.inner.settings.clock.micros());
-        match self.inner.policies.quota_set(policy.name()) {
-            Some(quota) => Cow::Owned(policy.clone().with_quota(quota)),
-            None => Cow::Borrowed(policy),
+        let policies = &self.inner.policies;
+        policies.report(|| self.inner.settings.clock.micros());
+        let quota = if policies.any_set() { policies.quota_set(policy.name()) } else { None };
+        let shadow = self.inner.settings.shadow && !policy.is_shadow();
+        if quota.is_none() && !shadow {
+            return Cow::Borrowed(policy);
         }
+        let mut current = policy.clone().with_quota(quota.unwrap_or(policy.quota()));
+        if shadow {
+            current = current.shadow(true);
+        }
+        Cow::Owned(current)
     }
 
+    /// Whether policies may be other than they were written.
     fn is_tuned(&self) -> bool {
-        self.inner.policies.any_set()
+        self.inner.settings.shadow || self.inner.policies.any_set()
     }
 }
