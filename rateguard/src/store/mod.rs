@@ -1,5 +1,9 @@
 //! Where counts are kept.
 
+#[cfg(feature = "redis")]
+mod job;
+#[cfg(feature = "redis")]
+mod link;
 pub(crate) mod memory;
 #[cfg(feature = "redis")]
 mod outage;

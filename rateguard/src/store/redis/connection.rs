@@ -16,14 +16,13 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::connect::{Connection, Connector, Settings};
-use super::link::Health;
 use super::{Group, Job, reply, script};
 use crate::error::{StoreError, StoreErrorKind};
+use crate::store::job::{BATCH, fail, tell, wait};
+use crate::store::link::{Health, Server};
 use crate::store::outage::Outage;
 use crate::store::pace::SETTLED;
 
-/// Requests that share a call at most.
-const BATCH: usize = 64;
 /// Calls in a row without an answer before the connection is given up.
 const PATIENCE: u32 = 3;
 
@@ -37,9 +36,17 @@ enum End {
     Lost(StoreError),
 }
 
+impl Server for Settings {
+    fn serve(&self, health: Arc<Health>, jobs: mpsc::Receiver<Job>) -> impl Future<Output = ()> + Send + 'static {
+        run(self.clone(), health, jobs)
+    }
+}
+
 /// Runs until the last handle is gone.
-pub(super) async fn run(settings: Settings, health: Arc<Health>, mut jobs: mpsc::Receiver<Job>) {
+async fn run(settings: Settings, health: Arc<Health>, mut jobs: mpsc::Receiver<Job>) {
     let deadline = settings.deadline;
+    #[cfg(feature = "cluster")]
+    let member = settings.member.clone();
     let mut outage = Outage::new(format!("{settings:?}"));
     let mut connector = Connector::new(settings);
     loop {
@@ -57,6 +64,10 @@ pub(super) async fn run(settings: Settings, health: Arc<Health>, mut jobs: mpsc:
             Err(error) => error.outage(),
         };
         health.down(&lost);
+        #[cfg(feature = "cluster")]
+        if let Some(member) = &member {
+            member.lost();
+        }
         let pause = outage.goes_on(&lost);
         if wait(&mut jobs, &lost, pause).await.is_none() {
             return;
@@ -148,27 +159,7 @@ async fn decide(connection: &mut Connection, batch: &mut Vec<Job>) -> Result<Opt
             return Ok(Some(error));
         }
     };
-    // A replica refuses inside the script. Elsewhere there may be a server that does not.
-    let mut useless = None;
-    let mut answers = answers.into_iter().map(|answer| match answer {
-        Err(error) if error.kind() == StoreErrorKind::ReadOnly => Err(useless.insert(error.outage()).clone()),
-        answer => answer,
-    });
-    for job in batch.drain(..) {
-        // Whoever has gone meanwhile does not need the answer.
-        let _ = match job {
-            Job::Group(_, reply) => answers.next().map(|answer| reply.send(answer).is_ok()),
-            Job::Ping(reply) => Some(reply.send(Ok(())).is_ok()),
-        };
-    }
-    drop(answers);
-    Ok(useless)
-}
-
-pub(super) fn fail(batch: &mut Vec<Job>, error: &StoreError) {
-    for job in batch.drain(..) {
-        job.fail(error.clone());
-    }
+    Ok(tell(batch, answers))
 }
 
 fn closed() -> StoreError {
@@ -180,16 +171,4 @@ pub(super) fn is_lost(error: &RedisError) -> bool {
     error.is_unrecoverable_error()
         || error.is_io_error()
         || matches!(error.code(), Some("READONLY" | "MASTERDOWN" | "NOAUTH" | "WRONGPASS"))
-}
-
-/// Waits before the next attempt; whoever asks meanwhile is told why. `None` once the last handle is gone.
-async fn wait(jobs: &mut mpsc::Receiver<Job>, reason: &StoreError, pause: Duration) -> Option<()> {
-    let pause = sleep(pause);
-    tokio::pin!(pause);
-    loop {
-        tokio::select! {
-            () = &mut pause => return Some(()),
-            job = jobs.recv() => job?.fail(reason.clone()),
-        }
-    }
 }

@@ -8,7 +8,6 @@ mod cluster;
 mod connect;
 mod connection;
 mod endpoint;
-mod link;
 mod reply;
 mod script;
 mod store;
@@ -18,6 +17,10 @@ pub(crate) use cluster::Address;
 pub(crate) use endpoint::Endpoint;
 pub(crate) use store::RedisStore;
 
+use super::job::Job;
 #[cfg(feature = "cluster")]
 use super::script::Reply;
-use super::script::{Answer, Group, Job, Op, RedisCheck};
+use super::script::{Answer, Group, Op, RedisCheck};
+
+/// The way to one server.
+type Link = super::link::Link<connect::Settings>;

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Link;
 #[cfg(feature = "cluster")]
 use super::cluster::Cluster;
 use super::connect::Settings;
-use super::link::Link;
 use super::{Answer, Endpoint, Group};
 use crate::error::StoreError;
 use crate::store::Verdicts;

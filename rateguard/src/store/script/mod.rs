@@ -76,37 +76,3 @@ impl Group {
 }
 
 pub(crate) type Reply = oneshot::Sender<Result<Verdicts, StoreError>>;
-
-/// What a request asks of the task that serves the store.
-#[derive(Debug)]
-pub(crate) enum Job {
-    /// Do this; a check and a peek are answered with a verdict each, the others with none.
-    Group(Group, Reply),
-    /// Is the server there?
-    Ping(oneshot::Sender<Result<(), StoreError>>),
-}
-
-impl Job {
-    pub(crate) fn group(&self) -> Option<&Group> {
-        match self {
-            Job::Group(group, _) => Some(group),
-            Job::Ping(_) => None,
-        }
-    }
-
-    /// Whether nobody waits for the answer any more, so that nothing needs to be done.
-    pub(crate) fn is_abandoned(&self) -> bool {
-        match self {
-            Job::Group(_, reply) => reply.is_closed(),
-            Job::Ping(reply) => reply.is_closed(),
-        }
-    }
-
-    pub(crate) fn fail(self, error: StoreError) {
-        // Whoever has gone meanwhile does not need the answer.
-        let _ = match self {
-            Job::Group(_, reply) => reply.send(Err(error)).is_ok(),
-            Job::Ping(reply) => reply.send(Err(error)).is_ok(),
-        };
-    }
-}

@@ -20,7 +20,7 @@ use super::slots::slot;
 use crate::algorithm::Verdict;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Verdicts;
-use crate::store::redis::link::current_runtime;
+use crate::store::link::current_runtime;
 use crate::store::redis::{Answer, Group, Op, RedisCheck, Reply};
 
 /// The checks of one part, by where they stand in the group.

@@ -7,9 +7,10 @@ use redis::{RedisError, RedisResult, Value};
 use super::node::Member;
 use super::redirect::Redirect;
 use crate::error::{StoreError, StoreErrorKind};
+use crate::store::job::{self, Job, fail};
 use crate::store::redis::connect::Connection;
-use crate::store::redis::connection::{fail, is_lost};
-use crate::store::redis::{Group, Job, reply, script};
+use crate::store::redis::connection::is_lost;
+use crate::store::redis::{Group, reply, script};
 
 /// How often a call that did not run is sent anew because the server has not seen the script. Somebody may empty its
 /// store of scripts between two calls.
@@ -115,20 +116,5 @@ fn tell(reply: Value, mut jobs: Vec<Job>) -> Option<StoreError> {
             return Some(error);
         }
     };
-    let mut useless = None;
-    let mut answers = answers.into_iter();
-    for job in jobs {
-        // Whoever has gone meanwhile does not need the answer.
-        let _ = match job {
-            Job::Group(_, reply) => answers.next().map(|answer| {
-                let answer = answer.map_err(|error| match error.kind() {
-                    StoreErrorKind::ReadOnly => useless.insert(error.outage()).clone(),
-                    _ => error,
-                });
-                reply.send(answer).is_ok()
-            }),
-            Job::Ping(reply) => Some(reply.send(Ok(())).is_ok()),
-        };
-    }
-    useless
+    job::tell(&mut jobs, answers)
 }

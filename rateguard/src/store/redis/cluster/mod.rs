@@ -24,10 +24,10 @@ use tokio::sync::oneshot;
 pub(crate) use node::{Address, Member};
 
 use super::connect::Settings;
-use super::link::{Link, QUEUE, Unsent, current_runtime, overloaded};
-use super::{Answer, Endpoint, Group, Job, Reply};
+use super::{Answer, Endpoint, Group, Job, Link, Reply};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Verdicts;
+use crate::store::link::{QUEUE, Unsent, current_runtime, overloaded};
 use node::Node;
 use redirect::Redirect;
 use slots::Slots;

@@ -10,7 +10,7 @@ use super::redirect::Redirect;
 use super::slots::slot;
 use crate::error::StoreError;
 use crate::store::redis::Job;
-use crate::store::redis::link::Link;
+use crate::store::redis::Link;
 
 /// How a node is called by the others, and how it is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
