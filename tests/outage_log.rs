@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rateguard::{Key, Policy, Quota, RateGuard};
-use rateguard_tests::{Fault, Proxy, RedisServer};
+use rateguard_tests::{Fault, Proxy, RedisCluster, RedisServer};
 use tracing::subscriber::DefaultGuard;
 
 #[derive(Clone, Default)]
@@ -164,4 +164,38 @@ async fn a_server_without_the_newer_protocol_is_spoken_to_in_the_older() {
     let limiter = RateGuard::builder().redis(server.url()).deadline(Duration::from_secs(10)).build().unwrap();
     limiter.ready().await.unwrap();
     assert!(!limiter.check(&policy("older"), &Key::global()).await.degraded());
+}
+
+#[tokio::test]
+async fn a_node_of_a_cluster_that_is_lost_is_one_line_and_its_successor_one() {
+    let (log, _guard) = Log::capture();
+    let mut cluster = RedisCluster::start();
+    let limiter = RateGuard::redis(cluster.url()).unwrap();
+    while limiter.ready().await.is_err() {}
+    load(&limiter, 0.2).await;
+    assert!(log.lines().is_empty(), "a start is no news: {:?}", log.lines());
+    let master = cluster.master_of("global");
+    let port = cluster.nodes[master].port().to_string();
+    cluster.nodes[master].kill();
+    load(&limiter, 1.0).await;
+    let [began] = &log.lines()[..] else { panic!("{:?}", log.lines()) };
+    assert!(began.contains("WARN") && began.contains(&port) && began.contains("unreachable"), "{began}");
+    let patience = Instant::now() + Duration::from_secs(20);
+    while limiter.check(&policy("load"), &Key::global()).await.degraded() {
+        assert!(Instant::now() < patience);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    load(&limiter, 3.0).await;
+    let [_, over] = &log.lines()[..] else { panic!("{:?}", log.lines()) };
+    assert!(over.contains("INFO") && over.contains(&port) && over.contains("slots to others"), "{over}");
+}
+
+#[tokio::test]
+async fn a_cluster_of_which_no_node_answers_is_one_outage() {
+    let (log, _guard) = Log::capture();
+    let server = RedisServer::stopped();
+    let limiter = RateGuard::redis(format!("redis+cluster://:hunter2@127.0.0.1:{}", server.port())).unwrap();
+    load(&limiter, 2.0).await;
+    let [began] = &log.lines()[..] else { panic!("{:?}", log.lines()) };
+    assert!(began.contains("the cluster of 127.0.0.1:") && !began.contains("hunter2"), "{began}");
 }

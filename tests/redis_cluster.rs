@@ -93,6 +93,16 @@ impl RedisCluster {
         self.nodes.iter().find(|node| node.is_running()).expect("a node").command(&["CLUSTER", "KEYSLOT", key])
     }
 
+    /// The same for many.
+    pub fn slots(&self, keys: &[String]) -> Vec<u16> {
+        let node = self.nodes.iter().find(|node| node.is_running()).expect("a node");
+        let mut pipeline = redis::pipe();
+        for key in keys {
+            pipeline.cmd("CLUSTER").arg("KEYSLOT").arg(key);
+        }
+        pipeline.query(&mut node.connection()).expect("their slots")
+    }
+
     /// Where in `nodes` the master of a key's slot stands at first.
     pub fn master_of(&self, key: &str) -> usize {
         usize::from(self.slot(key) / (SLOTS / MASTERS + 1))

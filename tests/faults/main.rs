@@ -15,6 +15,7 @@
 #![allow(clippy::indexing_slicing, reason = "the same")]
 
 mod clients;
+mod cluster;
 mod keys;
 mod network;
 mod outages;
@@ -53,6 +54,10 @@ const ROWS: &[Row] = rows![
     "read-only without a disconnect": refusals::read_only,
     "Sentinel: failover by hand": sentinel::by_hand,
     "Sentinel: master killed": sentinel::killed,
+    "cluster: slots moving": cluster::migrating,
+    "cluster: failover by hand": cluster::failover_by_hand,
+    "cluster: node lost": cluster::node_lost,
+    "cluster: node hangs": cluster::node_hangs,
     "SCRIPT FLUSH under load": keys::script_flush,
     "FLUSHALL and eviction": keys::flushed,
     "another type under our key, TTL removed": keys::foreign_and_immortal,

@@ -109,8 +109,9 @@ pub(crate) fn named(text: &str) -> StoreError {
     let code = text.split(' ').next().and_then(kind_of);
     let kind = match code {
         Some(kind) => kind,
-        // What an access rule says inside a script carries no code.
+        // What an access rule says inside a script carries no code: in Redis 7.0 and before, and in those after and Valkey.
         None if text.contains("can't run this command") || text.contains("can't access") => StoreErrorKind::Forbidden,
+        None if text.contains("ACL failure in script") => StoreErrorKind::Forbidden,
         None => StoreErrorKind::Other,
     };
     StoreError::new(kind, text)
@@ -166,6 +167,18 @@ mod tests {
             for number in [-1, i64::MIN, i64::MAX] {
                 let _ = groups(reply(&[&[i64::MAX], &[number; 4]]), &[&asked]).unwrap();
             }
+        }
+    }
+
+    #[test]
+    fn what_an_access_rule_forbids_inside_a_script_is_known_by_every_servers_words() {
+        for text in [
+            "ERR The user executing the script can't run this command or subcommand",
+            "ERR ACL failure in script: User limiter has no permissions to run the 'zadd' command",
+            "ERR ACL failure in script: No permissions to access a key",
+            "NOPERM this user has no permissions",
+        ] {
+            assert_eq!(named(text).kind(), StoreErrorKind::Forbidden, "{text}");
         }
     }
 

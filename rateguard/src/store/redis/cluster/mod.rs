@@ -268,18 +268,16 @@ impl Cluster {
 
     /// Whom to ask who has which slots, in order: who was named, who is known to be well, who was given, who is not well.
     fn whom_to_ask(&self) -> Vec<(Address, ConnectionInfo)> {
+        let (mut well, mut unwell) = (Vec::new(), Vec::new());
+        for node in self.slots().iter().flat_map(|slots| slots.nodes()) {
+            let of_its_kind = if node.link.is_down() { &mut unwell } else { &mut well };
+            of_its_kind.push(node.address.clone());
+        }
         let turn = self.turns.fetch_add(1, Ordering::Relaxed);
-        let slots = self.slots();
-        let nodes = slots.as_ref().map_or(&[][..], |slots| slots.nodes());
-        let (mut well, unwell): (Vec<_>, Vec<_>) = nodes.iter().partition(|node| !node.link.is_down());
         let count = well.len().max(1);
         well.rotate_left(turn % count);
-        let hint = lock(&self.hint).take();
-        let mut order: Vec<Address> = Vec::new();
-        let address = |node: &'_ Arc<Node>| node.address.clone();
-        let known = |nodes: Vec<&Arc<Node>>| nodes.into_iter().map(address).collect::<Vec<_>>();
-        let seeds = self.endpoint.seeds().to_vec();
-        for address in hint.into_iter().chain(known(well)).chain(seeds).chain(known(unwell)) {
+        let mut order: Vec<Address> = lock(&self.hint).take().into_iter().collect();
+        for address in well.into_iter().chain(self.endpoint.seeds().iter().cloned()).chain(unwell) {
             if !order.contains(&address) {
                 order.push(address);
             }
