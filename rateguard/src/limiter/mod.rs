@@ -228,7 +228,7 @@ impl RateGuard {
         Ok(())
     }
 
-    /// Whether the store answers, for a health check.
+    /// Whether the store answers, for a health check; of a cluster, every node that has keys.
     ///
     /// # Errors
     ///
