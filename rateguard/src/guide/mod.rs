@@ -3,6 +3,12 @@
 #[doc = include_str!("algorithms.md")]
 pub mod algorithms {}
 
+#[doc = include_str!("choosing.md")]
+pub mod choosing {}
+
+#[doc = include_str!("faq.md")]
+pub mod faq {}
+
 #[cfg(feature = "redis")]
 #[doc = include_str!("outages.md")]
 pub mod outages {}

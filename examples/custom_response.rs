@@ -1,0 +1,175 @@
+//! Refusals in your own words: JSON for an API, a page for browsers, a status for gRPC.
+//!
+//! ```text
+//! cargo run --example custom_response
+//! for i in 1 2 3; do curl -i http://127.0.0.1:3000/; done                        # the third: JSON
+//! curl -i -H 'Accept: text/html' http://127.0.0.1:3000/                          # a page
+//! curl -i -X POST -H 'Content-Type: application/grpc' http://127.0.0.1:3000/     # grpc-status: 8, resource exhausted
+//! ```
+
+use std::error::Error;
+use std::net::SocketAddr;
+
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::any;
+use axum::{Json, Router};
+use rateguard::{ConfigError, Denied, RateGuard, RateGuardBuilder, RateLimitLayer, rate_limit};
+use serde::Serialize;
+
+#[rate_limit(limit = 2, window = 60, name = "greetings")]
+async fn greet() -> &'static str {
+    "hello\n"
+}
+
+/// Runs only for requests that are refused. `Retry-After`, the quota headers and `Cache-Control: no-store` are added to
+/// what it returns.
+fn slow_down(denied: &Denied) -> Response {
+    if names(denied.head(), header::CONTENT_TYPE, "application/grpc") {
+        for_grpc(denied)
+    } else if names(denied.head(), header::ACCEPT, "text/html") {
+        for_browsers(denied)
+    } else {
+        for_programs(denied)
+    }
+}
+
+/// Whether a header mentions a media type. Enough to tell browsers from programs; it weighs no `q`.
+fn names(head: &Parts, name: HeaderName, media_type: &str) -> bool {
+    head.headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains(media_type))
+}
+
+/// How long to wait, in units of so many microseconds. Rounded up: a client that comes too early is refused again.
+fn wait_in(denied: &Denied, unit: u128) -> Option<u128> {
+    denied.retry_after().map(|wait| wait.as_micros().div_ceil(unit))
+}
+
+const SECONDS: u128 = 1_000_000;
+const MILLISECONDS: u128 = 1_000;
+
+fn for_programs(denied: &Denied) -> Response {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        error: &'static str,
+        policy: &'a str,
+        message: String,
+        retry_after_seconds: Option<u128>,
+    }
+    let error = if denied.status() == StatusCode::TOO_MANY_REQUESTS { "too_many_requests" } else { "try_later" };
+    let body = Body {
+        error,
+        policy: denied.policy(),
+        message: denied.to_string(),
+        retry_after_seconds: wait_in(denied, SECONDS),
+    };
+    (denied.status(), Json(body)).into_response()
+}
+
+fn for_browsers(denied: &Denied) -> Response {
+    let wait =
+        wait_in(denied, SECONDS).map_or_else(String::new, |wait| format!(" Please come back in {wait} seconds."));
+    // A policy's name is yours, and nothing here is the client's; what is must be escaped before it is put into a page.
+    let page =
+        format!("<!doctype html><title>Slow down</title><h1>Slow down</h1><p>That was a little much.{wait}</p>\n");
+    (denied.status(), Html(page)).into_response()
+}
+
+/// A response of trailers only: status 200, and the outcome in `grpc-status` and `grpc-message`, as the protocol of gRPC
+/// over HTTP/2 has it.
+fn for_grpc(denied: &Denied) -> Response {
+    const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
+    const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
+    let status = if denied.status() == StatusCode::TOO_MANY_REQUESTS { RESOURCE_EXHAUSTED } else { UNAVAILABLE };
+    let mut response = StatusCode::OK.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert("grpc-status", status);
+    // The words are plain ASCII; others would have to be percent-encoded.
+    if let Ok(message) = HeaderValue::from_str(&denied.to_string()) {
+        headers.insert("grpc-message", message);
+    }
+    // Clients that retry by themselves wait as many milliseconds.
+    let wait = wait_in(denied, MILLISECONDS).and_then(|wait| HeaderValue::from_str(&wait.to_string()).ok());
+    if let Some(wait) = wait {
+        headers.insert("grpc-retry-pushback-ms", wait);
+    }
+    response
+}
+
+fn app(limiter: RateGuardBuilder) -> Result<Router, ConfigError> {
+    // For all of this limiter's refusals; `RateLimitLayer::on_denied` is the same for the routes under one layer.
+    let limiter = limiter.on_denied(slow_down).build()?;
+    Ok(Router::new().route("/", any(greet)).layer(RateLimitLayer::new(limiter)))
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let app = app(RateGuard::builder())?;
+    let listener = rateguard_examples::listen(&["for i in 1 2 3; do curl -i URL/; done"]).await?;
+    axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::body::{Body, to_bytes};
+    use axum::extract::Request;
+    use rateguard::ManualClock;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn refused(name: HeaderName, value: &str) -> (Response<()>, String) {
+        let clock = ManualClock::new();
+        let app = app(RateGuard::builder().clock(clock.clone())).unwrap();
+        let ask = async || {
+            let client = rateguard_examples::client([203, 0, 113, 7]);
+            let request = Request::get("/").header(&name, value).extension(client).body(Body::empty()).unwrap();
+            app.clone().oneshot(request).await.unwrap()
+        };
+        for _ in 0..2 {
+            assert_eq!(ask().await.status(), 200);
+            clock.advance(Duration::from_millis(500));
+        }
+        let (head, body) = ask().await.into_parts();
+        let body = to_bytes(body, 10_000).await.unwrap();
+        (Response::from_parts(head, ()), String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn programs_get_json() {
+        let (response, body) = refused(header::ACCEPT, "*/*").await;
+        assert_eq!(
+            (response.status(), &response.headers()["content-type"]),
+            (StatusCode::TOO_MANY_REQUESTS, &"application/json".parse().unwrap())
+        );
+        assert_eq!(
+            body,
+            r#"{"error":"too_many_requests","policy":"greetings","message":"No more than 2 requests in 60s; try again in 59 s","retry_after_seconds":59}"#
+        );
+        for (name, value) in [("retry-after", "59"), ("x-ratelimit-remaining", "0"), ("cache-control", "no-store")] {
+            assert_eq!(response.headers()[name], value);
+        }
+    }
+
+    #[tokio::test]
+    async fn browsers_get_a_page() {
+        let (response, body) = refused(header::ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8").await;
+        assert_eq!(response.status(), 429);
+        assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
+        assert!(body.contains("come back in 59 seconds"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn grpc_gets_resource_exhausted_in_a_response_of_trailers_only() {
+        let (response, body) = refused(header::CONTENT_TYPE, "application/grpc+proto").await;
+        assert_eq!((response.status().as_u16(), body.as_str()), (200, ""));
+        let told = |name| response.headers()[name].to_str().unwrap();
+        assert_eq!((told("content-type"), told("grpc-status")), ("application/grpc", "8"));
+        assert_eq!(told("grpc-message"), "No more than 2 requests in 60s; try again in 59 s");
+        assert_eq!(told("grpc-retry-pushback-ms"), "59000");
+    }
+}
