@@ -67,7 +67,7 @@ pub enum StoreErrorKind {
     ReadOnly,
     /// The server refuses writes: it cannot save to disk (`MISCONF`), or has too few replicas (`NOREPLICAS`).
     WritesRefused,
-    /// The server is loading its data, or busy with a script.
+    /// The server is loading its data, or busy with a script; or no node of a cluster has the key.
     Busy,
     /// The server has as many connections as it allows (`maxclients`).
     TooManyClients,
