@@ -14,6 +14,7 @@ Limiters side by side, each in front of the same handler.
     --scenario A,B     only these: spread, hot, deny, two-limits, low
     --contender A,B    only those whose name has one of these in it
     --peers            with the crates of others, built first (benches/peers)
+    --limitador        and with the one among them whose build takes ten minutes and a libclang
     --bundled          load by the generator in this program, though wrk is installed";
 
 /// The arguments.
@@ -22,6 +23,7 @@ pub(crate) struct Arguments {
     pub(crate) rounds: u32,
     pub(crate) seconds: u32,
     pub(crate) peers: bool,
+    pub(crate) limitador: bool,
     pub(crate) bundled: bool,
     /// Make this load and nothing else: how the program calls itself.
     pub(crate) load: Option<Load>,
@@ -51,6 +53,7 @@ impl Arguments {
                 "--scenario" => arguments.scenarios = names(&value()),
                 "--contender" => arguments.contenders = names(&value()),
                 "--peers" => arguments.peers = true,
+                "--limitador" => (arguments.peers, arguments.limitador) = (true, true),
                 "--bundled" => arguments.bundled = true,
                 "--load" => {
                     let address = value().parse().unwrap_or_else(|_| stop("--load wants an address"));

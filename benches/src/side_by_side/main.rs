@@ -36,7 +36,7 @@ fn main() {
     }
     let generator = Generator::choose(arguments.bundled);
     let server = RedisServer::start();
-    let peers = arguments.peers.then(|| Peers::start(&server));
+    let peers = arguments.peers.then(|| Peers::start(&server, arguments.limitador));
     let mut contenders = contender::of_this_program(&server);
     contenders.extend(peers.iter().flat_map(Peers::contenders));
     contenders.retain(|contender| arguments.wants_contender(&contender.name));

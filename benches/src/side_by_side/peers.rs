@@ -20,11 +20,15 @@ pub(crate) struct Peers {
 
 impl Peers {
     /// Builds and starts it.
-    pub(crate) fn start(server: &RedisServer) -> Peers {
+    pub(crate) fn start(server: &RedisServer, with_limitador: bool) -> Peers {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
         let target = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/peers");
+        let more: &[&str] = if with_limitador { &["--features", "limitador"] } else { &[] };
         let built = Command::new(cargo)
             .args(["build", "--release", "--locked", "--manifest-path", MANIFEST, "--target-dir", target])
+            // One of them asks for a newer compiler than it needs.
+            .arg("--ignore-rust-version")
+            .args(more)
             .status();
         assert!(built.expect("cargo").success(), "{MANIFEST} does not build");
         let program = format!("{target}/release/rateguard-bench-peers");
