@@ -137,6 +137,10 @@ impl Decision {
         self.unknown
     }
 
+    pub(crate) fn shared_policy(&self) -> Cow<'static, str> {
+        self.policy.clone()
+    }
+
     pub(crate) fn is_shadow(&self) -> bool {
         self.shadow
     }

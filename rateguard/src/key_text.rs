@@ -24,6 +24,7 @@ enum Hashed {
     Kind,
     Plain,
     Secret,
+    Text,
 }
 
 /// Writes keys down, under the limiter's secret.
@@ -79,6 +80,14 @@ impl KeyWriter {
                 }
             }
         }
+    }
+
+    /// What stands for a key where not even an ordinary one is to be read: the same for the same key.
+    pub(crate) fn digest(&self, key: &Key) -> String {
+        let (mut text, mut digest) = (String::new(), String::new());
+        self.write(&mut text, key);
+        self.hash(&mut digest, Hashed::Text, "", text.as_bytes());
+        digest
     }
 
     fn kind(&self, out: &mut String, kind: &str) {

@@ -64,6 +64,7 @@
 //! | `redis` | yes | [`RateGuard::redis`]: counts shared by all servers; also by Unix socket, and by way of sentinels |
 //! | `tls` | no | `rediss://`: Redis over TLS |
 //! | `cluster` | no | `redis+cluster://`: counts spread over the nodes of a Redis Cluster |
+//! | `metrics` | no | counters, gauges and histograms through the `metrics` facade ([names](guide::operations)) |
 //! | `test-util` | no | `ManualClock`: a clock for tests, moved by hand |
 
 #![cfg_attr(
@@ -102,6 +103,7 @@ mod quota_text;
 mod redis_url;
 mod refusal;
 mod store;
+mod telemetry;
 #[cfg(feature = "tls")]
 mod tls;
 mod url;

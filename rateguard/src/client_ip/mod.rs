@@ -20,6 +20,8 @@ use axum::http::{HeaderMap, HeaderName};
 pub(crate) use options::Options;
 use proxies::TrustedProxies;
 
+use crate::telemetry;
+
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// How a limiter finds a client's address, and what it met doing so.
@@ -69,6 +71,7 @@ impl ClientIp {
         };
         said.unwrap_or_else(|Unreadable| {
             self.unreadable.fetch_add(1, Ordering::Relaxed);
+            telemetry::unreadable_header();
             None
         })
         .unwrap_or(peer)
@@ -77,6 +80,7 @@ impl ClientIp {
     /// Counts a request whose other identity was missing.
     pub(crate) fn identity_missing(&self) {
         self.identity_missing.fetch_add(1, Ordering::Relaxed);
+        telemetry::identity_missing();
     }
 
     /// How many requests from trusted proxies were counted by the proxy's address, since the header held no address.

@@ -9,6 +9,9 @@ pub mod choosing {}
 #[doc = include_str!("faq.md")]
 pub mod faq {}
 
+#[doc = include_str!("operations.md")]
+pub mod operations {}
+
 #[cfg(feature = "redis")]
 #[doc = include_str!("outages.md")]
 pub mod outages {}

@@ -15,6 +15,7 @@ use super::rule::{Cost, Rule, Skip};
 use crate::client_ip::ClientIp;
 use crate::key::Key;
 use crate::limiter::Check;
+use crate::telemetry;
 
 /// What a handler is limited by. Implemented by the hidden marker beside it.
 pub trait Limits: Send + Sync + 'static {
@@ -75,7 +76,9 @@ impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
         for (index, rule) in L::RULES.iter().enumerate() {
             if rule.is_late() {
                 rules.push(head.prepare(index, rule)?);
-            } else if !head.skip(rule).unwrap_or(false) {
+            } else if head.skip(rule).unwrap_or(false) {
+                telemetry::skipped(&rule.policy);
+            } else {
                 charges.push((rule, head.whole_key(&rule.key)?, head.cost(rule).unwrap_or(1)));
             }
         }
@@ -264,10 +267,10 @@ impl<L: Limits> Guard<L> {
                 Some(at) => late.swap_remove(at),
                 None => Late::rule(index),
             };
-            if let (Some((key, cost)), Some(rule)) =
-                (prepared.complete(said, exchange.limiter.client_ip())?, L::RULES.get(index))
-            {
-                charges.push((rule, key, cost));
+            let Some(rule) = L::RULES.get(index) else { continue };
+            match prepared.complete(said, exchange.limiter.client_ip())? {
+                Some((key, cost)) => charges.push((rule, key, cost)),
+                None => telemetry::skipped(&rule.policy),
             }
         }
         let Err(refusal) = decide(&exchange, charges, false, || head).await else { return Ok(()) };

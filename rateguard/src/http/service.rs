@@ -19,6 +19,7 @@ use super::rejection::RateLimited;
 use crate::headers::Headers;
 use crate::key::Key;
 use crate::limiter::{Check, Checking};
+use crate::telemetry;
 
 /// Limits the requests to an inner service. Made by [`RateLimitLayer`].
 #[derive(Clone, Debug)]
@@ -90,7 +91,11 @@ impl<S> RateLimitService<S> {
     /// Starts the check of the layer's own limits, if any apply.
     fn begin(&self, parts: &mut Parts) -> Result<Option<Checking>, Misuse> {
         let own = &self.layer.own;
-        if own.limits.is_empty() || own.skip.as_ref().is_some_and(|skip| skip(parts)) {
+        if own.limits.is_empty() {
+            return Ok(None);
+        }
+        if own.skip.as_ref().is_some_and(|skip| skip(parts)) {
+            own.limits.iter().for_each(|(policy, _)| telemetry::skipped(policy));
             return Ok(None);
         }
         let path = own.limits.iter().any(|(_, by)| by.needs_path()).then(|| captured(parts)).flatten();

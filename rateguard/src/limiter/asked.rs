@@ -9,6 +9,7 @@ use tokio::time::Sleep;
 
 use super::pending::Pending;
 use super::shared::task_ended;
+use super::watch::Watch;
 use super::{Decisions, RateGuard};
 use crate::error::StoreError;
 use crate::store::Verdicts;
@@ -22,13 +23,19 @@ pin_project! {
         deadline: Sleep,
         limiter: RateGuard,
         pending: Option<Pending>,
+        watch: Option<Watch>,
     }
 }
 
 impl Asked {
     pub(super) fn new(answer: Answer<Verdicts>, limiter: RateGuard, pending: Pending) -> Asked {
         let deadline = tokio::time::sleep(limiter.inner.settings.deadline);
-        Asked { answer, deadline, limiter, pending: Some(pending) }
+        Asked { answer, deadline, limiter, pending: Some(pending), watch: None }
+    }
+
+    /// Who is to be told when it is decided.
+    pub(super) fn watch(&mut self, watch: Watch) {
+        self.watch = Some(watch);
     }
 }
 
@@ -46,6 +53,10 @@ impl Future for Asked {
                 Poll::Pending => return Poll::Pending,
             },
         };
-        Poll::Ready(this.pending.take().map(|pending| pending.settle(this.limiter, answer)).unwrap_or_default())
+        let decisions = this.pending.take().map(|pending| pending.settle(this.limiter, answer)).unwrap_or_default();
+        if let Some(watch) = this.watch.take() {
+            watch.ended(this.limiter, &decisions);
+        }
+        Poll::Ready(decisions)
     }
 }

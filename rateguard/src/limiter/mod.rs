@@ -11,9 +11,12 @@ mod policies;
 mod shared;
 mod tuning;
 mod warnings;
+mod watch;
 
 use std::collections::HashMap;
 use std::fmt;
+#[cfg(feature = "metrics")]
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -37,6 +40,7 @@ use crate::quota::Quota;
 use crate::store::memory::MemoryStore;
 #[cfg(feature = "redis")]
 use crate::store::{redis::RedisStore, script::Op};
+use crate::telemetry;
 use policies::Policies;
 use warnings::Warnings;
 
@@ -70,6 +74,9 @@ pub(crate) struct Inner {
     pub(crate) local: OnceLock<MemoryStore>,
     warnings: Warnings,
     policies: Policies,
+    /// When to measure again how much is kept here.
+    #[cfg(feature = "metrics")]
+    sizes_due: AtomicU64,
 }
 
 /// What the builder decided.
@@ -132,7 +139,17 @@ impl RateGuard {
     pub(crate) fn from_parts(store: Store, settings: Settings, quotas: HashMap<String, Quota>) -> RateGuard {
         let policies = Policies::new(quotas, settings.clock.micros());
         let warnings = Warnings::default();
-        RateGuard { inner: Arc::new(Inner { store, settings, local: OnceLock::new(), warnings, policies }) }
+        telemetry::describe();
+        let inner = Inner {
+            store,
+            settings,
+            local: OnceLock::new(),
+            warnings,
+            policies,
+            #[cfg(feature = "metrics")]
+            sizes_due: AtomicU64::new(0),
+        };
+        RateGuard { inner: Arc::new(inner) }
     }
 
     /// Takes one unit of the policy's quota for this key.
@@ -145,7 +162,11 @@ impl RateGuard {
     pub async fn check_cost(&self, policy: &Policy, key: &Key, cost: u32) -> Decision {
         if let Store::Memory(store) = &self.inner.store {
             self.meet(policy);
-            return self.count_one(store, &Check::new(&self.current(policy), key).cost(cost));
+            let policy = self.current(policy);
+            let check = Check::new(&policy, key).cost(cost);
+            let decision = self.count_one(store, &check);
+            self.decided(&[check], std::slice::from_ref(&decision));
+            return decision;
         }
         let decision = self.begin(&[Check::new(policy, key).cost(cost)]).await.pop();
         // Every check has a decision; this is only so that nothing needs to panic.
@@ -258,6 +279,7 @@ impl RateGuard {
 
     /// Tells the log of something that could not be counted, if that is news.
     pub(crate) fn warn(&self, error: &StoreError) {
+        telemetry::store_error(error.kind());
         self.inner.warnings.tell(error, self.inner.settings.clock.micros());
     }
 }

@@ -70,12 +70,12 @@ impl RateGuard {
             self.meet(check.policy);
         }
         if !self.is_tuned() {
-            return self.begin_as_written(checks);
+            return self.watch(checks, self.begin_as_written(checks));
         }
         let policies: SmallVec<[Cow<'_, Policy>; 2]> = checks.iter().map(|check| self.current(check.policy)).collect();
         let checks: SmallVec<[Check<'_>; 2]> =
             checks.iter().zip(&policies).map(|(check, policy)| Check { policy, ..*check }).collect();
-        self.begin_as_written(&checks)
+        self.watch(&checks, self.begin_as_written(&checks))
     }
 
     /// The policy as it applies now.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::pace::{Pace, SETTLED};
 use crate::error::StoreError;
+use crate::telemetry;
 
 /// One line when it begins, one when it is over.
 pub(crate) struct Outage {
@@ -29,11 +30,18 @@ impl Outage {
                 "rateguard: the store does not answer; the failure policy does until it is back"
             );
         }
+        telemetry::breaker(&self.server, true);
         self.pace.next()
+    }
+
+    /// The server answers; whether it goes on doing so is not known yet.
+    pub(crate) fn answers(&self) {
+        telemetry::breaker(&self.server, false);
     }
 
     /// The connection has lasted, so it is over.
     pub(crate) fn settled(&mut self) {
+        self.answers();
         self.pace.settled();
         if let Some(since) = self.since.take() {
             tracing::info!(

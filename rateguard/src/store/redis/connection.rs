@@ -22,6 +22,7 @@ use crate::store::job::{BATCH, fail, tell, wait};
 use crate::store::link::{Health, Server};
 use crate::store::outage::Outage;
 use crate::store::pace::SETTLED;
+use crate::telemetry;
 
 /// Calls in a row without an answer before the connection is given up.
 const PATIENCE: u32 = 3;
@@ -53,6 +54,7 @@ async fn run(settings: Settings, health: Arc<Health>, mut jobs: mpsc::Receiver<J
         let lost = match connector.connect().await {
             Ok(connection) => {
                 health.up();
+                outage.answers();
                 match serve(connection, deadline, &mut outage, &mut jobs).await {
                     End::Finished => return,
                     // Nobody was failed, so this is no outage yet. Whoever asks now waits for the attempt, within the
@@ -105,6 +107,7 @@ async fn serve(
         if batch.is_empty() {
             continue;
         }
+        telemetry::batch(batch.len());
         let answered = timeout(deadline, decide(&mut connection, &mut batch)).await;
         match answered {
             Ok(Ok(None)) => unanswered = 0,

@@ -1,0 +1,181 @@
+//! What is measured: through the `metrics` facade if the feature is on, and nothing at all if it is not.
+//!
+//! The names, their labels and what they mean are a table in `guide/operations.md`.
+
+#[cfg(feature = "metrics")]
+use std::time::Instant;
+
+use crate::decision::Decision;
+use crate::error::StoreErrorKind;
+
+/// How a limit took a request. Of a group of which one limit refuses, nothing is charged.
+fn outcome(decision: &Decision, group_is_refused: bool) -> &'static str {
+    if decision.degraded() {
+        "degraded"
+    } else if !decision.would_refuse() {
+        if group_is_refused { "spared" } else { "admitted" }
+    } else if decision.is_shadow() {
+        "shadowed"
+    } else {
+        "refused"
+    }
+}
+
+/// The decisions of one request, or of as many of its limits as were decided together.
+#[inline]
+pub(crate) fn decided(decisions: &[Decision]) {
+    if cfg!(feature = "metrics") {
+        let refused = !decisions.iter().all(Decision::allowed);
+        for decision in decisions {
+            facade::request(decision.shared_policy(), outcome(decision, refused));
+        }
+    }
+}
+
+/// A request that a limit does not count.
+#[inline]
+pub(crate) fn skipped(policy: &crate::policy::Policy) {
+    if cfg!(feature = "metrics") {
+        facade::request(policy.shared_name(), "skipped");
+    }
+}
+
+/// When a check began that is measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Started(#[cfg(feature = "metrics")] Instant);
+
+impl Started {
+    #[inline]
+    pub(crate) fn now() -> Started {
+        Started(
+            #[cfg(feature = "metrics")]
+            Instant::now(),
+        )
+    }
+
+    /// It has been answered, or given up.
+    #[inline]
+    #[cfg_attr(not(feature = "metrics"), expect(clippy::unused_self, reason = "there is nothing to measure"))]
+    pub(crate) fn ended(self) {
+        #[cfg(feature = "metrics")]
+        facade::check_took(self.0.elapsed());
+    }
+}
+
+#[cfg(feature = "metrics")]
+pub(crate) use facade::memory_keys;
+#[cfg(feature = "redis")]
+pub(crate) use facade::{batch, breaker};
+pub(crate) use facade::{describe, identity_missing, store_error, unreadable_header};
+
+#[cfg(feature = "metrics")]
+mod facade {
+    use std::borrow::Cow;
+    use std::collections::HashSet;
+    use std::sync::{Mutex, PoisonError};
+    use std::time::Duration;
+
+    use metrics::{
+        SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+    };
+
+    use super::StoreErrorKind;
+
+    const REQUESTS: &str = "rateguard_requests_total";
+    const CHECK_DURATION: &str = "rateguard_check_duration_seconds";
+    const STORE_ERRORS: &str = "rateguard_store_errors_total";
+    const BREAKER_OPEN: &str = "rateguard_breaker_open";
+    const BATCH_SIZE: &str = "rateguard_batch_size";
+    const MEMORY_KEYS: &str = "rateguard_memory_keys";
+    const IDENTITY_FALLBACKS: &str = "rateguard_identity_fallbacks_total";
+    const UNREADABLE_HEADERS: &str = "rateguard_unreadable_client_headers_total";
+
+    /// Names made at run time that are labels of their own at most.
+    const NAMES: usize = 1000;
+    const OTHER: &str = "other";
+
+    /// Tells the recorder, if there is one by now, what is measured.
+    pub(crate) fn describe() {
+        describe_counter!(REQUESTS, Unit::Count, "Requests by the policy that decided and by what it decided");
+        describe_histogram!(CHECK_DURATION, Unit::Seconds, "Time of a check that asked the shared store");
+        describe_counter!(STORE_ERRORS, Unit::Count, "Checks and refunds that the store did not answer, by reason");
+        describe_gauge!(BREAKER_OPEN, "Whether a server is not asked since it does not answer: 1 if so, else 0");
+        describe_histogram!(BATCH_SIZE, Unit::Count, "Requests that were decided by one call to the shared store");
+        describe_gauge!(MEMORY_KEYS, Unit::Count, "Keys that are counted in this process");
+        describe_counter!(IDENTITY_FALLBACKS, Unit::Count, "Requests counted by address for want of the identity");
+        describe_counter!(UNREADABLE_HEADERS, Unit::Count, "Proxied requests whose client could not be read");
+    }
+
+    pub(super) fn request(policy: Cow<'static, str>, outcome: &'static str) {
+        counter!(REQUESTS, "policy" => label(policy), "outcome" => outcome).increment(1);
+    }
+
+    pub(super) fn check_took(time: Duration) {
+        histogram!(CHECK_DURATION).record(time.as_secs_f64());
+    }
+
+    pub(crate) fn store_error(reason: StoreErrorKind) {
+        counter!(STORE_ERRORS, "reason" => reason.name()).increment(1);
+    }
+
+    pub(crate) fn breaker(server: &str, open: bool) {
+        gauge!(BREAKER_OPEN, "server" => server.to_owned()).set(if open { 1.0 } else { 0.0 });
+    }
+
+    pub(crate) fn batch(requests: usize) {
+        histogram!(BATCH_SIZE).record(f64::from(u32::try_from(requests).unwrap_or(u32::MAX)));
+    }
+
+    pub(crate) fn memory_keys(keys: usize) {
+        gauge!(MEMORY_KEYS).set(f64::from(u32::try_from(keys).unwrap_or(u32::MAX)));
+    }
+
+    pub(crate) fn identity_missing() {
+        counter!(IDENTITY_FALLBACKS).increment(1);
+    }
+
+    pub(crate) fn unreadable_header() {
+        counter!(UNREADABLE_HEADERS).increment(1);
+    }
+
+    /// A policy's name as a label. There are as many of those written into the program as it has; of those made while it
+    /// runs, perhaps of what clients send, the first are labels of their own.
+    fn label(policy: Cow<'static, str>) -> SharedString {
+        static MADE: Mutex<Option<HashSet<String>>> = Mutex::new(None);
+        let name = match policy {
+            Cow::Borrowed(name) => return SharedString::const_str(name),
+            Cow::Owned(name) => name,
+        };
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = made.get_or_insert_default();
+        if !made.contains(&name) {
+            if made.len() == NAMES {
+                return SharedString::const_str(OTHER);
+            }
+            made.insert(name.clone());
+        }
+        SharedString::from_owned(name)
+    }
+}
+
+#[cfg(not(feature = "metrics"))]
+mod facade {
+    use std::borrow::Cow;
+
+    use super::StoreErrorKind;
+
+    #[inline]
+    pub(crate) fn describe() {}
+    #[inline]
+    pub(super) fn request(_: Cow<'static, str>, _: &'static str) {}
+    #[inline]
+    pub(crate) fn store_error(_: StoreErrorKind) {}
+    #[inline]
+    pub(crate) fn breaker(_: &str, _: bool) {}
+    #[inline]
+    pub(crate) fn batch(_: usize) {}
+    #[inline]
+    pub(crate) fn identity_missing() {}
+    #[inline]
+    pub(crate) fn unreadable_header() {}
+}

@@ -1,0 +1,306 @@
+//! What operators see of requests: metrics as they are scraped, and events in the log.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
+
+use std::io::Write;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::Path;
+use axum::http::request::Parts;
+use axum::routing::get;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use rateguard::{Key, KeyBy, ManualClock, OnError, Policy, Quota, RateGuard, RateLimitLayer, rate_limit};
+use rateguard_tests::{App, RedisServer, connected};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[rate_limit(limit = 2, window = 60, name = "t-plain")]
+async fn plain() {}
+
+#[rate_limit(limit = 1, window = 60, name = "t-shadow", shadow = true)]
+async fn shadow() {}
+
+#[rate_limit(limit = 9, window = 60, name = "t-skips", skip = |req: &Parts| req.uri.query().is_some())]
+async fn skips() {}
+
+#[rate_limit(limit = 9, window = 60, name = "t-late", key = user, skip = user == "root")]
+async fn late(Path(user): Path<String>) {
+    let _ = &user;
+}
+
+#[rate_limit(limit = 9, window = 60, name = "t-wide")]
+#[rate_limit(limit = 1, window = 60, name = "t-narrow")]
+async fn stacked() {}
+
+#[rate_limit(limit = 9, window = 60, name = "t-key", key = "header:x-api-key")]
+async fn by_key() {}
+
+/// For the tests of the log, whose requests would be counted in the tests of the metrics.
+mod logged {
+    use rateguard::rate_limit;
+
+    #[rate_limit(limit = 2, window = 60, name = "l-plain")]
+    pub(super) async fn plain() {}
+
+    #[rate_limit(limit = 1, window = 60, name = "l-shadow", shadow = true)]
+    pub(super) async fn shadow() {}
+
+    #[rate_limit(limit = 9, window = 60, name = "l-wide")]
+    #[rate_limit(limit = 1, window = 60, name = "l-narrow")]
+    pub(super) async fn stacked() {}
+}
+
+fn logged() -> Router {
+    Router::new()
+        .route("/plain", get(logged::plain))
+        .route("/shadow", get(logged::shadow))
+        .route("/stacked", get(logged::stacked))
+}
+
+fn routes() -> Router {
+    Router::new()
+        .route("/plain", get(plain))
+        .route("/shadow", get(shadow))
+        .route("/skips", get(skips))
+        .route("/late/{user}", get(late))
+        .route("/stacked", get(stacked))
+        .route("/key", get(by_key))
+}
+
+/// The program's one recorder: tests tell themselves apart by the names of their policies.
+fn prometheus() -> &'static PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap())
+}
+
+/// The value of a line of what is scraped.
+fn scraped(line: &str) -> Option<f64> {
+    let text = prometheus().render();
+    let found = text.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(' '));
+    found.map(|value| value.parse().unwrap())
+}
+
+fn requests(policy: &str, outcome: &str) -> Option<f64> {
+    scraped(&format!("rateguard_requests_total{{policy=\"{policy}\",outcome=\"{outcome}\"}}"))
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_policy_and_outcome() {
+    prometheus();
+    let layer = RateLimitLayer::new(RateGuard::memory())
+        .limit("t-layer", Quota::sliding_window(100, MINUTE), KeyBy::Ip)
+        .skip(|head| head.uri.path() == "/key");
+    let app = App::new(Router::new()).map(|_| routes().layer(layer));
+    for path in ["/plain", "/plain", "/plain", "/shadow", "/shadow", "/shadow", "/skips", "/skips?a", "/skips?b"] {
+        app.get(path).await;
+    }
+    for path in ["/late/bob", "/late/root", "/stacked", "/stacked", "/stacked", "/key"] {
+        app.get(path).await;
+    }
+    for (policy, outcome, expected) in [
+        ("t-plain", "admitted", 2.0),
+        ("t-plain", "refused", 1.0),
+        ("t-shadow", "admitted", 1.0),
+        ("t-shadow", "shadowed", 2.0),
+        ("t-skips", "admitted", 1.0),
+        ("t-skips", "skipped", 2.0),
+        ("t-late", "admitted", 1.0),
+        ("t-late", "skipped", 1.0),
+        ("t-narrow", "admitted", 1.0),
+        ("t-narrow", "refused", 2.0),
+        ("t-wide", "admitted", 1.0),
+        ("t-wide", "spared", 2.0),
+        ("t-layer", "admitted", 14.0),
+        ("t-layer", "skipped", 1.0),
+    ] {
+        assert_eq!(requests(policy, outcome), Some(expected), "{policy} {outcome}");
+    }
+    assert!(scraped("rateguard_identity_fallbacks_total") >= Some(1.0), "the request without x-api-key");
+    let text = prometheus().render();
+    for expected in [
+        "# TYPE rateguard_requests_total counter",
+        "# HELP rateguard_requests_total Requests by the policy that decided and by what it decided",
+    ] {
+        assert!(text.lines().any(|line| line == expected), "{text}");
+    }
+    assert!(!text.contains("192.0.2.1") && !text.contains("bob"), "no identity is a label");
+}
+
+#[tokio::test]
+async fn without_http_checks_are_counted_as_well() {
+    prometheus();
+    let server = RedisServer::start();
+    let policy = Policy::new("t-direct", Quota::sliding_window(2, MINUTE));
+    for limiter in [RateGuard::memory(), connected(RateGuard::builder(), &server).await] {
+        for _ in 0..2 {
+            let _ = limiter.check(&policy, &Key::global()).await;
+        }
+        let _ = limiter.check_all(&[rateguard::Check::new(&policy, &Key::global())]).await;
+    }
+    assert_eq!(requests("t-direct", "admitted"), Some(4.0));
+    assert_eq!(requests("t-direct", "refused"), Some(2.0));
+}
+
+#[tokio::test]
+async fn an_outage_shows_as_degraded_requests_errors_by_reason_and_an_open_breaker() {
+    prometheus();
+    let mut server = RedisServer::start();
+    let limiter = connected(RateGuard::builder().on_error(OnError::Open), &server).await;
+    let breaker = format!("rateguard_breaker_open{{server=\"127.0.0.1:{}\"}}", server.port());
+    let policy = Policy::new("t-outage", Quota::sliding_window(50, MINUTE));
+    for _ in 0..3 {
+        assert!(!limiter.check(&policy, &Key::global()).await.degraded());
+    }
+    assert_eq!(scraped(&breaker), Some(0.0), "{}", prometheus().render());
+    let took = |what: &str| scraped(&format!("rateguard_check_duration_seconds_{what}"));
+    assert!(took("count") >= Some(3.0));
+    assert!(took("sum").is_some_and(|seconds| seconds > 0.0));
+    assert!(scraped("rateguard_batch_size_count") >= Some(3.0));
+    let errors = || scraped("rateguard_store_errors_total{reason=\"unreachable\"}").unwrap_or(0.0);
+    let before = errors();
+    server.kill();
+    let patience = Instant::now() + Duration::from_secs(20);
+    while scraped(&breaker) != Some(1.0) {
+        assert!(Instant::now() < patience, "{}", prometheus().render());
+        let _ = limiter.check(&policy, &Key::global()).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(limiter.check(&policy, &Key::global()).await.degraded());
+    assert!(errors() > before);
+    let degraded = requests("t-outage", "degraded").unwrap();
+    assert!(degraded >= 1.0 && errors() - before >= degraded);
+    server.launch();
+    while scraped(&breaker) != Some(0.0) {
+        assert!(Instant::now() < patience + Duration::from_secs(20), "{}", prometheus().render());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn how_much_is_kept_in_this_process_is_measured_once_a_second() {
+    prometheus();
+    let clock = ManualClock::new();
+    let limiter = RateGuard::builder().clock(clock.clone()).build().unwrap();
+    let policy = Policy::new("t-sizes", Quota::sliding_window(50, MINUTE));
+    let patience = Instant::now() + Duration::from_secs(20);
+    // Other tests' limiters write the same gauge.
+    let mut clients = 0..;
+    while scraped("rateguard_memory_keys").is_none_or(|keys| keys < 500.0) {
+        assert!(Instant::now() < patience);
+        for _ in 0..500 {
+            let _ = limiter.check(&policy, &Key::user(clients.next().unwrap())).await;
+        }
+        clock.advance(Duration::from_secs(1));
+        let _ = limiter.check(&policy, &Key::user(0)).await;
+    }
+}
+
+#[tokio::test]
+async fn names_made_while_it_runs_are_not_labels_without_end() {
+    prometheus();
+    let limiter = RateGuard::memory();
+    for number in 0..1100 {
+        let policy = Policy::try_new(format!("t-made-{number}"), Quota::sliding_window(1, MINUTE)).unwrap();
+        let _ = limiter.check(&policy, &Key::global()).await;
+    }
+    let made = prometheus().render().lines().filter(|line| line.contains("policy=\"t-made-")).count();
+    assert!((900..=1000).contains(&made), "{made}");
+    assert!(requests("other", "admitted") >= Some(100.0));
+    // Those written into the program always have their own.
+    let _ = limiter.check(&Policy::new("t-written", Quota::sliding_window(1, MINUTE)), &Key::global()).await;
+    assert_eq!(requests("t-written", "admitted"), Some(1.0));
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn capture(level: tracing::Level) -> (Log, tracing::subscriber::DefaultGuard) {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn refusals(&self) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().filter(|line| line.contains("rateguard: refused")).map(str::to_owned).collect()
+    }
+}
+
+fn field<'l>(line: &'l str, name: &str) -> &'l str {
+    let value = line.split(&format!(" {name}=")).nth(1).unwrap_or_else(|| panic!("no {name}: {line}"));
+    value.split(' ').next().unwrap_or_default().trim_matches('"')
+}
+
+#[tokio::test]
+async fn a_refusal_is_an_event_that_names_all_but_the_client() {
+    let (log, _guard) = Log::capture(tracing::Level::DEBUG);
+    let server = RedisServer::start();
+    let limiters = [RateGuard::memory(), connected(RateGuard::builder(), &server).await];
+    let mut identities = Vec::new();
+    for limiter in limiters {
+        let before = log.refusals().len();
+        let app = App::with(limiter, logged());
+        for path in ["/plain", "/plain", "/plain", "/plain", "/stacked", "/stacked", "/shadow", "/shadow"] {
+            app.get(path).await;
+        }
+        let lines = log.refusals().split_off(before);
+        let policies: Vec<&str> = lines.iter().map(|line| field(line, "policy")).collect();
+        assert_eq!(policies, ["l-plain", "l-plain", "l-narrow", "l-shadow"], "{lines:?}");
+        for line in &lines {
+            assert!(line.contains("DEBUG") && !line.contains("192.0.2.1"), "{line}");
+            assert_eq!(field(line, "key_kind"), "ip");
+            assert!((1..=60).contains(&field(line, "retry_after").parse::<u64>().unwrap()));
+            assert_eq!(field(line, "shadow"), (field(line, "policy") == "l-shadow").to_string());
+            identities.push(field(line, "identity").to_owned());
+        }
+    }
+    assert!(identities.iter().all(|identity| identity.len() == 33 && identity.starts_with('~')), "{identities:?}");
+    identities.dedup();
+    assert_eq!(identities.len(), 1, "the same client, whichever store counts");
+}
+
+#[tokio::test]
+async fn an_identity_is_hashed_under_the_limiters_secret_and_differs_from_others() {
+    let (log, _guard) = Log::capture(tracing::Level::DEBUG);
+    let policy = Policy::new("t-hash", Quota::sliding_window(1, MINUTE));
+    for secret in ["one", "another"] {
+        let limiter = RateGuard::builder().secret(secret).build().unwrap();
+        for key in [Key::user("alice"), Key::user("bob"), Key::secret("header.x", "s3cret")] {
+            for _ in 0..2 {
+                let _ = limiter.check(&policy, &key).await;
+            }
+        }
+    }
+    let lines = log.refusals();
+    let mut identities: Vec<&str> = lines.iter().map(|line| field(line, "identity")).collect();
+    identities.sort_unstable();
+    identities.dedup();
+    assert_eq!((lines.len(), identities.len()), (6, 6));
+    assert!(lines.iter().all(|line| !line.contains("alice") && !line.contains("s3cret")));
+}
+
+#[tokio::test]
+async fn without_anybody_who_listens_to_it_there_is_no_event() {
+    let (log, _guard) = Log::capture(tracing::Level::INFO);
+    let app = App::new(logged());
+    assert_eq!(app.statuses(&["/plain"; 4]).await, [200, 200, 429, 429]);
+    assert!(log.refusals().is_empty());
+}
