@@ -24,7 +24,9 @@ async fn main() {
     let window = Duration::from_millis(window.parse().expect("a window"));
     let lasts = Duration::from_millis(lasts.parse().expect("a time"));
     let policy = Policy::new("crowd", Quota::sliding_window(limit, window));
-    let limiter = RateGuard::builder().redis(url).deadline(Duration::from_secs(30)).build().expect("a limiter");
+    // Every check is to be counted by Redis, and these tasks rest only while it is asked.
+    let builder = RateGuard::builder().redis(url).deny_cache(Duration::ZERO);
+    let limiter = builder.deadline(Duration::from_secs(30)).build().expect("a limiter");
     limiter.ready().await.expect("the server answers");
 
     let start = Instant::now();

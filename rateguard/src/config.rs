@@ -25,6 +25,7 @@ use crate::url::Target;
 const DEADLINE: Duration = Duration::from_millis(100);
 const LONGEST_DEADLINE: Duration = Duration::from_secs(60);
 const MAX_KEYS: usize = 1_000_000;
+const DENY_CACHE: Duration = Duration::from_secs(1);
 /// All servers of a deployment agree on it without being told.
 const SECRET: &[u8] = b"rateguard";
 
@@ -37,6 +38,7 @@ pub struct RateGuardBuilder {
     on_error: OnError,
     max_keys: usize,
     compact_log: bool,
+    deny_cache: Duration,
     writer: KeyWriter,
     client_ip: client_ip::Options,
     prefixes: Prefixes,
@@ -60,6 +62,7 @@ impl RateGuardBuilder {
             on_error: OnError::Open,
             max_keys: MAX_KEYS,
             compact_log: false,
+            deny_cache: DENY_CACHE,
             writer: KeyWriter::new(SECRET),
             client_ip: client_ip::Options::default(),
             prefixes: Prefixes::default(),
@@ -173,6 +176,17 @@ impl RateGuardBuilder {
     /// Servers that share counts may differ; the log is brought from one form into the other.
     pub fn compact_log(mut self, compact: bool) -> Self {
         self.compact_log = compact;
+        self
+    }
+
+    /// For how long a refusal is remembered at most. Default 1 s; [`Duration::ZERO`] switches it off.
+    ///
+    /// Until its [`retry_after`](crate::Decision::retry_after) a refusal is certain, so whoever knocks on is refused
+    /// from memory: a flood of requests beyond a quota costs Redis nothing, also while Redis is away. The longest time
+    /// is also how soon a reset or a refund that another server has made is seen; one that this limiter makes is seen
+    /// at once. For stores that servers share.
+    pub fn deny_cache(mut self, longest: Duration) -> Self {
+        self.deny_cache = longest;
         self
     }
 
@@ -337,6 +351,7 @@ impl RateGuardBuilder {
             on_error: self.on_error,
             max_keys: self.max_keys,
             compact_log: self.compact_log,
+            deny_cache: self.deny_cache,
             writer: self.writer,
             client_ip,
             prefixes: self.prefixes,

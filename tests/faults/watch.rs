@@ -44,8 +44,9 @@ pub(crate) fn policy(name: &'static str) -> Policy {
     Policy::new(name, Quota::sliding_window(100_000, MINUTE))
 }
 
+/// Asks the server each time, which is what the faults are about, also where it is certain what it would say.
 pub(crate) fn limiter(url: impl AsRef<str>) -> RateGuard {
-    RateGuard::builder().redis(url).deadline(DEADLINE).build().unwrap()
+    RateGuard::builder().redis(url).deadline(DEADLINE).deny_cache(Duration::ZERO).build().unwrap()
 }
 
 /// A limiter that has reached its server.
@@ -55,7 +56,8 @@ pub(crate) async fn connected(url: impl AsRef<str>) -> RateGuard {
 
 /// One that has, and waits longer than any busy machine makes it: for what must never fail at all.
 pub(crate) async fn patient(url: impl AsRef<str>) -> RateGuard {
-    reached(RateGuard::builder().redis(url).deadline(Duration::from_secs(10)).build().unwrap()).await
+    let builder = RateGuard::builder().redis(url).deadline(Duration::from_secs(10)).deny_cache(Duration::ZERO);
+    reached(builder.build().unwrap()).await
 }
 
 async fn reached(limiter: RateGuard) -> RateGuard {

@@ -9,6 +9,8 @@ mod pending;
 mod policies;
 #[cfg(feature = "redis")]
 mod shared;
+#[cfg(feature = "redis")]
+mod spent;
 mod tuning;
 mod warnings;
 mod watch;
@@ -42,6 +44,8 @@ use crate::store::memory::MemoryStore;
 use crate::store::{redis::RedisStore, script::Op};
 use crate::telemetry;
 use policies::Policies;
+#[cfg(feature = "redis")]
+use spent::Spent;
 use warnings::Warnings;
 
 /// Decides who may go on. One handle for the whole program, cheap to clone.
@@ -77,6 +81,9 @@ pub(crate) struct Inner {
     /// When to measure again how much is kept here.
     #[cfg(feature = "metrics")]
     sizes_due: AtomicU64,
+    /// Refusals of a shared store that are still certain.
+    #[cfg(feature = "redis")]
+    spent: Spent,
 }
 
 /// What the builder decided.
@@ -87,6 +94,7 @@ pub(crate) struct Settings {
     pub(crate) max_keys: usize,
     pub(crate) writer: KeyWriter,
     pub(crate) compact_log: bool,
+    pub(crate) deny_cache: Duration,
     pub(crate) client_ip: ClientIp,
     pub(crate) prefixes: Prefixes,
     pub(crate) clock: TimeSource,
@@ -140,6 +148,11 @@ impl RateGuard {
         let policies = Policies::new(quotas, settings.clock.micros());
         let warnings = Warnings::default();
         telemetry::describe();
+        #[cfg(feature = "redis")]
+        let spent = match store {
+            Store::Memory(_) => Spent::new(Duration::ZERO),
+            Store::Redis(_) => Spent::new(settings.deny_cache),
+        };
         let inner = Inner {
             store,
             settings,
@@ -148,6 +161,8 @@ impl RateGuard {
             policies,
             #[cfg(feature = "metrics")]
             sizes_due: AtomicU64::new(0),
+            #[cfg(feature = "redis")]
+            spent,
         };
         RateGuard { inner: Arc::new(inner) }
     }
@@ -211,7 +226,9 @@ impl RateGuard {
             Store::Memory(store) => store.reset(&self.memory_check(store, &check)),
             #[cfg(feature = "redis")]
             Store::Redis(store) => {
-                self.ask(store, Op::Reset, &check).await?;
+                let answer = self.ask(store, Op::Reset, &check).await;
+                self.forget_refusals(&check);
+                answer?;
             }
         }
         Ok(())
@@ -243,7 +260,9 @@ impl RateGuard {
             }
             #[cfg(feature = "redis")]
             Store::Redis(store) => {
-                self.ask(store, Op::Refund(receipt), &check).await?;
+                let answer = self.ask(store, Op::Refund(receipt), &check).await;
+                self.forget_refusals(&check);
+                answer?;
             }
         }
         Ok(())
@@ -260,6 +279,12 @@ impl RateGuard {
             #[cfg(feature = "redis")]
             Store::Redis(store) => self.in_time(store.ping()?).await,
         }
+    }
+
+    /// How many requests were refused without the store being asked, since it was certain to refuse them.
+    #[cfg(feature = "redis")]
+    pub(crate) fn refused_from_memory(&self) -> u64 {
+        self.inner.spent.hits()
     }
 
     /// How this limiter finds a client's address.
@@ -291,10 +316,13 @@ impl fmt::Debug for RateGuard {
             #[cfg(feature = "redis")]
             Store::Redis(store) => format!("{store:?}"),
         };
-        f.debug_struct("RateGuard")
+        let mut shown = f.debug_struct("RateGuard");
+        shown
             .field("store", &store)
             .field("deadline", &self.inner.settings.deadline)
-            .field("on_error", &self.inner.settings.on_error)
-            .finish_non_exhaustive()
+            .field("on_error", &self.inner.settings.on_error);
+        #[cfg(feature = "redis")]
+        shown.field("refused_from_memory", &self.refused_from_memory());
+        shown.finish_non_exhaustive()
     }
 }

@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::group::{Places, spread};
+use super::spent::Limits;
 use super::{Decisions, RateGuard};
 use crate::decision::Decision;
 use crate::error::StoreError;
@@ -17,6 +18,8 @@ pub(crate) struct Pending {
     /// The checks as the local store knows them, if a policy wants that.
     pub(super) local: Option<SmallVec<[MemoryCheck; 2]>>,
     pub(super) places: Option<Places>,
+    /// The limits as refusals are remembered by, and when the store was asked, if they are.
+    pub(super) limits: Option<(Limits, u64)>,
 }
 
 impl Pending {
@@ -28,12 +31,13 @@ impl Pending {
             answer => answer,
         };
         let decisions = match answer {
-            Ok(verdicts) => self
-                .policies
-                .iter()
-                .zip(verdicts)
-                .map(|(policy, verdict)| Decision::counted(policy, policy.quota(), verdict))
-                .collect(),
+            Ok(verdicts) => {
+                if let Some((limits, asked)) = &self.limits {
+                    limiter.remember(limits, *asked, &verdicts);
+                }
+                let decision = |(policy, verdict): (&Policy, _)| Decision::counted(policy, policy.quota(), verdict);
+                self.policies.iter().zip(verdicts).map(decision).collect()
+            }
             Err(error) => self.without_store(limiter, &error),
         };
         spread(decisions, self.places.as_ref())

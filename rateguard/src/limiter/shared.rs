@@ -1,9 +1,11 @@
 //! The way to a store that servers share, and back within the deadline.
 
 use super::asked::Asked;
-use super::group::Places;
+use super::group::{Places, spread};
 use super::pending::Pending;
+use super::spent::{Limit, Limits};
 use super::{Check, Checking, RateGuard};
+use crate::decision::Decision;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::Key;
 use crate::policy::{OnError, Policy};
@@ -27,12 +29,44 @@ impl RateGuard {
     }
 
     pub(super) fn check_in(&self, store: &RedisStore, checks: &[Check<'_>], places: Option<Places>) -> Checking {
+        let asked = self.inner.settings.clock.micros();
+        let limits = self.inner.spent.is_on().then(|| self.limits(checks));
+        if let Some(verdicts) = limits.as_ref().and_then(|limits| self.inner.spent.refuse(asked, limits)) {
+            let decision =
+                |(check, verdict): (&Check<'_>, _)| Decision::counted(check.policy, check.policy.quota(), verdict);
+            let decisions = checks.iter().zip(verdicts).map(decision).collect();
+            return Checking::done(spread(decisions, places.as_ref()));
+        }
         let group = Group::new(Op::Check, checks.iter().map(|check| self.redis_check(check)).collect());
-        let pending = self.pending(checks, places);
+        let mut pending = self.pending(checks, places);
+        pending.limits = limits.map(|limits| (limits, asked));
         match store.ask(group) {
             Ok(answer) => Checking::Asked { asked: Asked::new(answer, self.clone(), pending) },
             Err(error) => Checking::done(pending.settle(self, Err(error))),
         }
+    }
+
+    fn limits(&self, checks: &[Check<'_>]) -> Limits {
+        checks.iter().map(|check| self.limit(check)).collect()
+    }
+
+    fn limit(&self, check: &Check<'_>) -> Limit {
+        let quota = check.policy.quota();
+        let key = self.localize(check.key);
+        let fingerprint = self.inner.spent.fingerprint(check.policy.name(), quota.algorithm(), &key);
+        Limit { fingerprint, quota, cost: check.cost, shadow: check.policy.is_shadow() }
+    }
+
+    /// After an answer.
+    pub(super) fn remember(&self, limits: &Limits, asked: u64, verdicts: &Verdicts) {
+        if verdicts.iter().any(|verdict| !verdict.admitted) {
+            self.inner.spent.learn(asked, self.inner.settings.clock.micros(), limits, verdicts);
+        }
+    }
+
+    /// After something was given back, or may have been.
+    pub(super) fn forget_refusals(&self, check: &Check<'_>) {
+        self.inner.spent.forget(self.inner.settings.clock.micros(), self.limit(check).fingerprint);
     }
 
     fn redis_check(&self, check: &Check<'_>) -> RedisCheck {
@@ -66,6 +100,7 @@ impl RateGuard {
             policies: checks.iter().map(|check| check.policy.clone()).collect(),
             local: local.then(|| checks.iter().map(|check| self.local_check(check)).collect()),
             places,
+            limits: None,
         }
     }
 
