@@ -146,6 +146,33 @@ async fn two_servers_have_one_quota_and_go_on_when_redis_does_not() {
     assert_eq!(one.get("/").await.0, 200, "the new server knows nothing of the old one's counts");
 }
 
+#[tokio::test]
+async fn prometheus_scrapes_what_was_decided_and_what_redis_took() {
+    let server = RedisServer::start();
+    let running = Running::start("prometheus", &[("REDIS_URL", &server.url())]);
+    // The first requests may come before the connection.
+    let patience = Instant::now() + Duration::from_secs(30);
+    while running.get("/").await.0 != 429 {
+        assert!(Instant::now() < patience, "nothing is counted");
+    }
+    let (status, scraped) = running.get("/metrics").await;
+    assert_eq!(status, 200);
+    for line in [
+        r#"rateguard_requests_total{policy="index",outcome="admitted"} 5"#,
+        r#"rateguard_requests_total{policy="index",outcome="refused"} 1"#,
+    ] {
+        assert!(scraped.lines().any(|other| other == line), "{line} in\n{scraped}");
+    }
+    let number = |name: &str| {
+        let line =
+            scraped.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name} in\n{scraped}"));
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    assert!(number("rateguard_check_duration_seconds_count") >= 6.0);
+    assert!(number(r#"rateguard_check_duration_seconds_bucket{le="+Inf"}"#) >= 6.0);
+    assert!(number("rateguard_batch_size_sum") >= 6.0);
+}
+
 /// Asks until the answer has these words in it.
 async fn until(running: &Running, path: &str, words: &str) {
     let patience = Instant::now() + Duration::from_secs(30);
