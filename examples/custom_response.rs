@@ -148,7 +148,7 @@ mod tests {
         );
         assert_eq!(
             body,
-            r#"{"error":"too_many_requests","policy":"greetings","message":"No more than 2 requests in 60s; try again in 59 s","retry_after_seconds":59}"#
+            r#"{"error":"too_many_requests","policy":"greetings","message":"No more than 2 requests in 1 minute; try again in 59 s","retry_after_seconds":59}"#
         );
         for (name, value) in [("retry-after", "59"), ("x-ratelimit-remaining", "0"), ("cache-control", "no-store")] {
             assert_eq!(response.headers()[name], value);
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!((response.status().as_u16(), body.as_str()), (200, ""));
         let told = |name| response.headers()[name].to_str().unwrap();
         assert_eq!((told("content-type"), told("grpc-status")), ("application/grpc", "8"));
-        assert_eq!(told("grpc-message"), "No more than 2 requests in 60s; try again in 59 s");
+        assert_eq!(told("grpc-message"), "No more than 2 requests in 1 minute; try again in 59 s");
         assert_eq!(told("grpc-retry-pushback-ms"), "59000");
     }
 }

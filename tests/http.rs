@@ -110,7 +110,7 @@ async fn the_sixth_is_a_429_in_full(limiter: RateGuard) {
     assert_eq!(problem["type"], "https://iana.org/assignments/http-problem-types#quota-exceeded");
     assert_eq!(problem["status"], 429);
     assert_eq!(problem["violated-policies"], serde_json::json!(["http::three"]));
-    assert!(problem["detail"].as_str().unwrap().contains("No more than 3 requests in 60s; try again in"));
+    assert!(problem["detail"].as_str().unwrap().contains("No more than 3 requests in 1 minute; try again in"));
 }
 
 #[tokio::test]

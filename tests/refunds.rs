@@ -150,6 +150,7 @@ async fn only_failures_count(limiter: RateGuard) {
         let response = reqwest::get(format!("http://{address}/login?right")).await.unwrap();
         assert_eq!(response.status(), 200, "successes are free");
         assert_eq!(response.headers()["x-ratelimit-remaining"], "5", "and the client is told so");
+        assert_eq!(response.headers()["x-ratelimit-reset"], "0", "as is that nothing is left to wait for");
     }
     // However many fail at once, the limit is the limit.
     let failed = statuses(address, "/login?wrong", 40).await;

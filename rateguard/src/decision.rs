@@ -130,6 +130,10 @@ impl Decision {
     /// After the charge was given back.
     pub(crate) fn give_back(&mut self, cost: u32) {
         self.remaining = self.remaining.saturating_add(cost).min(self.quota.capacity());
+        if self.remaining == self.quota.capacity() {
+            // Nothing is counted any more.
+            self.reset_after = 0;
+        }
     }
 
     /// Whether nothing was counted, not even in this process.

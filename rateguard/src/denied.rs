@@ -117,7 +117,7 @@ impl Denied {
     }
 }
 
-/// In plain words, as in the problem document's `detail`: `No more than 5 requests in 60s; try again in 42 s`.
+/// In plain words, as in the problem document's `detail`: `No more than 5 requests in 1 minute; try again in 42 s`.
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.refusal.fmt(f)

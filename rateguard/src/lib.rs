@@ -47,6 +47,16 @@
 //! - [`Quota`] says what is allowed and how it is counted, [`Policy`] gives it a name, [`Key`] says who is counted,
 //!   [`Decision`] is the answer.
 //!
+//! # Chapters
+//!
+//! - [Mistakes people make](guide::faq): symptom, reason, and the lines to write.
+//! - [Four ways to count](guide::algorithms): what each promises and costs.
+//! - [Security](guide::security): what can be attempted against a limit; who the client is, behind proxies as well.
+//! - [When Redis is not well](guide::outages): what holds then, and what to do.
+//! - [What operators see and set](guide::operations): metrics, the log, shadows, other numbers for the same program.
+//! - [Testing your limits](guide::testing), without waiting.
+//! - [Is this the right one?](guide::choosing): what else there is.
+//!
 //! # What is promised
 //!
 //! The sliding window is exact: in no interval of one window's length are more than `limit` units admitted, whatever

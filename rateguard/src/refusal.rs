@@ -95,11 +95,50 @@ impl fmt::Display for Refusal {
             return f.write_str("Requests cannot be counted at the moment");
         }
         let Some(strictest) = self.strictest() else { return Ok(()) };
-        let (limit, window) = (strictest.limit(), strictest.quota().window());
-        write!(f, "No more than {limit} requests in {window:?}")?;
+        let (limit, window) = (strictest.limit(), InWords(strictest.quota().window()));
+        write!(f, "No more than {limit} request{} in {window}", if limit == 1 { "" } else { "s" })?;
         match strictest.retry_after() {
             Some(wait) => write!(f, "; try again in {} s", whole_seconds(wait).max(1)),
             None => f.write_str("; this request is larger than that and is never admitted"),
+        }
+    }
+}
+
+/// A length of time as people say it, in the largest unit that divides it: `1 minute`, `90 seconds`, `500 ms`.
+struct InWords(Duration);
+
+impl fmt::Display for InWords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(u64, &str); 4] = [(86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")];
+        let seconds = self.0.as_secs();
+        if self.0.subsec_nanos() > 0 || seconds == 0 {
+            return write!(f, "{} ms", self.0.as_secs_f64() * 1000.0);
+        }
+        let (size, unit) = UNITS.into_iter().find(|(size, _)| seconds.is_multiple_of(*size)).unwrap_or((1, "second"));
+        let count = seconds / size;
+        write!(f, "{count} {unit}{}", if count == 1 { "" } else { "s" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_said_in_words() {
+        let words = |micros| InWords(Duration::from_micros(micros)).to_string();
+        assert_eq!(words(500_000), "500 ms");
+        assert_eq!(words(1_500), "1.5 ms");
+        assert_eq!(words(2_500_000), "2500 ms");
+        for (seconds, said) in [
+            (1, "1 second"),
+            (60, "1 minute"),
+            (90, "90 seconds"),
+            (7200, "2 hours"),
+            (86_400, "1 day"),
+            (365 * 86_400, "365 days"),
+        ] {
+            assert_eq!(words(seconds * 1_000_000), said);
         }
     }
 }
