@@ -76,7 +76,7 @@ async fn a_quota_that_is_set_applies_at_once_to_attributes_and_layers_and_what_w
         for path in ["/search", "/late"] {
             let lowered = app.get(path).await;
             assert_eq!((lowered.status, lowered.number("x-ratelimit-limit")), (429, Some(1)));
-            assert!(lowered.body.contains("No more than 1 requests"), "{}", lowered.body);
+            assert!(lowered.body.contains("No more than 1 request in 1 minute"), "{}", lowered.body);
         }
         limiter.set_quota("wide", quota("1/1m"));
         assert_eq!(app.get("/mild").await.status, 429, "the layer's own");

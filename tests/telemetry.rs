@@ -197,6 +197,29 @@ async fn how_much_is_kept_in_this_process_is_measured_once_a_second() {
 }
 
 #[tokio::test]
+async fn refusals_from_memory_are_an_outcome_of_their_own_and_their_number_is_measured() {
+    prometheus();
+    let (log, _guard) = Log::capture(tracing::Level::DEBUG);
+    let server = RedisServer::start();
+    let clock = ManualClock::new();
+    let builder = RateGuard::builder().deny_cache(MINUTE).clock(clock.clone());
+    let limiter = connected(builder, &server).await;
+    let policy = Policy::new("t-remembered", Quota::sliding_window(1, Duration::from_secs(3600)));
+    for _ in 0..5 {
+        let _ = limiter.check(&policy, &Key::user(1)).await;
+    }
+    clock.advance(Duration::from_secs(2));
+    let _ = limiter.check(&policy, &Key::user(1)).await;
+    for (outcome, expected) in [("admitted", 1.0), ("refused", 1.0), ("deny_cache", 4.0)] {
+        assert_eq!(requests("t-remembered", outcome), Some(expected), "{outcome}");
+    }
+    assert_eq!(scraped("rateguard_deny_cache_entries"), Some(1.0));
+    let from_memory: Vec<String> =
+        log.refusals().iter().map(|line| field(line, "from_deny_cache").to_owned()).collect();
+    assert_eq!(from_memory, ["false", "true", "true", "true", "true"]);
+}
+
+#[tokio::test]
 async fn names_made_while_it_runs_are_not_labels_without_end() {
     prometheus();
     let limiter = RateGuard::memory();

@@ -21,7 +21,19 @@ pub struct Decision {
     retry_after: Option<u64>,
     receipt: Option<u64>,
     degraded: Option<StoreErrorKind>,
-    unknown: bool,
+    origin: Origin,
+}
+
+/// Where an answer comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// Somebody has counted: the store, or this process in its place.
+    Count,
+    /// An earlier refusal that is still certain.
+    #[cfg(feature = "redis")]
+    Memory,
+    /// Nobody has counted.
+    Nowhere,
 }
 
 impl Decision {
@@ -36,7 +48,7 @@ impl Decision {
             retry_after: verdict.retry_after,
             receipt: verdict.receipt,
             degraded: None,
-            unknown: false,
+            origin: Origin::Count,
         }
     }
 
@@ -53,7 +65,7 @@ impl Decision {
             retry_after: if admitted { None } else { Some(1_000_000) },
             receipt: None,
             degraded: Some(reason),
-            unknown: true,
+            origin: Origin::Nowhere,
         }
     }
 
@@ -62,6 +74,13 @@ impl Decision {
         self.degraded = Some(reason);
         // The store that gives back is not the one that counted.
         self.receipt = None;
+        self
+    }
+
+    /// The same answer, without the store having been asked.
+    #[cfg(feature = "redis")]
+    pub(crate) fn remember(mut self) -> Decision {
+        self.origin = Origin::Memory;
         self
     }
 
@@ -138,7 +157,12 @@ impl Decision {
 
     /// Whether nothing was counted, not even in this process.
     pub(crate) fn is_unknown(&self) -> bool {
-        self.unknown
+        self.origin == Origin::Nowhere
+    }
+
+    /// Whether an earlier refusal was the answer.
+    pub(crate) fn is_remembered(&self) -> bool {
+        !matches!(self.origin, Origin::Count | Origin::Nowhere)
     }
 
     pub(crate) fn shared_policy(&self) -> Cow<'static, str> {

@@ -16,6 +16,8 @@ fn outcome(decision: &Decision, group_is_refused: bool) -> &'static str {
         if group_is_refused { "spared" } else { "admitted" }
     } else if decision.is_shadow() {
         "shadowed"
+    } else if decision.is_remembered() {
+        "deny_cache"
     } else {
         "refused"
     }
@@ -62,6 +64,8 @@ impl Started {
     }
 }
 
+#[cfg(all(feature = "metrics", feature = "redis"))]
+pub(crate) use facade::deny_cache_entries;
 #[cfg(feature = "metrics")]
 pub(crate) use facade::memory_keys;
 #[cfg(feature = "redis")]
@@ -87,6 +91,7 @@ mod facade {
     const BREAKER_OPEN: &str = "rateguard_breaker_open";
     const BATCH_SIZE: &str = "rateguard_batch_size";
     const MEMORY_KEYS: &str = "rateguard_memory_keys";
+    const DENY_CACHE_ENTRIES: &str = "rateguard_deny_cache_entries";
     const IDENTITY_FALLBACKS: &str = "rateguard_identity_fallbacks_total";
     const UNREADABLE_HEADERS: &str = "rateguard_unreadable_client_headers_total";
 
@@ -102,6 +107,7 @@ mod facade {
         describe_gauge!(BREAKER_OPEN, "Whether a server is not asked since it does not answer: 1 if so, else 0");
         describe_histogram!(BATCH_SIZE, Unit::Count, "Requests that were decided by one call to the shared store");
         describe_gauge!(MEMORY_KEYS, Unit::Count, "Keys that are counted in this process");
+        describe_gauge!(DENY_CACHE_ENTRIES, Unit::Count, "Refusals that are remembered in this process");
         describe_counter!(IDENTITY_FALLBACKS, Unit::Count, "Requests counted by address for want of the identity");
         describe_counter!(UNREADABLE_HEADERS, Unit::Count, "Proxied requests whose client could not be read");
     }
@@ -128,6 +134,11 @@ mod facade {
 
     pub(crate) fn memory_keys(keys: usize) {
         gauge!(MEMORY_KEYS).set(f64::from(u32::try_from(keys).unwrap_or(u32::MAX)));
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn deny_cache_entries(entries: usize) {
+        gauge!(DENY_CACHE_ENTRIES).set(f64::from(u32::try_from(entries).unwrap_or(u32::MAX)));
     }
 
     pub(crate) fn identity_missing() {

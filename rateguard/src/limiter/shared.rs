@@ -32,8 +32,9 @@ impl RateGuard {
         let asked = self.inner.settings.clock.micros();
         let limits = self.inner.spent.is_on().then(|| self.limits(checks));
         if let Some(verdicts) = limits.as_ref().and_then(|limits| self.inner.spent.refuse(asked, limits)) {
-            let decision =
-                |(check, verdict): (&Check<'_>, _)| Decision::counted(check.policy, check.policy.quota(), verdict);
+            let decision = |(check, verdict): (&Check<'_>, _)| {
+                Decision::counted(check.policy, check.policy.quota(), verdict).remember()
+            };
             let decisions = checks.iter().zip(verdicts).map(decision).collect();
             return Checking::done(spread(decisions, places.as_ref()));
         }

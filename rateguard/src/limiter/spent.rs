@@ -95,6 +95,19 @@ impl Spent {
         self.hits.load(Ordering::Relaxed)
     }
 
+    /// How many refusals are remembered that still are certain.
+    #[cfg(feature = "metrics")]
+    pub(super) fn len(&self, now: u64) -> usize {
+        if now >= self.latest.load(Ordering::Acquire) {
+            return 0;
+        }
+        let certain = |bucket: &Mutex<Bucket>| {
+            let bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
+            bucket.refusals.iter().filter(|refusal| now < refusal.until).count()
+        };
+        self.buckets.iter().map(certain).sum()
+    }
+
     /// What stands for a policy and a key.
     pub(super) fn fingerprint(&self, policy: &str, algorithm: Algorithm, key: &Key) -> u128 {
         let [high, low] = self.hashers.each_ref().map(|state| {

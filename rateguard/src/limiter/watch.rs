@@ -80,6 +80,10 @@ impl RateGuard {
                 Store::Redis(_) => local,
             };
             telemetry::memory_keys(keys.max(local));
+            #[cfg(feature = "redis")]
+            if self.inner.spent.is_on() {
+                telemetry::deny_cache_entries(self.inner.spent.len(now));
+            }
         }
     }
 
@@ -117,6 +121,7 @@ fn tell(decision: &Decision, whom: &Whom) {
         limit = decision.limit(),
         retry_after = decision.retry_after().map(|wait| whole_seconds(wait).max(1)),
         shadow = decision.is_shadow(),
+        from_deny_cache = decision.is_remembered(),
         degraded = decision.degraded_reason().map(crate::error::StoreErrorKind::name),
         "rateguard: refused"
     );
