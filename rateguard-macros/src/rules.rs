@@ -2,6 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::LitStr;
 
 use crate::amount::Amount;
 use crate::constant::Const;
@@ -141,6 +142,11 @@ fn typed(value: &TokenStream, ty: &TokenStream, span: Span) -> TokenStream {
     quote_spanned!(span=> { let value: #ty = #value; value })
 }
 
+/// What the keys of such a limit are called.
+fn kind(sort: &str, name: &LitStr) -> LitStr {
+    LitStr::new(&format!("{sort}.{}", name.value()), name.span())
+}
+
 fn key(plan: &Plan, key: &Key) -> TokenStream {
     let private = plan.private(Span::mixed_site());
     let source = quote!(#private::KeySource);
@@ -148,9 +154,18 @@ fn key(plan: &Plan, key: &Key) -> TokenStream {
         Key::Ip => quote!(#source::Ip),
         Key::User => quote!(#source::User),
         Key::Global => quote!(#source::Global),
-        Key::Header(name) => quote!(#source::Header(#name)),
-        Key::Cookie(name) => quote!(#source::Cookie(#name)),
-        Key::Path(name) => quote!(#source::Path(#name)),
+        Key::Header(name) => {
+            let kind = kind("header", name);
+            quote!(#source::Header(#kind))
+        }
+        Key::Cookie(name) => {
+            let kind = kind("cookie", name);
+            quote!(#source::Cookie(#kind))
+        }
+        Key::Path(name) => {
+            let kind = kind("path", name);
+            quote!(#source::Path(#kind))
+        }
         Key::Late(_) => quote!(#source::Late),
         Key::Head(closure) => {
             let (closure, span, parts) = (closure.stream(), closure.span(), parts());

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
+use crate::key_parts::{Kind, Value};
+
 /// The identity that a quota is counted for.
 ///
 /// Two keys are the same identity only if they have the same kind and the same value; a key of several parts
@@ -22,8 +24,8 @@ pub struct Key(pub(crate) Repr);
 pub(crate) enum Repr {
     Global,
     Ip(IpAddr),
-    Plain { kind: Cow<'static, str>, value: Box<str> },
-    Secret { kind: Cow<'static, str>, value: Box<[u8]> },
+    Plain { kind: Kind, value: Value },
+    Secret { kind: Kind, value: Value },
     Composite(Box<[Key]>),
 }
 
@@ -47,12 +49,20 @@ impl Key {
     /// An identity of the caller's own kind. `value` may appear in Redis in the clear if it is short and ordinary;
     /// otherwise, its keyed hash does.
     pub fn new(kind: impl Into<Cow<'static, str>>, value: impl fmt::Display) -> Key {
-        Key(Repr::Plain { kind: kind.into(), value: value.to_string().into_boxed_str() })
+        Key(Repr::Plain { kind: kind.into().into(), value: Value::text(value) })
     }
 
     /// An identity that must not be readable anywhere: only a keyed 128-bit hash of it is stored or logged.
     pub fn secret(kind: impl Into<Cow<'static, str>>, value: impl AsRef<[u8]>) -> Key {
-        Key(Repr::Secret { kind: kind.into(), value: value.as_ref().into() })
+        Key::secret_of(kind.into().into(), value.as_ref())
+    }
+
+    pub(crate) fn secret_of(kind: Kind, value: &[u8]) -> Key {
+        Key(Repr::Secret { kind, value: Value::bytes(value) })
+    }
+
+    pub(crate) fn plain_of(kind: Kind, value: impl fmt::Display) -> Key {
+        Key(Repr::Plain { kind, value: Value::text(value) })
     }
 
     /// One identity of several parts, in order.
@@ -69,7 +79,7 @@ impl Key {
         match &self.0 {
             Repr::Global => "global",
             Repr::Ip(_) => "ip",
-            Repr::Plain { kind, .. } | Repr::Secret { kind, .. } => kind,
+            Repr::Plain { kind, .. } | Repr::Secret { kind, .. } => kind.as_str(),
             Repr::Composite(_) => "composite",
         }
     }
@@ -81,7 +91,7 @@ impl Key {
         match &self.0 {
             Repr::Global => Cow::Borrowed("global"),
             Repr::Ip(_) => Cow::Borrowed("ip"),
-            Repr::Plain { kind, .. } | Repr::Secret { kind, .. } => kind.clone(),
+            Repr::Plain { kind, .. } | Repr::Secret { kind, .. } => kind.to_cow(),
             Repr::Composite(_) => Cow::Borrowed("composite"),
         }
     }
@@ -93,8 +103,10 @@ impl fmt::Debug for Key {
         match &self.0 {
             Repr::Global => f.write_str("Key(global)"),
             Repr::Ip(ip) => write!(f, "Key(ip {ip})"),
-            Repr::Plain { kind, value } => write!(f, "Key({kind:?} {value:?})"),
-            Repr::Secret { kind, .. } => write!(f, "Key({kind:?} <secret>)"),
+            Repr::Plain { kind, value } => {
+                write!(f, "Key({:?} {:?})", kind.as_str(), value.as_str().unwrap_or_default())
+            }
+            Repr::Secret { kind, .. } => write!(f, "Key({:?} <secret>)", kind.as_str()),
             Repr::Composite(parts) => f.debug_tuple("Key").field(parts).finish(),
         }
     }

@@ -51,16 +51,17 @@ impl KeyWriter {
             Repr::Global => out.push_str("global"),
             Repr::Ip(ip) => address(out, *ip),
             Repr::Plain { kind, value } => {
+                let kind = kind.as_str();
                 self.kind(out, kind);
-                if is_ordinary(value, MAX_VALUE) {
-                    out.push_str(value);
-                } else {
-                    self.hash(out, Hashed::Plain, kind, value.as_bytes());
+                match value.as_str() {
+                    Some(value) if is_ordinary(value, MAX_VALUE) => out.push_str(value),
+                    _ => self.hash(out, Hashed::Plain, kind, value.as_bytes()),
                 }
             }
             Repr::Secret { kind, value } => {
+                let kind = kind.as_str();
                 self.kind(out, kind);
-                self.hash(out, Hashed::Secret, kind, value);
+                self.hash(out, Hashed::Secret, kind, value.as_bytes());
             }
             // Not nothing at all: the braces around it would choose no slot.
             Repr::Composite(parts) if parts.is_empty() => out.push_str("()"),

@@ -103,6 +103,7 @@ pub mod guide;
 mod headers;
 mod http;
 mod key;
+mod key_parts;
 mod key_text;
 mod limiter;
 mod network;

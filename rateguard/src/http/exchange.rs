@@ -16,13 +16,17 @@ use crate::limiter::{Decisions, RateGuard};
 
 /// Put into the request's extensions by the layer, found there by the guard.
 #[derive(Clone)]
-pub(super) struct Exchange {
-    pub(super) limiter: RateGuard,
+pub(super) struct Exchange(Arc<Shared>);
+
+struct Shared {
+    limiter: RateGuard,
     /// The layer counts by user, and there was none.
-    pub(super) lacks_user: bool,
+    lacks_user: bool,
     /// The answer to refusals of the nearest layer that has one.
     on_denied: Option<OnDenied>,
-    record: Arc<Record>,
+    record: Record,
+    /// That of the layer which the request met first, if it is another: it has the record then.
+    first: Option<Exchange>,
 }
 
 /// What was decided for this request.
@@ -33,55 +37,65 @@ struct Record {
 }
 
 impl Exchange {
-    /// The first layer that a request meets.
-    pub(super) fn new(limiter: RateGuard, on_denied: Option<OnDenied>) -> Exchange {
-        Exchange { limiter, lacks_user: false, on_denied, record: Arc::default() }
+    /// A layer's part in a request that may have met others further out: its own limiter, but their record, so that the
+    /// headers are written once.
+    pub(super) fn new(
+        limiter: RateGuard,
+        on_denied: Option<OnDenied>,
+        lacks_user: bool,
+        outer: Option<&Exchange>,
+    ) -> Exchange {
+        let on_denied = on_denied.or_else(|| outer?.0.on_denied.clone());
+        let first = outer.map(|outer| outer.0.first.as_ref().unwrap_or(outer).clone());
+        Exchange(Arc::new(Shared { limiter, lacks_user, on_denied, record: Record::default(), first }))
     }
 
-    /// A layer further in: its own limiter, but one record, so that the headers are written once.
-    pub(super) fn within(&self, limiter: RateGuard, on_denied: Option<OnDenied>) -> Exchange {
-        let on_denied = on_denied.or_else(|| self.on_denied.clone());
-        Exchange { limiter, lacks_user: false, on_denied, record: Arc::clone(&self.record) }
+    pub(super) fn limiter(&self) -> &RateGuard {
+        &self.0.limiter
     }
 
     /// Who answers for a refusal, if the program does.
     pub(super) fn on_denied(&self) -> Option<&OnDenied> {
-        self.on_denied.as_ref().or(self.limiter.on_denied())
+        self.0.on_denied.as_ref().or(self.0.limiter.on_denied())
+    }
+
+    fn shared_record(&self) -> &Record {
+        &self.0.first.as_ref().unwrap_or(self).0.record
     }
 
     pub(super) fn record(&self, decisions: impl IntoIterator<Item = Decision>) {
-        lock(&self.record.decisions).extend(decisions);
+        lock(&self.shared_record().decisions).extend(decisions);
     }
 
     /// Further in: if there is a user now, it came too late for the layer.
     pub(super) fn met_user(&self, extensions: &Extensions) {
-        if self.lacks_user && extensions.get::<UserId>().is_some() {
+        if self.0.lacks_user && extensions.get::<UserId>().is_some() {
             Misuse::AuthenticationTooLate.say();
         }
     }
 
     /// A charge to look at again when the response is there.
     pub(super) fn may_refund(&self, refundable: Refundable) {
-        lock(&self.record.refundable).push(refundable);
+        lock(&self.shared_record().refundable).push(refundable);
     }
 
     /// The request was refused after all, and all of its charges are given back.
     pub(super) fn forget_refunds(&self) {
-        lock(&self.record.refundable).clear();
+        lock(&self.shared_record().refundable).clear();
     }
 
     /// Gives back what this response gives back. `None`, nearly always, if that is nothing.
     pub(super) fn refund(&self, response: &Response) -> Option<impl Future<Output = ()> + Send + 'static + use<>> {
-        let mut due = std::mem::take(&mut *lock(&self.record.refundable));
+        let mut due = std::mem::take(&mut *lock(&self.shared_record().refundable));
         due.retain(|refundable| (refundable.when)(response));
         if due.is_empty() {
             return None;
         }
-        let record = Arc::clone(&self.record);
+        let exchange = self.clone();
         Some(async move {
             for Refundable { charge, .. } in due {
                 if charge.give_back().await {
-                    let mut decisions = lock(&record.decisions);
+                    let mut decisions = lock(&exchange.shared_record().decisions);
                     let charged = |decision: &&mut Decision| {
                         decision.policy() == charge.policy.name() && decision.receipt() == Some(charge.receipt)
                     };
@@ -94,7 +108,7 @@ impl Exchange {
     }
 
     pub(super) fn write_headers(&self, response: &mut Response, set: Headers) {
-        headers::write(response.headers_mut(), set, &lock(&self.record.decisions));
+        headers::write(response.headers_mut(), set, &lock(&self.shared_record().decisions));
     }
 }
 

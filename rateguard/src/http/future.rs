@@ -14,7 +14,7 @@ use super::exchange::Exchange;
 use super::layer::Own;
 use super::rejection::RateLimited;
 use crate::headers::Headers;
-use crate::limiter::Checking;
+use crate::limiter::Later;
 
 pin_project! {
     /// The future of [`RateLimitService`](super::RateLimitService).
@@ -35,8 +35,7 @@ pin_project! {
     #[allow(clippy::large_enum_variant, reason = "boxing would cost every request an allocation")]
     enum State<S, B, F> {
         Checking {
-            #[pin]
-            checking: Checking,
+            checking: Later,
             call: Option<(S, Request<B>)>,
             // If the program answers for refusals itself.
             own: Option<Arc<Own>>,
@@ -53,7 +52,7 @@ where
     S: Service<Request<B>>,
 {
     pub(super) fn checking(
-        checking: Checking,
+        checking: Later,
         call: (S, Request<B>),
         own: Option<Arc<Own>>,
         exchange: Exchange,
@@ -84,7 +83,7 @@ where
         let mut response = loop {
             match this.state.as_mut().project() {
                 StateProjection::Checking { checking, call, own } => {
-                    let decisions = ready!(checking.poll(cx));
+                    let decisions = ready!(checking.as_mut().poll(cx));
                     let Some((mut service, request)) = call.take() else { return Poll::Pending };
                     let (parts, body) = request.into_parts();
                     let refusal = match own {

@@ -7,14 +7,15 @@ use axum::http::request::Parts;
 use smallvec::SmallVec;
 
 use super::exchange::Exchange;
-use super::identity::{KeySource, by_cookie, by_header, by_ip, by_ip_instead, by_path, by_user, captured};
+use super::identity::{KeySource, by_cookie, by_header, by_ip, by_ip_instead, by_path, by_user, captured, named};
 use super::misuse::Misuse;
 use super::refund::{Charge, Refundable};
 pub use super::rejection::RateLimited;
 use super::rule::{Cost, Rule, Skip};
 use crate::client_ip::ClientIp;
 use crate::key::Key;
-use crate::limiter::Check;
+use crate::key_parts::Kind;
+use crate::limiter::{Check, Checking, Decisions};
 use crate::telemetry;
 
 /// What a handler is limited by. Implemented by the hidden marker beside it.
@@ -37,7 +38,7 @@ pub struct Guard<L> {
 /// The limits that wait for the handler's arguments.
 struct Waiting {
     exchange: Exchange,
-    rules: SmallVec<[Prepared; 2]>,
+    rules: Vec<Prepared>,
     /// What was taken before: given back if one that waits refuses.
     taken: Vec<Charge>,
     /// For the program's own answer to a refusal, if there is one.
@@ -69,10 +70,11 @@ impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
             return Err(Misuse::LayerMissing { handler: L::HANDLER }.into());
         };
         exchange.met_user(&parts.extensions);
-        let client_ip = exchange.limiter.client_ip();
+        let client_ip = exchange.limiter().client_ip();
         let head = Head { parts, path: path.as_ref(), handler: L::HANDLER, client_ip };
         let mut charges = Charges::new();
-        let mut rules = SmallVec::new();
+        // Most have none, so there is no room for them in the future of every request.
+        let mut rules = Vec::new();
         for (index, rule) in L::RULES.iter().enumerate() {
             if rule.is_late() {
                 rules.push(head.prepare(index, rule)?);
@@ -82,7 +84,11 @@ impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
                 charges.push((rule, head.whole_key(&rule.key)?, head.cost(rule).unwrap_or(1)));
             }
         }
-        let taken = decide(&exchange, charges, !rules.is_empty(), || Some(parts.clone())).await?;
+        let decisions = match begin(&exchange, &charges) {
+            Checking::Done(decisions) => decisions,
+            Checking::Asked(later) => later.await,
+        };
+        let taken = settle(&exchange, charges, decisions, !rules.is_empty(), || Some(parts.clone()))?;
         let waiting = (!rules.is_empty()).then(|| {
             let head = exchange.on_denied().map(|_| parts.clone());
             Box::new(Waiting { exchange, rules, taken, head })
@@ -94,23 +100,25 @@ impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
 /// Rules with the keys they count and the units they take.
 type Charges = SmallVec<[(&'static Rule, Key, u32); 2]>;
 
-/// Decides these together, and keeps the decisions for the headers. What was taken is returned if it is wanted. The head
-/// is wanted if the program answers for refusals itself.
-async fn decide(
+/// Starts deciding these together.
+fn begin(exchange: &Exchange, charges: &Charges) -> Checking {
+    if charges.is_empty() {
+        return Checking::Done(Decisions::new());
+    }
+    let checks: SmallVec<[Check<'_>; 2]> =
+        charges.iter().map(|(rule, key, cost)| Check::new(&rule.policy, key).cost(*cost)).collect();
+    exchange.limiter().begin(&checks)
+}
+
+/// Keeps the decisions for the headers, and says what was taken, if that is wanted. The head is wanted if the program
+/// answers for refusals itself.
+fn settle(
     exchange: &Exchange,
     charges: Charges,
+    decisions: Decisions,
     wanted: bool,
     head: impl FnOnce() -> Option<Parts>,
 ) -> Result<Vec<Charge>, RateLimited> {
-    if charges.is_empty() {
-        return Ok(Vec::new());
-    }
-    let checking = {
-        let checks: SmallVec<[Check<'_>; 2]> =
-            charges.iter().map(|(rule, key, cost)| Check::new(&rule.policy, key).cost(*cost)).collect();
-        exchange.limiter.begin(&checks)
-    };
-    let decisions = checking.await;
     let mut taken = Vec::new();
     let kinds = || charges.iter().map(|(_, key, _)| key.shared_kind());
     let refusal = RateLimited::answered(&decisions, exchange.on_denied(), || Some((kinds(), head()?)));
@@ -119,7 +127,7 @@ async fn decide(
             let Some(receipt) = decision.receipt() else { continue };
             let charge = |key| {
                 let policy = rule.policy.clone().with_quota(decision.quota());
-                Charge { limiter: exchange.limiter.clone(), policy, key, cost, receipt }
+                Charge { limiter: exchange.limiter().clone(), policy, key, cost, receipt }
             };
             if let Some(when) = rule.refund_if {
                 exchange.may_refund(Refundable { charge: charge(key.clone()), when });
@@ -168,9 +176,9 @@ impl Head<'_> {
             KeySource::Ip | KeySource::Late => return by_ip(self.parts, self.client_ip),
             KeySource::Global => Some(Key::global()),
             KeySource::User => by_user(self.parts),
-            KeySource::Header(name) => by_header(self.parts, name),
-            KeySource::Cookie(name) => by_cookie(self.parts, name),
-            KeySource::Path(name) => Some(by_path(self.path, self.handler, name)?),
+            KeySource::Header(kind) => by_header(self.parts, named(kind), Kind::Known(kind)),
+            KeySource::Cookie(kind) => by_cookie(self.parts, Kind::Known(kind)),
+            KeySource::Path(kind) => Some(by_path(self.path, self.handler, Kind::Known(kind))?),
             KeySource::Head(find) => find(self.parts),
             KeySource::Composite(sources) => {
                 let keys = sources.iter().map(|source| self.whole_key(source)).collect::<Result<Vec<_>, _>>()?;
@@ -268,12 +276,13 @@ impl<L: Limits> Guard<L> {
                 None => Late::rule(index),
             };
             let Some(rule) = L::RULES.get(index) else { continue };
-            match prepared.complete(said, exchange.limiter.client_ip())? {
+            match prepared.complete(said, exchange.limiter().client_ip())? {
                 Some((key, cost)) => charges.push((rule, key, cost)),
                 None => telemetry::skipped(&rule.policy),
             }
         }
-        let Err(refusal) = decide(&exchange, charges, false, || head).await else { return Ok(()) };
+        let decisions = begin(&exchange, &charges).decisions().await;
+        let Err(refusal) = self::settle(&exchange, charges, decisions, false, || head) else { return Ok(()) };
         // A refusal by one spends none of the others.
         exchange.forget_refunds();
         for charge in taken {

@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::HeaderMap;
 
-use super::ietf;
+use super::{ietf, number};
 use crate::decision::Decision;
 use crate::headers::{Headers, LIMIT, REMAINING, RESET, whole_seconds};
 
@@ -38,9 +38,9 @@ fn nearest_exhaustion(headers: &mut HeaderMap, decision: &Decision, as_epoch: bo
         return;
     }
     let reset = if as_epoch { since_epoch() + decision.reset_after() } else { decision.reset_after() };
-    headers.insert(LIMIT, HeaderValue::from(decision.limit()));
-    headers.insert(REMAINING, HeaderValue::from(decision.remaining()));
-    headers.insert(RESET, HeaderValue::from(whole_seconds(reset)));
+    headers.insert(LIMIT, number::value(decision.limit().into()));
+    headers.insert(REMAINING, number::value(decision.remaining().into()));
+    headers.insert(RESET, number::value(whole_seconds(reset)));
 }
 
 fn since_epoch() -> Duration {

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use axum::extract::{FromRequestParts, RawPathParams};
-use axum::http::header::COOKIE;
+use axum::http::header::{AsHeaderName, COOKIE};
 use axum::http::request::Parts;
 
 use super::misuse::Misuse;
 use super::peer::peer;
 use crate::client_ip::ClientIp;
 use crate::key::{IntoKey, Key};
+use crate::key_parts::Kind;
 
 /// Where a handler's limit takes its key from.
 #[derive(Clone, Copy, Debug)]
@@ -24,11 +25,11 @@ pub enum KeySource {
     User,
     /// One bucket for all.
     Global,
-    /// The value of a header. The name is lower case.
+    /// The value of a header, by the kind that such a key has: `header.` and the name in lower case.
     Header(&'static str),
-    /// The value of a cookie.
+    /// The value of a cookie: `cookie.` and the name.
     Cookie(&'static str),
-    /// A captured path parameter.
+    /// A captured path parameter: `path.` and the name.
     Path(&'static str),
     /// Read from the request's head by the user's closure.
     Head(fn(&Parts) -> Option<Key>),
@@ -113,13 +114,14 @@ pub(super) fn by_user(parts: &Parts) -> Option<Key> {
 }
 
 /// The first line of that name, as handlers and authentication layers read it.
-pub(super) fn by_header(parts: &Parts, name: &str) -> Option<Key> {
+pub(super) fn by_header(parts: &Parts, name: impl AsHeaderName, kind: Kind) -> Option<Key> {
     let value = parts.headers.get(name)?;
-    if value.is_empty() { None } else { Some(Key::secret(format!("header.{name}"), value.as_bytes())) }
+    if value.is_empty() { None } else { Some(Key::secret_of(kind, value.as_bytes())) }
 }
 
 /// The first cookie of that name (RFC 6265, section 5.4).
-pub(super) fn by_cookie(parts: &Parts, name: &str) -> Option<Key> {
+pub(super) fn by_cookie(parts: &Parts, kind: Kind) -> Option<Key> {
+    let name = named(kind.as_str());
     let value =
         parts.headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';')).find_map(
             |pair| {
@@ -128,7 +130,12 @@ pub(super) fn by_cookie(parts: &Parts, name: &str) -> Option<Key> {
                 (key.trim_ascii() == name.as_bytes()).then(|| value.get(1..).unwrap_or_default().trim_ascii())
             },
         )?;
-    if value.is_empty() { None } else { Some(Key::secret(format!("cookie.{name}"), value)) }
+    if value.is_empty() { None } else { Some(Key::secret_of(kind, value)) }
+}
+
+/// The name in a kind such as `header.x-api-key`.
+pub(super) fn named(kind: &str) -> &str {
+    kind.split_once('.').map_or(kind, |(_, name)| name)
 }
 
 /// What the route captured from the path, if anything.
@@ -141,9 +148,10 @@ pub(super) fn captured(parts: &mut Parts) -> Option<RawPathParams> {
     }
 }
 
-pub(super) fn by_path(path: Option<&RawPathParams>, who: &'static str, name: &str) -> Result<Key, Misuse> {
+pub(super) fn by_path(path: Option<&RawPathParams>, who: &'static str, kind: Kind) -> Result<Key, Misuse> {
+    let name = named(kind.as_str());
     match path.and_then(|path| path.iter().find(|(key, _)| *key == name)) {
-        Some((_, value)) => Ok(Key::new(format!("path.{name}"), value)),
+        Some((_, value)) => Ok(Key::plain_of(kind, value)),
         None => Err(Misuse::ParameterNotCaptured { handler: who, parameter: name.to_owned().into() }),
     }
 }
@@ -174,8 +182,8 @@ mod tests {
         const HANDLER: &'static str = "test";
         const RULES: &'static [Rule] = &[
             Rule::new(POLICY, KeySource::Ip),
-            Rule::new(POLICY, KeySource::Header("x-api-key")),
-            Rule::new(POLICY, KeySource::Composite(&[KeySource::Ip, KeySource::Cookie("session")])),
+            Rule::new(POLICY, KeySource::Header("header.x-api-key")),
+            Rule::new(POLICY, KeySource::Composite(&[KeySource::Ip, KeySource::Cookie("cookie.session")])),
         ];
     }
 
@@ -188,7 +196,7 @@ mod tests {
     fn request(limiter: &RateGuard) -> Parts {
         let (mut parts, ()) = Request::new(()).into_parts();
         parts.extensions.insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 4711))));
-        parts.extensions.insert(Exchange::new(limiter.clone(), None));
+        parts.extensions.insert(Exchange::new(limiter.clone(), None, false, None));
         parts
     }
 

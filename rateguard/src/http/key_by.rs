@@ -8,10 +8,11 @@ use axum::extract::RawPathParams;
 use axum::http::HeaderName;
 use axum::http::request::Parts;
 
-use super::identity::{by_cookie, by_header, by_ip, by_ip_instead, by_path, by_user};
+use super::identity::{by_cookie, by_header, by_ip, by_ip_instead, by_path, by_user, named};
 use super::misuse::Misuse;
 use crate::client_ip::ClientIp;
 use crate::key::Key;
+use crate::key_parts::Kind;
 
 /// What a limit of a [`RateLimitLayer`](super::RateLimitLayer) counts by.
 ///
@@ -26,13 +27,13 @@ pub enum KeyBy {
     User,
     /// One bucket for all clients together.
     Global,
-    /// The value of a header. See [`KeyBy::header`].
+    /// The value of a header, and the kind of such keys. See [`KeyBy::header`].
     #[doc(hidden)]
-    Header(HeaderName),
-    /// The value of a cookie. See [`KeyBy::cookie`].
+    Header(HeaderName, Arc<str>),
+    /// The value of a cookie, by the kind of such keys. See [`KeyBy::cookie`].
     #[doc(hidden)]
     Cookie(Arc<str>),
-    /// A captured path parameter. See [`KeyBy::path`].
+    /// A captured path parameter, by the kind of such keys. See [`KeyBy::path`].
     #[doc(hidden)]
     Path(Arc<str>),
     /// A closure. See [`KeyBy::from_fn`].
@@ -56,20 +57,23 @@ impl KeyBy {
     #[expect(clippy::panic, reason = "documented; a layer is made when the program starts, not when a request comes")]
     pub fn header(name: &str) -> KeyBy {
         match HeaderName::try_from(name) {
-            Ok(name) => KeyBy::Header(name),
+            Ok(name) => {
+                let kind = format!("header.{name}").into();
+                KeyBy::Header(name, kind)
+            }
             Err(error) => panic!("rateguard: KeyBy::header({name:?}): {error}; use one such as \"x-api-key\""),
         }
     }
 
     /// The value of a cookie. Only a keyed hash of it is stored, and what is true of headers is true of cookies.
     pub fn cookie(name: &str) -> KeyBy {
-        KeyBy::Cookie(name.into())
+        KeyBy::Cookie(format!("cookie.{name}").into())
     }
 
     /// A parameter that the route captures, such as `tenant` of `/tenants/{tenant}/orders`. A route without it answers
     /// `500` and logs why: put the layer on the routes that have it.
     pub fn path(parameter: &str) -> KeyBy {
-        KeyBy::Path(parameter.into())
+        KeyBy::Path(format!("path.{parameter}").into())
     }
 
     /// What a closure finds in the request's head. `None`: no identity there, so the address counts.
@@ -84,7 +88,7 @@ impl KeyBy {
     pub(super) fn key(&self, parts: &Parts, path: Option<&RawPathParams>, client_ip: &ClientIp) -> Result<Key, Misuse> {
         match self {
             KeyBy::Ip => by_ip(parts, client_ip),
-            KeyBy::Path(parameter) => by_path(path, "a RateLimitLayer", parameter),
+            KeyBy::Path(kind) => by_path(path, "a RateLimitLayer", shared(kind)),
             _ => self.found(parts).map_or_else(|| by_ip_instead(parts, client_ip), Ok),
         }
     }
@@ -92,7 +96,7 @@ impl KeyBy {
     /// What sort of key that was: asked again of a request that was refused, so that no other has to keep it.
     pub(super) fn kind(&self, parts: &Parts) -> Cow<'static, str> {
         match self {
-            KeyBy::Path(parameter) => Cow::Owned(format!("path.{parameter}")),
+            KeyBy::Path(kind) => Cow::Owned((**kind).to_owned()),
             _ => self.found(parts).map_or(Cow::Borrowed("ip"), |key| key.shared_kind()),
         }
     }
@@ -103,22 +107,26 @@ impl KeyBy {
             KeyBy::Ip | KeyBy::Path(_) => None,
             KeyBy::Global => Some(Key::global()),
             KeyBy::User => by_user(parts),
-            KeyBy::Header(name) => by_header(parts, name.as_str()),
-            KeyBy::Cookie(name) => by_cookie(parts, name),
+            KeyBy::Header(name, kind) => by_header(parts, name, shared(kind)),
+            KeyBy::Cookie(kind) => by_cookie(parts, shared(kind)),
             KeyBy::Head(HeadFn(find)) => find(parts),
         }
     }
+}
+
+fn shared(kind: &Arc<str>) -> Kind {
+    Kind::Shared(Arc::clone(kind))
 }
 
 impl fmt::Debug for KeyBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             KeyBy::Ip => f.write_str("Ip"),
-            KeyBy::Cookie(name) => write!(f, "cookie({name:?})"),
-            KeyBy::Path(parameter) => write!(f, "path({parameter:?})"),
+            KeyBy::Cookie(kind) => write!(f, "cookie({:?})", named(kind)),
+            KeyBy::Path(kind) => write!(f, "path({:?})", named(kind)),
             KeyBy::User => f.write_str("User"),
             KeyBy::Global => f.write_str("Global"),
-            KeyBy::Header(name) => write!(f, "header({:?})", name.as_str()),
+            KeyBy::Header(name, _) => write!(f, "header({:?})", name.as_str()),
             KeyBy::Head(find) => find.fmt(f),
         }
     }

@@ -9,6 +9,7 @@ mod ietf;
 mod key_by;
 mod layer;
 mod misuse;
+mod number;
 mod peer;
 mod refund;
 mod rejection;

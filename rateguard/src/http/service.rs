@@ -43,28 +43,25 @@ where
 
     fn call(&mut self, request: Request<B>) -> RateLimitFuture<S, B> {
         let (mut parts, body) = request.into_parts();
-        let outer = parts.extensions.get::<Exchange>();
         let RateLimitLayer { limiter, own } = &self.layer;
+        let by_user = own.limits.iter().any(|(_, by)| matches!(by, KeyBy::User));
+        let lacks_user = by_user && parts.extensions.get::<UserId>().is_none();
+        let outer = parts.extensions.get::<Exchange>();
         let headers = match outer {
             Some(_) => Headers::NONE,
             None => own.headers.unwrap_or(limiter.headers()),
         };
-        let mut exchange = match outer {
-            Some(outer) => outer.within(limiter.clone(), own.on_denied.clone()),
-            None => Exchange::new(limiter.clone(), own.on_denied.clone()),
-        };
+        let exchange = Exchange::new(limiter.clone(), own.on_denied.clone(), lacks_user, outer);
         let checking = match self.begin(&mut parts) {
             Ok(checking) => checking,
             Err(misuse) => {
                 return RateLimitFuture::answered(RateLimited::from(misuse), exchange, headers);
             }
         };
-        let by_user = own.limits.iter().any(|(_, by)| matches!(by, KeyBy::User));
-        exchange.lacks_user = by_user && parts.extensions.get::<UserId>().is_none();
         parts.extensions.insert(exchange.clone());
-        let later = match checking.map(Checking::now_or_later) {
+        let later = match checking {
             None => None,
-            Some(Ok(decisions)) => {
+            Some(Checking::Done(decisions)) => {
                 let refusal = own.refusal(&decisions, &exchange, &parts);
                 exchange.record(decisions);
                 if let Some(refusal) = refusal {
@@ -72,10 +69,10 @@ where
                 }
                 None
             }
-            Some(Err(checking)) => Some(checking),
+            Some(Checking::Asked(later)) => Some(later),
         };
         let request = Request::from_parts(parts, body);
-        let Some(checking) = later else {
+        let Some(later) = later else {
             return RateLimitFuture::calling(self.inner.call(request), exchange, headers);
         };
         // Without an answer of the program's own to a refusal, nothing of the request is needed for it.
@@ -83,7 +80,7 @@ where
         // The one that said it was ready goes with the request; the other takes its place here.
         let next = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, next);
-        RateLimitFuture::checking(checking, (ready, request), own, exchange, headers)
+        RateLimitFuture::checking(later, (ready, request), own, exchange, headers)
     }
 }
 

@@ -34,8 +34,8 @@ impl Asked {
     }
 
     /// Who is to be told when it is decided.
-    pub(super) fn watch(&mut self, watch: Watch) {
-        self.watch = Some(watch);
+    pub(super) fn watch(self: Pin<&mut Self>, watch: Watch) {
+        *self.project().watch = Some(watch);
     }
 }
 

@@ -1,10 +1,6 @@
 //! A check that is under way: done at once in this process, asked for elsewhere.
 
-use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use pin_project_lite::pin_project;
 
 use super::Decisions;
 #[cfg(feature = "redis")]
@@ -12,39 +8,21 @@ use super::asked::Asked;
 
 /// Without a shared store, nobody is ever asked.
 #[cfg(not(feature = "redis"))]
-type Asked = std::future::Pending<Decisions>;
+pub(crate) type Asked = std::future::Pending<Decisions>;
 
-pin_project! {
-    #[project = CheckingProjection]
-    #[allow(clippy::large_enum_variant, reason = "boxing would cost every request an allocation")]
-    pub(crate) enum Checking {
-        Done { decisions: Option<Decisions> },
-        Asked { #[pin] asked: Asked },
-    }
+pub(crate) enum Checking {
+    Done(Decisions),
+    Asked(Later),
 }
 
 impl Checking {
-    pub(super) fn done(decisions: Decisions) -> Checking {
-        Checking::Done { decisions: Some(decisions) }
-    }
-
-    /// The decisions, if nothing needs to be waited for.
-    #[allow(clippy::result_large_err, reason = "the other half of one value, not an error")]
-    pub(crate) fn now_or_later(self) -> Result<Decisions, Checking> {
+    pub(crate) async fn decisions(self) -> Decisions {
         match self {
-            Checking::Done { decisions } => Ok(decisions.unwrap_or_default()),
-            later @ Checking::Asked { .. } => Err(later),
+            Checking::Done(decisions) => decisions,
+            Checking::Asked(later) => later.await,
         }
     }
 }
 
-impl Future for Checking {
-    type Output = Decisions;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Decisions> {
-        match self.project() {
-            CheckingProjection::Done { decisions } => Poll::Ready(decisions.take().unwrap_or_default()),
-            CheckingProjection::Asked { asked } => asked.poll(cx),
-        }
-    }
-}
+/// All that waits for an answer: in a box, so that a request which needs not wait carries no room for it.
+pub(crate) type Later = Pin<Box<Asked>>;

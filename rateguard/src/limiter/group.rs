@@ -48,7 +48,7 @@ impl RateGuard {
     /// Starts a check of several limits together, with the quotas that these policies have.
     pub(super) fn begin_as_written(&self, checks: &[Check<'_>]) -> Checking {
         match checks {
-            [] => Checking::done(Decisions::new()),
+            [] => Checking::Done(Decisions::new()),
             [_] => self.begin_distinct(checks, None),
             _ => match self.merge(checks) {
                 None => self.begin_distinct(checks, None),
@@ -59,7 +59,7 @@ impl RateGuard {
 
     fn begin_distinct(&self, checks: &[Check<'_>], places: Option<Places>) -> Checking {
         match &self.inner.store {
-            Store::Memory(store) => Checking::done(spread(self.count_in(store, checks), places.as_ref())),
+            Store::Memory(store) => Checking::Done(spread(self.count_in(store, checks), places.as_ref())),
             #[cfg(feature = "redis")]
             Store::Redis(store) => self.check_in(store, checks, places),
         }

@@ -22,7 +22,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-pub(crate) use checking::Checking;
+pub(crate) use checking::{Checking, Later};
 pub use group::Check;
 pub(crate) use group::Decisions;
 pub use policies::KnownPolicy;
@@ -32,7 +32,7 @@ use crate::clock::TimeSource;
 use crate::config::RateGuardBuilder;
 use crate::decision::Decision;
 use crate::denied::OnDenied;
-use crate::error::{ConfigError, StoreError, StoreErrorKind};
+use crate::error::{ConfigError, StoreError};
 use crate::headers::Headers;
 use crate::key::Key;
 use crate::key_text::KeyWriter;
@@ -175,24 +175,31 @@ impl RateGuard {
     /// Takes `cost` units, all or none. A cost of 0 takes nothing and is always admitted; one above the limit is
     /// refused for ever, without a [`retry_after`](Decision::retry_after).
     pub async fn check_cost(&self, policy: &Policy, key: &Key, cost: u32) -> Decision {
-        if let Store::Memory(store) = &self.inner.store {
-            self.meet(policy);
-            let policy = self.current(policy);
-            let check = Check::new(&policy, key).cost(cost);
-            let decision = self.count_one(store, &check);
-            self.decided(&[check], std::slice::from_ref(&decision));
-            return decision;
+        match &self.inner.store {
+            Store::Memory(store) => {
+                self.meet(policy);
+                let policy = self.current(policy);
+                let check = Check::new(&policy, key).cost(cost);
+                let decision = self.count_one(store, &check);
+                self.decided(&[check], std::slice::from_ref(&decision));
+                decision
+            }
+            #[cfg(feature = "redis")]
+            Store::Redis(_) => {
+                let decision = self.begin(&[Check::new(policy, key).cost(cost)]).decisions().await.pop();
+                // Every check has a decision; this is only so that nothing needs to panic.
+                decision.unwrap_or_else(|| {
+                    Decision::uncounted(policy, policy.quota(), true, crate::error::StoreErrorKind::Other)
+                })
+            }
         }
-        let decision = self.begin(&[Check::new(policy, key).cost(cost)]).await.pop();
-        // Every check has a decision; this is only so that nothing needs to panic.
-        decision.unwrap_or_else(|| Decision::uncounted(policy, policy.quota(), true, StoreErrorKind::Other))
     }
 
     /// Decides several checks together, in one round trip: if one of them refuses, none is charged. The decisions
     /// come in the order of the checks; the whole may go on if every one of them is
     /// [`allowed`](Decision::allowed).
     pub async fn check_all(&self, checks: &[Check<'_>]) -> Vec<Decision> {
-        self.begin(checks).await.into_vec()
+        self.begin(checks).decisions().await.into_vec()
     }
 
     /// What a check of cost 1 would be answered, without making it. Changes nothing.

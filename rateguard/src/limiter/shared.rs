@@ -36,14 +36,14 @@ impl RateGuard {
                 Decision::counted(check.policy, check.policy.quota(), verdict).remember()
             };
             let decisions = checks.iter().zip(verdicts).map(decision).collect();
-            return Checking::done(spread(decisions, places.as_ref()));
+            return Checking::Done(spread(decisions, places.as_ref()));
         }
         let group = Group::new(Op::Check, checks.iter().map(|check| self.redis_check(check)).collect());
         let mut pending = self.pending(checks, places);
         pending.limits = limits.map(|limits| (limits, asked));
         match store.ask(group) {
-            Ok(answer) => Checking::Asked { asked: Asked::new(answer, self.clone(), pending) },
-            Err(error) => Checking::done(pending.settle(self, Err(error))),
+            Ok(answer) => Checking::Asked(Box::pin(Asked::new(answer, self.clone(), pending))),
+            Err(error) => Checking::Done(pending.settle(self, Err(error))),
         }
     }
 

@@ -32,16 +32,14 @@ impl RateGuard {
     /// Tells of what was decided, now or when it is.
     pub(super) fn watch(&self, checks: &[Check<'_>], mut checking: Checking) -> Checking {
         match &mut checking {
-            Checking::Done { decisions } => {
-                self.decided(checks, decisions.as_deref().unwrap_or_default());
-            }
+            Checking::Done(decisions) => self.decided(checks, decisions),
             #[cfg(feature = "redis")]
-            Checking::Asked { asked } => {
+            Checking::Asked(asked) => {
                 let whom = is_heard().then(|| checks.iter().map(|check| self.whom(check)).collect());
-                asked.watch(Watch { started: telemetry::Started::now(), whom });
+                asked.as_mut().watch(Watch { started: telemetry::Started::now(), whom });
             }
             #[cfg(not(feature = "redis"))]
-            Checking::Asked { .. } => {}
+            Checking::Asked(_) => {}
         }
         checking
     }

@@ -49,13 +49,13 @@ fn part(hasher: &mut SipHasher13, key: &Key, prefixes: Prefixes) {
         },
         Repr::Plain { kind, value } => {
             hasher.write_u8(3);
-            text(hasher, kind.as_bytes());
+            text(hasher, kind.as_str().as_bytes());
             text(hasher, value.as_bytes());
         }
         Repr::Secret { kind, value } => {
             hasher.write_u8(4);
-            text(hasher, kind.as_bytes());
-            text(hasher, value);
+            text(hasher, kind.as_str().as_bytes());
+            text(hasher, value.as_bytes());
         }
         Repr::Composite(parts) => {
             hasher.write_u8(5);

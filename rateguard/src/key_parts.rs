@@ -1,0 +1,89 @@
+//! What keys are made of: kept so that a request's key costs no allocation.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+/// The sort of an identity: a text that is known when the program is written, or one that all keys of the sort share.
+#[derive(Clone)]
+pub(crate) enum Kind {
+    Known(&'static str),
+    Shared(Arc<str>),
+}
+
+impl Kind {
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Kind::Known(text) => text,
+            Kind::Shared(text) => text,
+        }
+    }
+
+    /// The same, to be kept. Free for kinds known at compile time.
+    pub(crate) fn to_cow(&self) -> Cow<'static, str> {
+        match self {
+            Kind::Known(text) => Cow::Borrowed(text),
+            Kind::Shared(text) => Cow::Owned((**text).to_owned()),
+        }
+    }
+}
+
+impl From<Cow<'static, str>> for Kind {
+    fn from(text: Cow<'static, str>) -> Kind {
+        match text {
+            Cow::Borrowed(text) => Kind::Known(text),
+            Cow::Owned(text) => Kind::Shared(text.into()),
+        }
+    }
+}
+
+impl PartialEq for Kind {
+    fn eq(&self, other: &Kind) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Kind {}
+
+impl Hash for Kind {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.as_str().hash(hasher);
+    }
+}
+
+/// The identity itself, as bytes. Up to 40 of them, which a UUID's text is below, are kept in place.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Value(SmallVec<[u8; 40]>);
+
+impl Value {
+    pub(crate) fn bytes(bytes: &[u8]) -> Value {
+        Value(SmallVec::from_slice(bytes))
+    }
+
+    /// What is written down, which is text.
+    pub(crate) fn text(value: impl fmt::Display) -> Value {
+        let mut text = Value(SmallVec::new());
+        // Writing to memory cannot fail; an implementation of `Display` that says it did has written what it wanted to.
+        let _ = write!(text, "{value}");
+        text
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The text, if it is one.
+    pub(crate) fn as_str(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+}
+
+impl fmt::Write for Value {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
