@@ -17,15 +17,15 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::routing::get;
-use rateguard::{ConfigError, RateGuard, RateLimitLayer, rate_limit};
+use rateguard::{ConfigError, RateGuard, RateGuardBuilder, RateLimitLayer, rate_limit};
 
 #[rate_limit(limit = 3, window = 60, key = "ip")]
 async fn index() -> &'static str {
     "hello\n"
 }
 
-fn app(trusted: &str) -> Result<Router, ConfigError> {
-    let limiter = RateGuard::builder()
+fn app(limiter: RateGuardBuilder, trusted: &str) -> Result<Router, ConfigError> {
+    let limiter = limiter
         // Networks, addresses, "loopback", "private". Without this line no header is read.
         .trusted_proxies(trusted.split_whitespace())
         // Behind a CDN that writes the client alone into a header of its own, that header, and only that:
@@ -36,7 +36,8 @@ fn app(trusted: &str) -> Result<Router, ConfigError> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let app = app(&env::var("TRUSTED_PROXIES").unwrap_or_else(|_| "loopback".to_owned()))?;
+    let trusted = env::var("TRUSTED_PROXIES").unwrap_or_else(|_| "loopback".to_owned());
+    let app = app(RateGuard::builder().store_from_env(), &trusted)?;
     let listener = rateguard_examples::listen(&["curl -i -H 'X-Forwarded-For: 203.0.113.7' URL/"]).await?;
     // The address of the connection: with a proxy in front, the proxy's.
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
@@ -62,7 +63,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_proxys_word_counts_and_the_clients_own_does_not() {
-        let app = app("10.0.0.0/8").unwrap();
+        let app = app(RateGuard::builder(), "10.0.0.0/8").unwrap();
         for (spoofed, status) in [("", 200), ("6.6.6.6, ", 200), ("7.7.7.7, ", 200), ("8.8.8.8, ", 429)] {
             assert_eq!(ask(&app, [10, 0, 0, 1], &format!("{spoofed}203.0.113.7")).await, status);
         }
@@ -71,7 +72,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_is_no_proxy_is_counted_whatever_it_writes() {
-        let app = app("10.0.0.0/8").unwrap();
+        let app = app(RateGuard::builder(), "10.0.0.0/8").unwrap();
         for (written, status) in [("1.1.1.1", 200), ("2.2.2.2", 200), ("3.3.3.3", 200), ("4.4.4.4", 429)] {
             assert_eq!(ask(&app, [203, 0, 113, 9], written).await, status);
         }
@@ -79,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_network_that_is_none_is_an_error_at_the_start() {
-        let error = app("10.0.0.0/8 10.0.0.0/99").unwrap_err().to_string();
+        let error = app(RateGuard::builder(), "10.0.0.0/8 10.0.0.0/99").unwrap_err().to_string();
         assert!(error.contains("10.0.0.0/99"), "{error}");
     }
 }

@@ -105,7 +105,7 @@ fn app(limiter: RateGuardBuilder) -> Result<Router, ConfigError> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let app = app(RateGuard::builder())?;
+    let app = app(RateGuard::builder().store_from_env())?;
     let listener = rateguard_examples::listen(&["for i in 1 2 3; do curl -i URL/; done"]).await?;
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
     Ok(())

@@ -126,7 +126,15 @@ impl RateGuardBuilder {
         self
     }
 
-    pub(crate) fn environment(mut self) -> Self {
+    /// Count where the environment says, as [`RateGuard::from_env`] does. With quotas from there as well:
+    /// `.store_from_env().quotas_from_env()`.
+    ///
+    /// ```
+    /// # use rateguard::{OnError, RateGuard};
+    /// let limiter = RateGuard::builder().store_from_env().on_error(OnError::Local).build()?;
+    /// # Ok::<(), rateguard::ConfigError>(())
+    /// ```
+    pub fn store_from_env(mut self) -> Self {
         self.target = Target::from_env();
         self
     }

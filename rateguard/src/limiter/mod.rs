@@ -136,7 +136,7 @@ impl RateGuard {
     /// When `REDIS_URL` is set to anything but a Redis URL. It never falls back to counting in this process then. When a
     /// quota cannot be read.
     pub fn from_env() -> Result<RateGuard, ConfigError> {
-        RateGuard::builder().environment().quotas_from_env().build()
+        RateGuard::builder().store_from_env().quotas_from_env().build()
     }
 
     /// A limiter with settings of your own.
