@@ -1,8 +1,6 @@
 //! Identities beyond the address: cookies, path parameters, users; and the mistakes in putting them together.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,21 +11,9 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
 use rateguard::{KeyBy, Quota, RateGuard, RateLimitLayer, UserId, rate_limit};
+use rateguard_tests::Log;
 use tower::ServiceExt;
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+use tracing::Level;
 
 fn two() -> Quota {
     Quota::sliding_window(2, Duration::from_secs(60))
@@ -73,11 +59,9 @@ async fn handler() {}
 
 #[tokio::test]
 async fn authentication_that_runs_after_the_limit_is_said_once_with_the_mend() {
-    let log = Log::default();
-    let writer = log.clone();
-    tracing_subscriber::fmt().with_writer(move || writer.clone()).init();
+    let log = Log::capture_all(Level::INFO);
     let limit = || RateLimitLayer::new(RateGuard::memory()).limit("by-user", two(), KeyBy::User);
-    let logged = || String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let logged = || log.text();
 
     let right = Router::new().route("/", get(handler)).layer(limit()).layer(middleware::from_fn(authenticate));
     assert_eq!(ask(&right, "/", "").await, 200);

@@ -2,9 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on says so")]
 
 use std::fs;
-use std::io::Write;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,7 +12,8 @@ use axum::routing::get;
 use rateguard::{
     Algorithm, Headers, Key, KeyBy, ManualClock, Policy, Quota, RateGuard, RateGuardBuilder, RateLimitLayer, rate_limit,
 };
-use rateguard_tests::{App, RedisServer, connected};
+use rateguard_tests::{App, Log, RedisServer, connected};
+use tracing::Level;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const SEARCH: Policy = Policy::new("search", Quota::sliding_window(3, MINUTE));
@@ -205,30 +205,10 @@ async fn names_without_end_do_not_fill_the_memory_and_are_limited_all_the_same()
     assert_eq!(limiter.policies().len(), 10_000);
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn a_name_that_no_policy_has_limits_nobody_less_and_is_told_once_with_the_names_there_are() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let warnings = || {
-        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        text.lines().filter(|line| line.contains("WARN")).map(str::to_owned).collect::<Vec<_>>()
-    };
+    let (log, _guard) = Log::capture(Level::INFO);
+    let warnings = || log.lines_with("WARN");
     let clock = ManualClock::new();
     let limiter = RateGuard::builder().clock(clock.clone()).quota("serach", quota("1000/1m")).build().unwrap();
     let app = App::with(limiter.clone(), routes());

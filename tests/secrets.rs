@@ -2,44 +2,25 @@
 //! not in anything that was logged.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::routing::get;
 use rateguard::{Key, KeyBy, Policy, Quota, RateGuard, RateLimitLayer, UserId, rate_limit};
-use rateguard_tests::{RedisServer, serve};
+use rateguard_tests::{Log, RedisServer, serve};
+use tracing::Level;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const PLANTED: &str = "hunter2-planted-secret";
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 #[rate_limit(limit = 3, window = 60, key = ("header:x-api-key", "cookie:session"))]
 async fn handler() {}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_planted_secret_is_found_nowhere() {
-    let log = Log::default();
-    let writer = log.clone();
-    tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-        .with_writer(move || writer.clone())
-        .init();
+    let log = Log::capture_all(Level::TRACE);
 
     let mut server = RedisServer::start_with(&["--requirepass", PLANTED]);
     let url = format!("redis://:{PLANTED}@127.0.0.1:{}", server.port());
@@ -95,7 +76,7 @@ async fn a_planted_secret_is_found_nowhere() {
     assert!(seen.contains("by-header") && seen.contains("header.x-api-key:~"), "the monitor saw the checks:\n{seen}");
     assert!(!seen.contains(PLANTED), "Redis saw it:\n{seen}");
     assert!(!seen.contains("X-Injected"));
-    let logged = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+    let logged = log.text();
     assert!(logged.contains("the store does not answer"), "the outage was logged:\n{logged}");
     let about_limits = logged.lines().filter(|line| line.contains("rateguard")).collect::<Vec<_>>().join("\n");
     assert!(!about_limits.contains(PLANTED), "it was logged:\n{about_limits}");

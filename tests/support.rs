@@ -10,12 +10,14 @@ use axum::Router;
 use redis::{Connection, FromRedisValue};
 
 mod calls;
+mod log;
 mod proxy;
 pub mod quiet;
 mod redis_cluster;
 mod sentinel;
 
 pub use calls::{Answer, App, request};
+pub use log::Log;
 pub use proxy::{Fault, Proxy};
 pub use redis_cluster::RedisCluster;
 pub use sentinel::Sentinels;

@@ -1,8 +1,7 @@
 //! What operators see of requests: metrics as they are scraped, and events in the log.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
 
-use std::io::Write;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -11,7 +10,8 @@ use axum::http::request::Parts;
 use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rateguard::{Key, KeyBy, ManualClock, OnError, Policy, Quota, RateGuard, RateLimitLayer, rate_limit};
-use rateguard_tests::{App, RedisServer, connected};
+use rateguard_tests::{App, Log, RedisServer, connected};
+use tracing::Level;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -199,7 +199,7 @@ async fn how_much_is_kept_in_this_process_is_measured_once_a_second() {
 #[tokio::test]
 async fn refusals_from_memory_are_an_outcome_of_their_own_and_their_number_is_measured() {
     prometheus();
-    let (log, _guard) = Log::capture(tracing::Level::DEBUG);
+    let (log, _guard) = Log::capture(Level::DEBUG);
     let server = RedisServer::start();
     let clock = ManualClock::new();
     let builder = RateGuard::builder().deny_cache(MINUTE).clock(clock.clone());
@@ -215,7 +215,7 @@ async fn refusals_from_memory_are_an_outcome_of_their_own_and_their_number_is_me
     }
     assert_eq!(scraped("rateguard_deny_cache_entries"), Some(1.0));
     let from_memory: Vec<String> =
-        log.refusals().iter().map(|line| field(line, "from_deny_cache").to_owned()).collect();
+        refusals(&log).iter().map(|line| field(line, "from_deny_cache").to_owned()).collect();
     assert_eq!(from_memory, ["false", "true", "true", "true", "true"]);
 }
 
@@ -235,36 +235,8 @@ async fn names_made_while_it_runs_are_not_labels_without_end() {
     assert_eq!(requests("t-written", "admitted"), Some(1.0));
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn capture(level: tracing::Level) -> (Log, tracing::subscriber::DefaultGuard) {
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(level)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    fn refusals(&self) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().filter(|line| line.contains("rateguard: refused")).map(str::to_owned).collect()
-    }
+fn refusals(log: &Log) -> Vec<String> {
+    log.lines_with("rateguard: refused")
 }
 
 fn field<'l>(line: &'l str, name: &str) -> &'l str {
@@ -274,17 +246,17 @@ fn field<'l>(line: &'l str, name: &str) -> &'l str {
 
 #[tokio::test]
 async fn a_refusal_is_an_event_that_names_all_but_the_client() {
-    let (log, _guard) = Log::capture(tracing::Level::DEBUG);
+    let (log, _guard) = Log::capture(Level::DEBUG);
     let server = RedisServer::start();
     let limiters = [RateGuard::memory(), connected(RateGuard::builder(), &server).await];
     let mut identities = Vec::new();
     for limiter in limiters {
-        let before = log.refusals().len();
+        let before = refusals(&log).len();
         let app = App::with(limiter, logged());
         for path in ["/plain", "/plain", "/plain", "/plain", "/stacked", "/stacked", "/shadow", "/shadow"] {
             app.get(path).await;
         }
-        let lines = log.refusals().split_off(before);
+        let lines = refusals(&log).split_off(before);
         let policies: Vec<&str> = lines.iter().map(|line| field(line, "policy")).collect();
         assert_eq!(policies, ["l-plain", "l-plain", "l-narrow", "l-shadow"], "{lines:?}");
         for line in &lines {
@@ -302,7 +274,7 @@ async fn a_refusal_is_an_event_that_names_all_but_the_client() {
 
 #[tokio::test]
 async fn an_identity_is_hashed_under_the_limiters_secret_and_differs_from_others() {
-    let (log, _guard) = Log::capture(tracing::Level::DEBUG);
+    let (log, _guard) = Log::capture(Level::DEBUG);
     let policy = Policy::new("t-hash", Quota::sliding_window(1, MINUTE));
     for secret in ["one", "another"] {
         let limiter = RateGuard::builder().secret(secret).build().unwrap();
@@ -312,7 +284,7 @@ async fn an_identity_is_hashed_under_the_limiters_secret_and_differs_from_others
             }
         }
     }
-    let lines = log.refusals();
+    let lines = refusals(&log);
     let mut identities: Vec<&str> = lines.iter().map(|line| field(line, "identity")).collect();
     identities.sort_unstable();
     identities.dedup();
@@ -322,8 +294,8 @@ async fn an_identity_is_hashed_under_the_limiters_secret_and_differs_from_others
 
 #[tokio::test]
 async fn without_anybody_who_listens_to_it_there_is_no_event() {
-    let (log, _guard) = Log::capture(tracing::Level::INFO);
+    let (log, _guard) = Log::capture(Level::INFO);
     let app = App::new(logged());
     assert_eq!(app.statuses(&["/plain"; 4]).await, [200, 200, 429, 429]);
-    assert!(log.refusals().is_empty());
+    assert!(refusals(&log).is_empty());
 }
