@@ -84,7 +84,7 @@ impl RateGuard {
     /// `prefix:{identity}:policy:algorithm`. The braces are the only ones, so they are what picks the cluster's slot.
     pub(crate) fn redis_key(&self, policy: &Policy, key: &Key) -> String {
         let settings = &self.inner.settings;
-        let mut text = String::with_capacity(settings.prefix.len() + policy.name().len() + 48);
+        let mut text = String::with_capacity(settings.prefix.len() + policy.name().len() + 80);
         text.push_str(&settings.prefix);
         text.push_str(":{");
         settings.writer.write(&mut text, &self.localize(key));
