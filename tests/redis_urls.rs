@@ -1,12 +1,11 @@
 //! Every way to a Redis that a URL can name.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
 
 use rateguard::{Key, Policy, Quota, RateGuard, RateGuardBuilder, StoreErrorKind};
-use rateguard_tests::{RedisServer, Sentinels, free_port};
+use rateguard_tests::{Authority, RedisServer, Sentinels, free_port};
 
 fn policy() -> Policy {
     Policy::new("url", Quota::sliding_window(2, Duration::from_secs(60)))
@@ -58,60 +57,28 @@ async fn the_master_that_the_sentinels_name() {
     assert!(error.to_string().contains("does not know \"another\""), "{error}");
 }
 
-/// Keys and certificates of an authority, made by `openssl`.
-struct Authority {
-    directory: tempfile::TempDir,
-}
-
-impl Authority {
-    fn new() -> Authority {
-        let authority = Authority { directory: tempfile::tempdir().unwrap() };
-        authority.openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=authority");
-        std::fs::write(authority.path("names"), "subjectAltName=IP:127.0.0.1,DNS:localhost\n").unwrap();
-        for name in ["server", "client"] {
-            authority.openssl(&format!("req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout {name}.key -out {name}.csr -subj /CN={name}"));
-            authority.openssl(&format!("x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out {name}.pem"));
-        }
-        authority
-    }
-
-    fn openssl(&self, words: &str) {
-        let mut command = Command::new("openssl");
-        command.args(words.split(' ')).current_dir(self.directory.path()).stdout(Stdio::null()).stderr(Stdio::null());
-        assert!(command.status().is_ok_and(|status| status.success()), "openssl {words}: is it installed?");
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        std::fs::read(self.path(name)).unwrap()
-    }
-
-    fn server(&self, clients: &str) -> (RedisServer, String) {
-        let port = free_port();
-        let text = |path: &Path| path.to_str().unwrap().to_owned();
-        let server = RedisServer::start_with(&[
-            "--tls-port",
-            &port.to_string(),
-            "--tls-cert-file",
-            &text(&self.path("server.pem")),
-            "--tls-key-file",
-            &text(&self.path("server.key")),
-            "--tls-ca-cert-file",
-            &text(&self.path("ca.pem")),
-            "--tls-auth-clients",
-            clients,
-        ]);
-        (server, format!("rediss://127.0.0.1:{port}"))
-    }
+fn tls_server(authority: &Authority, clients: &str) -> (RedisServer, String) {
+    let port = free_port();
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let server = RedisServer::start_with(&[
+        "--tls-port",
+        &port.to_string(),
+        "--tls-cert-file",
+        &text(&authority.path("server.pem")),
+        "--tls-key-file",
+        &text(&authority.path("server.key")),
+        "--tls-ca-cert-file",
+        &text(&authority.path("ca.pem")),
+        "--tls-auth-clients",
+        clients,
+    ]);
+    (server, format!("rediss://127.0.0.1:{port}"))
 }
 
 #[tokio::test]
 async fn tls_with_an_authority_and_a_certificate_of_ones_own() {
     let authority = Authority::new();
-    let (server, url) = authority.server("no");
+    let (server, url) = tls_server(&authority, "no");
     counts(builder(&url).tls_ca(authority.read("ca.pem")), &server).await;
 
     let reason = async |builder: RateGuardBuilder| builder.build().unwrap().ready().await.unwrap_err().kind();
@@ -119,7 +86,7 @@ async fn tls_with_an_authority_and_a_certificate_of_ones_own() {
     let stranger = Authority::new().read("ca.pem");
     assert_eq!(reason(builder(&url).tls_ca(stranger)).await, StoreErrorKind::Tls);
 
-    let (server, url) = authority.server("yes");
+    let (server, url) = tls_server(&authority, "yes");
     let known = builder(&url)
         .tls_ca(authority.read("ca.pem"))
         .tls_client_certificate(authority.read("client.pem"), authority.read("client.key"));

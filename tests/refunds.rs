@@ -1,4 +1,4 @@
-//! Peek, reset and refund, in both stores; and charges that a response gives back.
+//! Peek, reset and refund, in every store; and charges that a response gives back.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use std::sync::Arc;
@@ -75,6 +75,16 @@ macro_rules! behaviours {
             $(#[tokio::test]
             async fn $behaviour() {
                 super::$behaviour(rateguard::RateGuard::memory()).await;
+            })+
+        }
+
+        mod upstash {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $behaviour() {
+                let redis = rateguard_tests::RedisServer::start();
+                let server = rateguard_tests::UpstashServer::start(&redis);
+                let limiter = rateguard_tests::connected_upstash(rateguard::RateGuard::builder(), &server).await;
+                super::$behaviour(limiter).await;
             })+
         }
 

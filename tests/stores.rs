@@ -1,4 +1,5 @@
-//! What every store does, asked of each of them: the same list of behaviours for memory and for Redis.
+//! What every store does, asked of each of them: the same list of behaviours for memory, for Redis, and for Redis by Upstash's
+//! protocol.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on says so")]
 
 use std::time::Duration;
@@ -209,6 +210,16 @@ macro_rules! behaviours {
             async fn $behaviour() {
                 let server = rateguard_tests::RedisServer::start();
                 let limiter = rateguard_tests::connected(rateguard::RateGuard::builder(), &server).await;
+                super::$behaviour(limiter).await;
+            })+
+        }
+
+        mod upstash {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $behaviour() {
+                let redis = rateguard_tests::RedisServer::start();
+                let server = rateguard_tests::UpstashServer::start(&redis);
+                let limiter = rateguard_tests::connected_upstash(rateguard::RateGuard::builder(), &server).await;
                 super::$behaviour(limiter).await;
             })+
         }

@@ -9,18 +9,24 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use redis::{Connection, FromRedisValue};
 
+mod authority;
 mod calls;
 mod log;
 mod proxy;
 pub mod quiet;
 mod redis_cluster;
 mod sentinel;
+mod tls_proxy;
+mod upstash_server;
 
+pub use authority::Authority;
 pub use calls::{Answer, App, request};
 pub use log::Log;
 pub use proxy::{Fault, Proxy};
 pub use redis_cluster::RedisCluster;
 pub use sentinel::Sentinels;
+pub use tls_proxy::TlsProxy;
+pub use upstash_server::{Illness, UpstashServer};
 
 /// A `redis-server` of the test's own, ended with it.
 #[derive(Debug)]
@@ -217,5 +223,13 @@ pub async fn serve(app: Router) -> SocketAddr {
 pub async fn connected(builder: rateguard::RateGuardBuilder, server: &RedisServer) -> rateguard::RateGuard {
     let limiter = builder.redis(server.url()).deadline(Duration::from_secs(10)).build().expect("a limiter");
     limiter.ready().await.expect("the server answers");
+    limiter
+}
+
+/// The same, by Upstash's protocol.
+pub async fn connected_upstash(builder: rateguard::RateGuardBuilder, server: &UpstashServer) -> rateguard::RateGuard {
+    let builder = builder.upstash(server.url(), UpstashServer::TOKEN).deadline(Duration::from_secs(10));
+    let limiter = builder.build().expect("a limiter");
+    limiter.ready().await.expect("the service answers");
     limiter
 }

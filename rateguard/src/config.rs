@@ -20,6 +20,8 @@ use crate::network::Prefixes;
 use crate::policy::OnError;
 use crate::quota::Quota;
 use crate::store::memory::MemoryStore;
+#[cfg(any(feature = "redis", feature = "upstash"))]
+use crate::store::shared::SharedStore;
 use crate::url::Target;
 
 const DEADLINE: Duration = Duration::from_millis(100);
@@ -107,6 +109,19 @@ impl RateGuardBuilder {
     /// where the server has it; `?protocol=resp2` asks for the older one at once.
     pub fn redis(mut self, url: impl AsRef<str>) -> Self {
         self.target = Target::parse("redis url", url.as_ref());
+        self
+    }
+
+    /// Count in Upstash's Redis, by its REST protocol: the URL and the token are those that its console shows under REST,
+    /// the read-only token not being enough. For databases that are reached by HTTPS alone; where Redis' own protocol is
+    /// possible, [`redis`](Self::redis) with the database's `rediss://` address costs less time a check.
+    ///
+    /// The first check of a connection may take longer than the [`deadline`](Self::deadline) that suits a Redis nearby:
+    /// set one that suits the way to the database. `http://` is for a server on the same machine, since the token is
+    /// sent as it is.
+    #[cfg(feature = "upstash")]
+    pub fn upstash(mut self, url: impl AsRef<str>, token: impl AsRef<str>) -> Self {
+        self.target = Target::upstash(("upstash url", url.as_ref()), ("upstash token", token.as_ref()));
         self
     }
 
@@ -340,7 +355,15 @@ impl RateGuardBuilder {
                 let mut endpoint = (**endpoint).clone();
                 #[cfg(feature = "tls")]
                 self.certificates.apply(&mut endpoint)?;
-                Store::Redis(crate::store::redis::RedisStore::new(endpoint, self.deadline, &self.prefix))
+                let store = crate::store::redis::RedisStore::new(endpoint, self.deadline, &self.prefix);
+                Store::Shared(SharedStore::Redis(store))
+            }
+            #[cfg(feature = "upstash")]
+            Ok(Target::Upstash(endpoint)) => {
+                #[cfg(feature = "tls")]
+                self.certificates.are_unused()?;
+                let settings = crate::store::upstash::Settings::new(endpoint.clone(), self.deadline, &self.prefix);
+                Store::Shared(SharedStore::Upstash(crate::store::upstash::UpstashStore::new(settings)))
             }
         };
         let quotas = std::mem::take(&mut self.quotas);

@@ -71,6 +71,8 @@ pub enum StoreErrorKind {
     Busy,
     /// The server has as many connections as it allows (`maxclients`).
     TooManyClients,
+    /// The service's own limit is reached: so many requests a second, a day or a month, by its plan.
+    Throttled,
     /// What came back is not what the limiter's script answers: bytes were damaged on the way, or the other end is no
     /// Redis.
     Protocol,
@@ -97,6 +99,7 @@ impl StoreErrorKind {
             StoreErrorKind::WritesRefused => "writes_refused",
             StoreErrorKind::Busy => "busy",
             StoreErrorKind::TooManyClients => "too_many_clients",
+            StoreErrorKind::Throttled => "throttled",
             StoreErrorKind::Protocol => "protocol",
             StoreErrorKind::Overloaded => "overloaded",
             StoreErrorKind::NoRuntime => "no_runtime",
@@ -119,10 +122,18 @@ impl StoreError {
     }
 
     /// The same, as the reason of an outage, which is logged once and not for each check.
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "redis", feature = "upstash"))]
     pub(crate) fn outage(mut self) -> StoreError {
         self.of_outage = true;
         self
+    }
+
+    /// Of a connection that could not be made, or was lost, by what the libraries say.
+    #[cfg(any(feature = "redis", feature = "upstash"))]
+    pub(crate) fn unreachable(detail: String) -> StoreError {
+        // What rustls says comes as an error of the connection.
+        let tls = detail.contains("invalid peer certificate") || detail.contains("received fatal alert");
+        StoreError::new(if tls { StoreErrorKind::Tls } else { StoreErrorKind::Unreachable }, detail)
     }
 
     pub(crate) fn is_of_outage(&self) -> bool {

@@ -74,11 +74,12 @@
 //! | `redis` | yes | [`RateGuard::redis`]: counts shared by all servers; also by Unix socket, and by way of sentinels |
 //! | `tls` | no | `rediss://`: Redis over TLS |
 //! | `cluster` | no | `redis+cluster://`: counts spread over the nodes of a Redis Cluster |
+//! | `upstash` | no | `RateGuard::upstash`: counts in Redis over HTTPS, by Upstash's REST protocol; without `redis` as well |
 //! | `metrics` | no | counters, gauges and histograms through the `metrics` facade ([names](guide::operations)) |
 //! | `test-util` | no | `ManualClock`: a clock for tests, moved by hand |
 
 #![cfg_attr(
-    not(feature = "redis"),
+    not(any(feature = "redis", feature = "upstash")),
     allow(
         dead_code,
         irrefutable_let_patterns,

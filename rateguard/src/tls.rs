@@ -13,13 +13,28 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
+    /// For a store that would not use any.
+    #[cfg(feature = "upstash")]
+    pub(crate) fn are_unused(&self) -> Result<(), ConfigError> {
+        match self.setting() {
+            None => Ok(()),
+            Some(setting) => {
+                Err(ConfigError::unshown(setting, "it is for rediss:// alone, and no certificate of it is used"))
+            }
+        }
+    }
+
+    fn setting(&self) -> Option<&'static str> {
+        match (&self.authority, &self.client) {
+            (None, None) => None,
+            (Some(_), None) => Some("tls_ca"),
+            (None, Some(_)) => Some("tls_client_certificate"),
+            (Some(_), Some(_)) => Some("tls_ca and tls_client_certificate"),
+        }
+    }
+
     pub(crate) fn apply(&self, endpoint: &mut Endpoint) -> Result<(), ConfigError> {
-        let setting = match (&self.authority, &self.client) {
-            (None, None) => return Ok(()),
-            (Some(_), None) => "tls_ca",
-            (None, Some(_)) => "tls_client_certificate",
-            (Some(_), Some(_)) => "tls_ca and tls_client_certificate",
-        };
+        let Some(setting) = self.setting() else { return Ok(()) };
         if !endpoint.is_tls() {
             return Err(ConfigError::unshown(setting, "the URL is not rediss://, so no certificate is used"));
         }

@@ -7,13 +7,18 @@ pub(crate) enum Target {
     Memory,
     #[cfg(feature = "redis")]
     Redis(Box<crate::store::redis::Endpoint>),
+    #[cfg(feature = "upstash")]
+    Upstash(std::sync::Arc<crate::store::upstash::Endpoint>),
 }
+
+/// The variables that hold Upstash's address and the token for it.
+const UPSTASH: [&str; 2] = ["UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"];
 
 const FORMS: &str = "use redis://[[user]:password@]host[:port][/database] (rediss:// with TLS), \
                      redis+sentinel://host1,host2,host3/name, redis+cluster://host1,host2,host3, redis+unix:///path, or memory: to count in this process";
 
 impl Target {
-    /// `REDIS_URL`, or memory.
+    /// `REDIS_URL`, else Upstash's two variables, else memory.
     pub(crate) fn from_env() -> Result<Target, ConfigError> {
         match std::env::var("REDIS_URL") {
             Ok(url) if url.is_empty() => {
@@ -27,15 +32,38 @@ impl Target {
         }
     }
 
+    /// Half of what is needed is an error: counting in this process instead would quietly multiply every limit by the
+    /// number of servers.
     fn without_redis_url() -> Result<Target, ConfigError> {
-        let upstash = "UPSTASH_REDIS_REST_URL";
-        if std::env::var_os(upstash).is_some() {
-            // Counting in this process instead would quietly multiply every limit by the number of servers.
-            let problem = "it is set, but this version does not speak Upstash's REST protocol: set REDIS_URL to the \
-                           database's redis:// address, or unset it to count in this process";
-            return Err(ConfigError::unshown(upstash, problem));
+        let read = |name| match std::env::var(name) {
+            Ok(value) => Ok(Some(value)),
+            Err(std::env::VarError::NotPresent) => Ok(None),
+            Err(std::env::VarError::NotUnicode(_)) => Err(ConfigError::unshown(name, "it is not valid UTF-8")),
+        };
+        let [url, token] = UPSTASH;
+        let lacking = |name, other| {
+            ConfigError::unshown(name, format!("it is not set, but {other} is: set both, or neither of them"))
+        };
+        match (read(url)?, read(token)?) {
+            (None, None) => Ok(Target::Memory),
+            (None, Some(_)) => Err(lacking(url, token)),
+            (Some(_), None) => Err(lacking(token, url)),
+            (Some(address), Some(secret)) => Target::upstash((url, &address), (token, &secret)),
         }
-        Ok(Target::Memory)
+    }
+
+    /// Upstash's database at a URL; the settings are what errors call them.
+    #[cfg(feature = "upstash")]
+    pub(crate) fn upstash(url: (&str, &str), token: (&str, &str)) -> Result<Target, ConfigError> {
+        crate::store::upstash::Endpoint::parse(url, token).map(|endpoint| Target::Upstash(endpoint.into()))
+    }
+
+    #[cfg(not(feature = "upstash"))]
+    fn upstash((setting, _): (&str, &str), _: (&str, &str)) -> Result<Target, ConfigError> {
+        let problem = "it is set, but this build has no support for Upstash's REST protocol: enable the feature \"upstash\" \
+                       of rateguard, or set REDIS_URL to the database's rediss:// address, or unset it to count in this \
+                       process";
+        Err(ConfigError::unshown(setting, problem))
     }
 
     /// Reads a URL; `setting` is what the error calls it.

@@ -3,11 +3,11 @@
 use std::pin::Pin;
 
 use super::Decisions;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "upstash"))]
 use super::asked::Asked;
 
 /// Without a shared store, nobody is ever asked.
-#[cfg(not(feature = "redis"))]
+#[cfg(not(any(feature = "redis", feature = "upstash")))]
 pub(crate) type Asked = std::future::Pending<Decisions>;
 
 pub(crate) enum Checking {

@@ -60,8 +60,8 @@ impl RateGuard {
     fn begin_distinct(&self, checks: &[Check<'_>], places: Option<Places>) -> Checking {
         match &self.inner.store {
             Store::Memory(store) => Checking::Done(spread(self.count_in(store, checks), places.as_ref())),
-            #[cfg(feature = "redis")]
-            Store::Redis(store) => self.check_in(store, checks, places),
+            #[cfg(any(feature = "redis", feature = "upstash"))]
+            Store::Shared(store) => self.check_in(store, checks, places),
         }
     }
 

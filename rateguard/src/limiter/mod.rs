@@ -1,15 +1,15 @@
 //! The limiter: a policy and a key go to the store, within a deadline, and come back as a decision.
 
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "upstash"))]
 mod asked;
 mod checking;
 mod group;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "upstash"))]
 mod pending;
 mod policies;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "upstash"))]
 mod shared;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "upstash"))]
 mod spent;
 mod tuning;
 mod warnings;
@@ -40,11 +40,11 @@ use crate::network::Prefixes;
 use crate::policy::{OnError, Policy};
 use crate::quota::Quota;
 use crate::store::memory::MemoryStore;
-#[cfg(feature = "redis")]
-use crate::store::{redis::RedisStore, script::Op};
+#[cfg(any(feature = "redis", feature = "upstash"))]
+use crate::store::{script::Op, shared::SharedStore};
 use crate::telemetry;
 use policies::Policies;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "upstash"))]
 use spent::Spent;
 use warnings::Warnings;
 
@@ -82,7 +82,7 @@ pub(crate) struct Inner {
     #[cfg(feature = "metrics")]
     sizes_due: AtomicU64,
     /// Refusals of a shared store that are still certain.
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "redis", feature = "upstash"))]
     spent: Spent,
 }
 
@@ -106,8 +106,8 @@ pub(crate) struct Settings {
 /// Where the limiter counts.
 pub(crate) enum Store {
     Memory(MemoryStore),
-    #[cfg(feature = "redis")]
-    Redis(RedisStore),
+    #[cfg(any(feature = "redis", feature = "upstash"))]
+    Shared(SharedStore),
 }
 
 impl RateGuard {
@@ -128,13 +128,24 @@ impl RateGuard {
         RateGuard::builder().redis(url).build()
     }
 
-    /// Counts where the environment says: in Redis at `REDIS_URL`, and in this process if that is not set; with the quotas
-    /// of [`RATEGUARD_QUOTAS`](RateGuardBuilder::quotas_from_env), if there are any.
+    /// Counts in Upstash's Redis by its REST protocol, as [`redis`](RateGuard::redis) does in Redis.
     ///
     /// # Errors
     ///
-    /// When `REDIS_URL` is set to anything but a Redis URL. It never falls back to counting in this process then. When a
-    /// quota cannot be read.
+    /// When the URL or the token cannot be used; see [`RateGuardBuilder::upstash`]. Neither is shown.
+    #[cfg(feature = "upstash")]
+    pub fn upstash(url: impl AsRef<str>, token: impl AsRef<str>) -> Result<RateGuard, ConfigError> {
+        RateGuard::builder().upstash(url, token).build()
+    }
+
+    /// Counts where the environment says: in Redis at `REDIS_URL`; if that is not set, in Upstash's Redis at
+    /// `UPSTASH_REDIS_REST_URL` with `UPSTASH_REDIS_REST_TOKEN` (feature `upstash`); and in this process if none of them
+    /// is. With the quotas of [`RATEGUARD_QUOTAS`](RateGuardBuilder::quotas_from_env), if there are any.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is set to what cannot be used, or to what this build has no feature for, or one of Upstash's
+    /// without the other. It never falls back to counting in this process then. When a quota cannot be read.
     pub fn from_env() -> Result<RateGuard, ConfigError> {
         RateGuard::builder().store_from_env().quotas_from_env().build()
     }
@@ -148,10 +159,10 @@ impl RateGuard {
         let policies = Policies::new(quotas, settings.clock.micros());
         let warnings = Warnings::default();
         telemetry::describe();
-        #[cfg(feature = "redis")]
+        #[cfg(any(feature = "redis", feature = "upstash"))]
         let spent = match store {
             Store::Memory(_) => Spent::new(Duration::ZERO),
-            Store::Redis(_) => Spent::new(settings.deny_cache),
+            Store::Shared(_) => Spent::new(settings.deny_cache),
         };
         let inner = Inner {
             store,
@@ -161,7 +172,7 @@ impl RateGuard {
             policies,
             #[cfg(feature = "metrics")]
             sizes_due: AtomicU64::new(0),
-            #[cfg(feature = "redis")]
+            #[cfg(any(feature = "redis", feature = "upstash"))]
             spent,
         };
         RateGuard { inner: Arc::new(inner) }
@@ -184,8 +195,8 @@ impl RateGuard {
                 self.decided(&[check], std::slice::from_ref(&decision));
                 decision
             }
-            #[cfg(feature = "redis")]
-            Store::Redis(_) => {
+            #[cfg(any(feature = "redis", feature = "upstash"))]
+            Store::Shared(_) => {
                 let decision = self.begin(&[Check::new(policy, key).cost(cost)]).decisions().await.pop();
                 // Every check has a decision; this is only so that nothing needs to panic.
                 decision.unwrap_or_else(|| {
@@ -212,8 +223,8 @@ impl RateGuard {
         let check = Check::new(policy, key);
         let verdict = match &self.inner.store {
             Store::Memory(store) => Some(store.peek(&self.inner.settings.clock, &self.memory_check(store, &check))),
-            #[cfg(feature = "redis")]
-            Store::Redis(store) => self.ask(store, Op::Peek, &check).await?.pop(),
+            #[cfg(any(feature = "redis", feature = "upstash"))]
+            Store::Shared(store) => self.ask(store, Op::Peek, &check).await?.pop(),
         };
         match verdict {
             Some(verdict) => Ok(Decision::counted(policy, policy.quota(), verdict)),
@@ -231,8 +242,8 @@ impl RateGuard {
         let check = Check::new(policy, key);
         match &self.inner.store {
             Store::Memory(store) => store.reset(&self.memory_check(store, &check)),
-            #[cfg(feature = "redis")]
-            Store::Redis(store) => {
+            #[cfg(any(feature = "redis", feature = "upstash"))]
+            Store::Shared(store) => {
                 let answer = self.ask(store, Op::Reset, &check).await;
                 self.forget_refusals(&check);
                 answer?;
@@ -265,8 +276,8 @@ impl RateGuard {
             Store::Memory(store) => {
                 store.refund(&self.inner.settings.clock, &self.memory_check(store, &check), receipt);
             }
-            #[cfg(feature = "redis")]
-            Store::Redis(store) => {
+            #[cfg(any(feature = "redis", feature = "upstash"))]
+            Store::Shared(store) => {
                 let answer = self.ask(store, Op::Refund(receipt), &check).await;
                 self.forget_refusals(&check);
                 answer?;
@@ -283,13 +294,13 @@ impl RateGuard {
     pub async fn ready(&self) -> Result<(), StoreError> {
         match &self.inner.store {
             Store::Memory(_) => Ok(()),
-            #[cfg(feature = "redis")]
-            Store::Redis(store) => self.in_time(store.ping()?).await,
+            #[cfg(any(feature = "redis", feature = "upstash"))]
+            Store::Shared(store) => self.in_time(store.ping()?).await,
         }
     }
 
     /// How many requests were refused without the store being asked, since it was certain to refuse them.
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "redis", feature = "upstash"))]
     pub(crate) fn refused_from_memory(&self) -> u64 {
         self.inner.spent.hits()
     }
@@ -320,15 +331,15 @@ impl fmt::Debug for RateGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let store = match &self.inner.store {
             Store::Memory(store) => format!("memory, {} keys", store.len()),
-            #[cfg(feature = "redis")]
-            Store::Redis(store) => format!("{store:?}"),
+            #[cfg(any(feature = "redis", feature = "upstash"))]
+            Store::Shared(store) => format!("{store:?}"),
         };
         let mut shown = f.debug_struct("RateGuard");
         shown
             .field("store", &store)
             .field("deadline", &self.inner.settings.deadline)
             .field("on_error", &self.inner.settings.on_error);
-        #[cfg(feature = "redis")]
+        #[cfg(any(feature = "redis", feature = "upstash"))]
         shown.field("refused_from_memory", &self.refused_from_memory());
         shown.finish_non_exhaustive()
     }

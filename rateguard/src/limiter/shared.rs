@@ -11,11 +11,11 @@ use crate::key::Key;
 use crate::policy::{OnError, Policy};
 use crate::store::Verdicts;
 use crate::store::memory::{MemoryCheck, MemoryStore};
-use crate::store::redis::RedisStore;
 use crate::store::script::{self, Answer, Group, Op, RedisCheck};
+use crate::store::shared::SharedStore;
 
 impl RateGuard {
-    pub(super) async fn ask(&self, store: &RedisStore, op: Op, check: &Check<'_>) -> Result<Verdicts, StoreError> {
+    pub(super) async fn ask(&self, store: &SharedStore, op: Op, check: &Check<'_>) -> Result<Verdicts, StoreError> {
         let checks = [self.redis_check(check)].into_iter().collect();
         self.in_time(store.ask(Group::new(op, checks))?).await
     }
@@ -28,7 +28,7 @@ impl RateGuard {
         }
     }
 
-    pub(super) fn check_in(&self, store: &RedisStore, checks: &[Check<'_>], places: Option<Places>) -> Checking {
+    pub(super) fn check_in(&self, store: &SharedStore, checks: &[Check<'_>], places: Option<Places>) -> Checking {
         let asked = self.inner.settings.clock.micros();
         let limits = self.inner.spent.is_on().then(|| self.limits(checks));
         if let Some(verdicts) = limits.as_ref().and_then(|limits| self.inner.spent.refuse(asked, limits)) {

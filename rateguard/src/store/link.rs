@@ -1,7 +1,7 @@
 //! The request's side of a store that servers share: a queue to the task that serves it, and what is known of the
 //! server. A request never touches a connection.
 
-use std::future::Future;
+use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -11,15 +11,17 @@ use tokio::sync::{mpsc, oneshot};
 use super::Verdicts;
 use super::job::Job;
 use super::script::{Answer, Group};
+use super::supervise::{Connector, supervise};
 use crate::error::{StoreError, StoreErrorKind};
 
 /// Requests that wait for the server at most; more than that are answered by the failure policy at once.
 pub(crate) const QUEUE: usize = 8192;
 
-/// Knows how to reach a server.
-pub(crate) trait Server: Send + Sync {
-    /// Serves the queue until it is closed.
-    fn serve(&self, health: Arc<Health>, jobs: mpsc::Receiver<Job>) -> impl Future<Output = ()> + Send + 'static;
+/// Knows how to reach a server. Shown, it is the server's address and nothing secret.
+pub(crate) trait Server: fmt::Debug + Send + Sync {
+    type Connector: Connector;
+
+    fn connector(&self) -> Self::Connector;
 }
 
 /// The way to one server.
@@ -130,7 +132,8 @@ impl<S: Server> Link<S> {
         if queue.is_closed() {
             let (sender, jobs) = mpsc::channel(QUEUE);
             self.health.restart();
-            runtime.spawn(self.server.serve(Arc::clone(&self.health), jobs));
+            let server = format!("{:?}", self.server);
+            runtime.spawn(supervise(self.server.connector(), server, Arc::clone(&self.health), jobs));
             *queue = sender;
         }
         queue.clone()

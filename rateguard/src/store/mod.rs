@@ -1,18 +1,24 @@
 //! Where counts are kept.
 
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "upstash"))]
 mod job;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "upstash"))]
 mod link;
 pub(crate) mod memory;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "upstash"))]
 mod outage;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "upstash"))]
 mod pace;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "redis", feature = "upstash"))]
 pub(crate) mod script;
+#[cfg(any(feature = "redis", feature = "upstash"))]
+pub(crate) mod shared;
+#[cfg(any(feature = "redis", feature = "upstash"))]
+mod supervise;
+#[cfg(feature = "upstash")]
+pub(crate) mod upstash;
 
 use smallvec::SmallVec;
 

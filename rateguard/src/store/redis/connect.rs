@@ -9,15 +9,16 @@ use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, ProtocolVersion, PushInfo, PushKind, RedisError,
 };
-use smallvec::smallvec;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{self, UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
 #[cfg(feature = "cluster")]
 use super::cluster::Member;
-use super::{Endpoint, Group, Op, RedisCheck, reply, script};
+use super::connection::serve;
+use super::{Endpoint, Group, Job, reply, script};
 use crate::error::StoreError;
-use crate::quota::Quota;
+use crate::store::outage::Outage;
+use crate::store::supervise::{self, End};
 
 /// How long a connect may take, and each of the answers that it needs.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -75,10 +76,33 @@ impl Connection {
     }
 }
 
+impl supervise::Connector for Connector {
+    type Connection = Connection;
+
+    async fn connect(&mut self) -> Result<Connection, StoreError> {
+        match timeout(CONNECT_ALL, self.try_connect()).await {
+            Ok(connected) => connected,
+            Err(_) => Err(StoreError::timed_out()),
+        }
+    }
+
+    async fn serve(&self, connection: Connection, outage: &mut Outage, jobs: &mut mpsc::Receiver<Job>) -> End {
+        serve(connection, self.deadline, outage, jobs).await
+    }
+
+    #[cfg(feature = "cluster")]
+    fn lost(&self) {
+        if let Some(member) = &self.member {
+            member.lost();
+        }
+    }
+}
+
 /// Makes connections.
 pub(super) struct Connector {
     /// As it was given, until a server said that it does not know the newer protocol.
     endpoint: Endpoint,
+    deadline: Duration,
     prefix: String,
     #[cfg(feature = "cluster")]
     member: Option<Member>,
@@ -96,18 +120,11 @@ impl Connector {
         }
         Connector {
             endpoint,
+            deadline: settings.deadline,
             prefix: settings.prefix,
             #[cfg(feature = "cluster")]
             member: settings.member,
             attempts: 0,
-        }
-    }
-
-    /// Connects, and sees whether the server would count.
-    pub(super) async fn connect(&mut self) -> Result<Connection, StoreError> {
-        match timeout(CONNECT_ALL, self.try_connect()).await {
-            Ok(connected) => connected,
-            Err(_) => Err(StoreError::timed_out()),
         }
     }
 
@@ -142,15 +159,7 @@ impl Connector {
     /// Has the script delete a key that nobody has. Whoever may not run it, or not write (a replica; a server that
     /// cannot save), is no better than a server that is down; and finding that out here costs no request anything.
     async fn probe(&self, connection: &mut Connection) -> Result<(), StoreError> {
-        let check = RedisCheck {
-            // No client's identity is without a colon, but for `global`.
-            key: format!("{}:{{{}}}:rateguard:sw", self.prefix, self.tag()),
-            quota: Quota::sliding_window(1, Duration::from_secs(1)),
-            form: "z",
-            cost: 0,
-            shadow: false,
-        };
-        let group = Group::new(Op::Reset, smallvec![check]);
+        let group = Group::probe(&self.prefix, &self.tag());
         let call = script::call(Some(&connection.sha), &[&group]);
         let reply = match call.query_async(&mut connection.link).await {
             // A node without that slot. It is there, and says so with each job.

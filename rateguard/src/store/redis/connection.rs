@@ -1,14 +1,5 @@
-//! The task that owns the connection: connects, serves the queue, and connects again.
-//!
-//! While the server cannot be reached, requests are told so at once and cost nothing; this task alone keeps trying,
-//! at growing intervals. So what it knows is the circuit breaker: it opens when the connection breaks or is given up
-//! after calls without an answer, its attempts to connect are the probes, and it closes when one of them succeeds. An
-//! answer that is an error (out of memory, a forbidden command) opens nothing: it came in time, costs its round trip
-//! and no more, may concern some keys alone, and the first check after the cure is counted.
-//!
-//! A call that may have run is never sent again.
+//! Serving a connection: the checks that wait together are one call.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use redis::RedisError;
@@ -18,66 +9,22 @@ use tokio::time::{sleep, timeout};
 use super::connect::{Connection, Connector, Settings};
 use super::{Group, Job, reply, script};
 use crate::error::{StoreError, StoreErrorKind};
-use crate::store::job::{BATCH, fail, tell, wait};
-use crate::store::link::{Health, Server};
+use crate::store::job::{BATCH, fail, tell};
+use crate::store::link::Server;
 use crate::store::outage::Outage;
 use crate::store::pace::SETTLED;
+use crate::store::supervise::{End, PATIENCE};
 use crate::telemetry;
 
-/// Calls in a row without an answer before the connection is given up.
-const PATIENCE: u32 = 3;
-
-/// Why a connection is no longer served.
-enum End {
-    /// The last handle is gone.
-    Finished,
-    /// The other end closed a connection on which nothing was under way, as servers do with idle ones.
-    Closed,
-    /// The connection is of no use.
-    Lost(StoreError),
-}
-
 impl Server for Settings {
-    fn serve(&self, health: Arc<Health>, jobs: mpsc::Receiver<Job>) -> impl Future<Output = ()> + Send + 'static {
-        run(self.clone(), health, jobs)
+    type Connector = Connector;
+
+    fn connector(&self) -> Connector {
+        Connector::new(self.clone())
     }
 }
 
-/// Runs until the last handle is gone.
-async fn run(settings: Settings, health: Arc<Health>, mut jobs: mpsc::Receiver<Job>) {
-    let deadline = settings.deadline;
-    #[cfg(feature = "cluster")]
-    let member = settings.member.clone();
-    let mut outage = Outage::new(format!("{settings:?}"));
-    let mut connector = Connector::new(settings);
-    loop {
-        let lost = match connector.connect().await {
-            Ok(connection) => {
-                health.up();
-                outage.answers();
-                match serve(connection, deadline, &mut outage, &mut jobs).await {
-                    End::Finished => return,
-                    // Nobody was failed, so this is no outage yet. Whoever asks now waits for the attempt, within the
-                    // deadline; if it fails, that begins one.
-                    End::Closed => continue,
-                    End::Lost(error) => error,
-                }
-            }
-            Err(error) => error.outage(),
-        };
-        health.down(&lost);
-        #[cfg(feature = "cluster")]
-        if let Some(member) = &member {
-            member.lost();
-        }
-        let pause = outage.goes_on(&lost);
-        if wait(&mut jobs, &lost, pause).await.is_none() {
-            return;
-        }
-    }
-}
-
-async fn serve(
+pub(super) async fn serve(
     mut connection: Connection,
     deadline: Duration,
     outage: &mut Outage,

@@ -18,9 +18,9 @@ pub(crate) use endpoint::Endpoint;
 pub(crate) use store::RedisStore;
 
 use super::job::Job;
+use super::script::{Answer, Group};
 #[cfg(feature = "cluster")]
-use super::script::Reply;
-use super::script::{Answer, Group, Op, RedisCheck};
+use super::script::{Op, RedisCheck, Reply};
 
 /// The way to one server.
 type Link = super::link::Link<connect::Settings>;

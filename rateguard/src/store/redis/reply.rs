@@ -32,11 +32,7 @@ pub(super) fn failed(error: RedisError) -> StoreError {
             StoreErrorKind::Other
         }
         _ if error.kind() == redis::ErrorKind::Parse => StoreErrorKind::Protocol,
-        // What rustls says, which comes as an error of the connection.
-        (_, None) if text.contains("invalid peer certificate") || text.contains("received fatal alert") => {
-            StoreErrorKind::Tls
-        }
-        (_, None) if error.is_io_error() || error.is_unrecoverable_error() => StoreErrorKind::Unreachable,
+        (_, None) if error.is_io_error() || error.is_unrecoverable_error() => return StoreError::unreachable(text),
         _ => return named(&text),
     };
     StoreError::new(kind, text)

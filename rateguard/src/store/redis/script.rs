@@ -2,10 +2,8 @@
 
 use redis::{Cmd, RedisError};
 
-use crate::store::script::Group;
 use crate::store::script::arguments::{self, Arguments};
-
-pub(super) const SCRIPT: &str = include_str!("script.lua");
+pub(super) use crate::store::script::{Group, SCRIPT};
 
 /// A call of the script by its hash, or with its text.
 pub(super) fn call(sha: Option<&str>, groups: &[&Group]) -> Cmd {

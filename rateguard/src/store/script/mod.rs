@@ -4,7 +4,9 @@
 pub(crate) mod arguments;
 pub(crate) mod reply;
 
-use smallvec::SmallVec;
+use std::time::Duration;
+
+use smallvec::{SmallVec, smallvec};
 use tokio::sync::oneshot;
 
 pub(crate) use arguments::{form, tag};
@@ -12,6 +14,8 @@ pub(crate) use arguments::{form, tag};
 use super::Verdicts;
 use crate::error::StoreError;
 use crate::quota::Quota;
+
+pub(crate) const SCRIPT: &str = include_str!("script.lua");
 
 /// One check, as Redis sees it.
 #[cfg_attr(feature = "cluster", derive(Clone))]
@@ -72,6 +76,19 @@ impl Group {
             #[cfg(feature = "cluster")]
             route: Route::default(),
         }
+    }
+
+    /// Deletes a key that nobody has, to see whether the server runs the script and would write. What stands between the
+    /// key's braces is no client's identity: that has a colon, but for `global`.
+    pub(crate) fn probe(prefix: &str, tag: &str) -> Group {
+        let check = RedisCheck {
+            key: format!("{prefix}:{{{tag}}}:rateguard:sw"),
+            quota: Quota::sliding_window(1, Duration::from_secs(1)),
+            form: "z",
+            cost: 0,
+            shadow: false,
+        };
+        Group::new(Op::Reset, smallvec![check])
     }
 }
 

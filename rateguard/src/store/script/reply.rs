@@ -109,12 +109,26 @@ pub(crate) fn named(text: &str) -> StoreError {
     let code = text.split(' ').next().and_then(kind_of);
     let kind = match code {
         Some(kind) => kind,
-        // What an access rule says inside a script carries no code: in Redis 7.0 and before, and in those after and Valkey.
-        None if text.contains("can't run this command") || text.contains("can't access") => StoreErrorKind::Forbidden,
-        None if text.contains("ACL failure in script") => StoreErrorKind::Forbidden,
-        None => StoreErrorKind::Other,
+        None => kind_in(text).unwrap_or(StoreErrorKind::Other),
     };
     StoreError::new(kind, text)
+}
+
+/// What an error without a code of its own says.
+fn kind_in(text: &str) -> Option<StoreErrorKind> {
+    let says = |words: &str| text.contains(words);
+    // An access rule, inside a script: in Redis 7.0 and before, and in those after and Valkey.
+    if says("can't run this command") || says("can't access") || says("ACL failure in script") {
+        return Some(StoreErrorKind::Forbidden);
+    }
+    // Upstash, of its plans.
+    if says("max daily request limit") || says("max requests limit") {
+        return Some(StoreErrorKind::Throttled);
+    }
+    if says("max concurrent connections") {
+        return Some(StoreErrorKind::TooManyClients);
+    }
+    says("capacity quota exceeded").then_some(StoreErrorKind::OutOfMemory)
 }
 
 /// What the word that an error of Redis begins with stands for.

@@ -1,0 +1,315 @@
+//! Serving the queue over a few connections: the checks that wait together are one call.
+
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::lane::{Lane, Unanswered, closed};
+use super::reply::{self, Meaning, Refused};
+use super::{Endpoint, command};
+use crate::error::{StoreError, StoreErrorKind};
+use crate::store::Verdicts;
+use crate::store::job::{BATCH, Job, fail, tell};
+use crate::store::outage::Outage;
+use crate::store::pace::SETTLED;
+use crate::store::script::{Group, SCRIPT};
+use crate::store::supervise::{self, End, PATIENCE};
+use crate::telemetry;
+
+/// Connections at most, and so calls that are under way.
+const LANES: usize = 4;
+/// How long all that is needed before the first check may take.
+const CONNECT_ALL: Duration = Duration::from_secs(3);
+/// How long to do with the connections that there are when another could not be made.
+const REST: Duration = Duration::from_millis(500);
+
+/// Makes connections.
+pub(crate) struct Connector {
+    endpoint: Arc<Endpoint>,
+    deadline: Duration,
+    prefix: String,
+}
+
+/// A service that is ready for the script.
+pub(crate) struct Connection {
+    lane: Lane,
+    caller: Arc<Caller>,
+}
+
+/// What a call needs.
+struct Caller {
+    endpoint: Arc<Endpoint>,
+    deadline: Duration,
+    /// The script's name there.
+    sha: String,
+}
+
+/// What a task has done.
+enum Done {
+    Opened(Result<Lane, StoreError>),
+    Rested,
+    Called(Option<Lane>, Outcome),
+}
+
+/// What a call has come to.
+enum Outcome {
+    /// Those who asked were told.
+    Answered,
+    /// Those who asked were told, and the service does not seem well.
+    Failed(StoreError),
+    /// It is of no use to go on.
+    Useless(StoreError),
+    /// Nothing of it was sent, since the connection had been closed: perhaps as soon as it was made.
+    Unsent { jobs: Vec<Job>, at_once: bool },
+}
+
+/// Why a call has no answer.
+enum Failure {
+    Unsent,
+    Lost(StoreError),
+    Refused(Refused),
+}
+
+impl Connector {
+    pub(super) fn new(endpoint: Arc<Endpoint>, deadline: Duration, prefix: &str) -> Connector {
+        Connector { endpoint, deadline, prefix: prefix.to_owned() }
+    }
+
+    async fn try_connect(&self) -> Result<Connection, StoreError> {
+        let mut lane = Lane::open(&self.endpoint).await?;
+        let loaded = post(&mut lane, &self.endpoint, command::of(&["SCRIPT", "LOAD", SCRIPT])).await;
+        let Value::String(sha) = loaded.map_err(Failure::into_error)? else { return Err(not_redis()) };
+        let caller = Arc::new(Caller { endpoint: Arc::clone(&self.endpoint), deadline: self.deadline, sha });
+        let probe = Group::probe(&self.prefix, "probe");
+        let answers = caller.ask(&mut lane, &[&probe]).await.map_err(Failure::into_error)?;
+        answers.into_iter().try_for_each(|answer| answer.map(|_| ()))?;
+        Ok(Connection { lane, caller })
+    }
+}
+
+impl supervise::Connector for Connector {
+    type Connection = Connection;
+
+    async fn connect(&mut self) -> Result<Connection, StoreError> {
+        match timeout(CONNECT_ALL, self.try_connect()).await {
+            Ok(connected) => connected,
+            Err(_) => Err(StoreError::timed_out()),
+        }
+    }
+
+    async fn serve(&self, connection: Connection, outage: &mut Outage, jobs: &mut mpsc::Receiver<Job>) -> End {
+        let Connection { lane, caller } = connection;
+        let mut service =
+            Service { caller, idle: vec![lane], busy: 0, opening: false, tasks: JoinSet::new(), failures: 0 };
+        let end = service.serve(outage, jobs).await;
+        // What is under way is answered yet, each within its deadline.
+        service.tasks.detach_all();
+        end
+    }
+}
+
+/// The connections, and what is under way on them.
+struct Service {
+    caller: Arc<Caller>,
+    idle: Vec<Lane>,
+    busy: usize,
+    opening: bool,
+    tasks: JoinSet<Done>,
+    /// In a row.
+    failures: u32,
+}
+
+impl Service {
+    async fn serve(&mut self, outage: &mut Outage, jobs: &mut mpsc::Receiver<Job>) -> End {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut settled = false;
+        let lasted = sleep(SETTLED);
+        tokio::pin!(lasted);
+        loop {
+            let lost = tokio::select! {
+                biased;
+                () = &mut lasted, if !settled => {
+                    settled = true;
+                    outage.settled();
+                    None
+                }
+                Some(done) = self.tasks.join_next() => match done {
+                    Ok(done) => self.take(done, &mut batch),
+                    Err(_) => None,
+                },
+                lane = closed(&mut self.idle) => {
+                    // As services do with idle ones; but one that hangs up at once is not well.
+                    if lane.is_young() { self.failed(hung_up()) } else { None }
+                }
+                received = jobs.recv_many(&mut batch, BATCH), if batch.is_empty() && !self.idle.is_empty() => {
+                    if received == 0 {
+                        return End::Finished;
+                    }
+                    None
+                }
+            };
+            if let Some(error) = lost {
+                let error = error.outage();
+                fail(&mut batch, &error);
+                return End::Lost(error);
+            }
+            batch.retain(|job| !job.is_abandoned());
+            self.call(&mut batch);
+            self.open();
+        }
+    }
+
+    /// Sends what waits, if a connection is free.
+    fn call(&mut self, batch: &mut Vec<Job>) {
+        if batch.is_empty() {
+            return;
+        }
+        if let Some(lane) = self.idle.pop() {
+            self.busy += 1;
+            telemetry::batch(batch.len());
+            self.tasks.spawn(Arc::clone(&self.caller).call(lane, mem::take(batch)));
+        }
+    }
+
+    /// Has another connection made before anybody needs it.
+    fn open(&mut self) {
+        if self.idle.is_empty() && !self.opening && self.busy < LANES {
+            self.opening = true;
+            let caller = Arc::clone(&self.caller);
+            self.tasks.spawn(async move { Done::Opened(Lane::open(&caller.endpoint).await) });
+        }
+    }
+
+    /// Takes back what a task had. An error means that it is of no use to go on.
+    fn take(&mut self, done: Done, batch: &mut Vec<Job>) -> Option<StoreError> {
+        match done {
+            Done::Opened(Ok(lane)) => {
+                self.opening = false;
+                self.idle.push(lane);
+                None
+            }
+            Done::Opened(Err(error)) if self.idle.is_empty() && self.busy == 0 => Some(error),
+            Done::Opened(Err(_)) => {
+                self.tasks.spawn(async {
+                    sleep(REST).await;
+                    Done::Rested
+                });
+                None
+            }
+            Done::Rested => {
+                self.opening = false;
+                None
+            }
+            Done::Called(lane, outcome) => {
+                self.busy -= 1;
+                self.idle.extend(lane);
+                match outcome {
+                    Outcome::Answered => {
+                        self.failures = 0;
+                        None
+                    }
+                    Outcome::Failed(error) => self.failed(error),
+                    Outcome::Useless(error) => Some(error),
+                    Outcome::Unsent { jobs, at_once } => {
+                        batch.extend(jobs);
+                        if at_once { self.failed(hung_up()) } else { None }
+                    }
+                }
+            }
+        }
+    }
+
+    fn failed(&mut self, error: StoreError) -> Option<StoreError> {
+        self.failures += 1;
+        (self.failures >= PATIENCE).then_some(error)
+    }
+}
+
+impl Caller {
+    /// Decides a batch in one call, and answers it.
+    async fn call(self: Arc<Self>, mut lane: Lane, mut batch: Vec<Job>) -> Done {
+        let decided = timeout(self.deadline, async {
+            let outcome = self.decide(&mut lane, &mut batch).await;
+            let reusable = !matches!(outcome, Err(Failure::Unsent | Failure::Lost(_))) && lane.is_ready().await;
+            (outcome, reusable)
+        });
+        // A connection with a request under way is closed with it.
+        let Ok((outcome, reusable)) = decided.await else {
+            fail(&mut batch, &StoreError::timed_out());
+            return Done::Called(None, Outcome::Failed(StoreError::timed_out()));
+        };
+        let outcome = match outcome {
+            Ok(None) => Outcome::Answered,
+            Ok(Some(useless)) => Outcome::Useless(useless),
+            Err(Failure::Unsent) => Outcome::Unsent { jobs: mem::take(&mut batch), at_once: lane.is_young() },
+            Err(Failure::Lost(error)) => Outcome::Failed(error.outage()),
+            Err(Failure::Refused(Refused { error, meaning })) => match meaning {
+                Meaning::Useless => Outcome::Useless(error.outage()),
+                Meaning::Unwell => Outcome::Failed(error.outage()),
+                Meaning::UnknownScript | Meaning::Well => {
+                    fail(&mut batch, &error);
+                    Outcome::Answered
+                }
+            },
+        };
+        if let Outcome::Failed(error) | Outcome::Useless(error) = &outcome {
+            fail(&mut batch, error);
+        }
+        Done::Called(reusable.then_some(lane), outcome)
+    }
+
+    /// On an error the batch is still there to be told. An answer may show that the service is of no use: then that
+    /// error comes back.
+    async fn decide(&self, lane: &mut Lane, batch: &mut Vec<Job>) -> Result<Option<StoreError>, Failure> {
+        let groups: Vec<&Group> = batch.iter().filter_map(Job::group).collect();
+        let answers = if groups.is_empty() {
+            post(lane, &self.endpoint, command::of(&["PING"])).await?;
+            Vec::new()
+        } else {
+            self.ask(lane, &groups).await?
+        };
+        Ok(tell(batch, answers))
+    }
+
+    async fn ask(&self, lane: &mut Lane, groups: &[&Group]) -> Result<Vec<Result<Verdicts, StoreError>>, Failure> {
+        let result = match post(lane, &self.endpoint, command::call(Some(&self.sha), groups)).await {
+            // It has not run, so this is no second time.
+            Err(Failure::Refused(Refused { meaning: Meaning::UnknownScript, .. })) => {
+                post(lane, &self.endpoint, command::call(None, groups)).await?
+            }
+            answered => answered?,
+        };
+        let unwell = |error| Failure::Refused(Refused { error, meaning: Meaning::Unwell });
+        reply::groups(result, groups).map_err(unwell)
+    }
+}
+
+async fn post(lane: &mut Lane, endpoint: &Endpoint, command: axum::body::Bytes) -> Result<Value, Failure> {
+    match lane.post(endpoint, command).await {
+        Ok((status, body)) => reply::result(endpoint, status, &body).map_err(Failure::Refused),
+        Err(Unanswered::Unsent) => Err(Failure::Unsent),
+        Err(Unanswered::Lost(error)) => Err(Failure::Lost(error)),
+    }
+}
+
+impl Failure {
+    fn into_error(self) -> StoreError {
+        match self {
+            Failure::Unsent => hung_up(),
+            Failure::Lost(error) | Failure::Refused(Refused { error, .. }) => error,
+        }
+    }
+}
+
+fn hung_up() -> StoreError {
+    StoreError::new(StoreErrorKind::Unreachable, "the service closed the connection")
+}
+
+fn not_redis() -> StoreError {
+    StoreError::new(StoreErrorKind::Protocol, "the service did not load the script")
+}
