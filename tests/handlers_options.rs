@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use futures_util::stream;
-use rateguard::{Key, Policy, Quota, RateGuard, UserId, rate_limit};
+use rateguard::{Key, ManualClock, Policy, Quota, RateGuard, UserId, rate_limit};
 use rateguard_tests::{App, request};
 use serde::Deserialize;
 
@@ -363,7 +363,9 @@ mod windows {
 
     #[tokio::test]
     async fn are_seconds_or_have_a_unit_or_are_a_duration() {
-        let app = App::new(
+        let clock = ManualClock::new();
+        let app = App::with(
+            RateGuard::builder().clock(clock.clone()).build().unwrap(),
             Router::new()
                 .route("/text", get(text))
                 .route("/constant", get(constant))
@@ -373,9 +375,11 @@ mod windows {
         let all = ["/text", "/constant", "/expression", "/day"];
         assert_eq!(app.statuses(&all).await, [200; 4]);
         assert_eq!(app.statuses(&all).await, [429; 4]);
-        tokio::time::sleep(HALF + Duration::from_millis(50)).await;
+        clock.advance(Duration::from_millis(499));
+        assert_eq!(app.statuses(&all).await, [429; 4]);
+        clock.advance(Duration::from_millis(1));
         assert_eq!(app.statuses(&all).await, [200, 200, 200, 429]);
-        assert!((86_390..=86_400).contains(&app.get("/day").await.number("retry-after").unwrap()));
+        assert_eq!(app.get("/day").await.number("retry-after"), Some(86_400), "half a second less, rounded up");
     }
 }
 
@@ -522,11 +526,12 @@ mod stacks {
 
     #[tokio::test]
     async fn may_be_as_many_as_one_likes() {
-        let limiter = RateGuard::memory();
+        let clock = ManualClock::new();
+        let limiter = RateGuard::builder().clock(clock.clone()).build().unwrap();
         let routes = Router::new().route("/", get(three)).with_state(()).layer(Extension(Arc::new(7_usize)));
         let app = App::with(limiter, routes);
         assert_eq!(app.statuses(&["/", "/"]).await, [200, 429]);
-        tokio::time::sleep(Duration::from_millis(1100)).await;
+        clock.advance(Duration::from_secs(1));
         assert_eq!(app.get("/").await.status, 429, "the first has room again, the others have none");
     }
 }
