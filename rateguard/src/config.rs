@@ -20,7 +20,7 @@ use crate::network::Prefixes;
 use crate::policy::OnError;
 use crate::quota::Quota;
 use crate::store::memory::MemoryStore;
-#[cfg(any(feature = "redis", feature = "upstash"))]
+#[cfg(feature = "_shared")]
 use crate::store::shared::SharedStore;
 use crate::url::Target;
 

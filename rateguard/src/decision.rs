@@ -30,7 +30,7 @@ enum Origin {
     /// Somebody has counted: the store, or this process in its place.
     Count,
     /// An earlier refusal that is still certain.
-    #[cfg(any(feature = "redis", feature = "upstash"))]
+    #[cfg(feature = "_shared")]
     Memory,
     /// Nobody has counted.
     Nowhere,
@@ -78,7 +78,7 @@ impl Decision {
     }
 
     /// The same answer, without the store having been asked.
-    #[cfg(any(feature = "redis", feature = "upstash"))]
+    #[cfg(feature = "_shared")]
     pub(crate) fn remember(mut self) -> Decision {
         self.origin = Origin::Memory;
         self

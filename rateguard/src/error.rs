@@ -122,14 +122,14 @@ impl StoreError {
     }
 
     /// The same, as the reason of an outage, which is logged once and not for each check.
-    #[cfg(any(feature = "redis", feature = "upstash"))]
+    #[cfg(feature = "_shared")]
     pub(crate) fn outage(mut self) -> StoreError {
         self.of_outage = true;
         self
     }
 
     /// Of a connection that could not be made, or was lost, by what the libraries say.
-    #[cfg(any(feature = "redis", feature = "upstash"))]
+    #[cfg(feature = "_shared")]
     pub(crate) fn unreachable(detail: String) -> StoreError {
         // What rustls says comes as an error of the connection.
         let tls = detail.contains("invalid peer certificate") || detail.contains("received fatal alert");

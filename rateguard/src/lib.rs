@@ -79,7 +79,7 @@
 //! | `test-util` | no | `ManualClock`: a clock for tests, moved by hand |
 
 #![cfg_attr(
-    not(any(feature = "redis", feature = "upstash")),
+    not(feature = "_shared"),
     allow(
         dead_code,
         irrefutable_let_patterns,

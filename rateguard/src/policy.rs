@@ -41,7 +41,7 @@ impl OnError {
     }
 
     /// Among how many servers the quota is shared while this process counts alone, if it is to.
-    #[cfg(any(feature = "redis", feature = "upstash"))]
+    #[cfg(feature = "_shared")]
     pub(crate) const fn local_parts(self) -> Option<u32> {
         match self {
             OnError::Local => Some(1),

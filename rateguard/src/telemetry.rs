@@ -64,11 +64,11 @@ impl Started {
     }
 }
 
-#[cfg(all(feature = "metrics", any(feature = "redis", feature = "upstash")))]
+#[cfg(all(feature = "metrics", feature = "_shared"))]
 pub(crate) use facade::deny_cache_entries;
 #[cfg(feature = "metrics")]
 pub(crate) use facade::memory_keys;
-#[cfg(any(feature = "redis", feature = "upstash"))]
+#[cfg(feature = "_shared")]
 pub(crate) use facade::{batch, breaker};
 pub(crate) use facade::{describe, identity_missing, store_error, unreadable_header};
 
@@ -136,7 +136,7 @@ mod facade {
         gauge!(MEMORY_KEYS).set(f64::from(u32::try_from(keys).unwrap_or(u32::MAX)));
     }
 
-    #[cfg(any(feature = "redis", feature = "upstash"))]
+    #[cfg(feature = "_shared")]
     pub(crate) fn deny_cache_entries(entries: usize) {
         gauge!(DENY_CACHE_ENTRIES).set(f64::from(u32::try_from(entries).unwrap_or(u32::MAX)));
     }

@@ -12,7 +12,7 @@ pub mod faq {}
 #[doc = include_str!("operations.md")]
 pub mod operations {}
 
-#[cfg(any(feature = "redis", feature = "upstash"))]
+#[cfg(feature = "_shared")]
 #[doc = include_str!("outages.md")]
 pub mod outages {}
 

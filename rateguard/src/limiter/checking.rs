@@ -3,11 +3,11 @@
 use std::pin::Pin;
 
 use super::Decisions;
-#[cfg(any(feature = "redis", feature = "upstash"))]
+#[cfg(feature = "_shared")]
 use super::asked::Asked;
 
 /// Without a shared store, nobody is ever asked.
-#[cfg(not(any(feature = "redis", feature = "upstash")))]
+#[cfg(not(feature = "_shared"))]
 pub(crate) type Asked = std::future::Pending<Decisions>;
 
 pub(crate) enum Checking {

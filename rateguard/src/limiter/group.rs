@@ -60,7 +60,7 @@ impl RateGuard {
     fn begin_distinct(&self, checks: &[Check<'_>], places: Option<Places>) -> Checking {
         match &self.inner.store {
             Store::Memory(store) => Checking::Done(spread(self.count_in(store, checks), places.as_ref())),
-            #[cfg(any(feature = "redis", feature = "upstash"))]
+            #[cfg(feature = "_shared")]
             Store::Shared(store) => self.check_in(store, checks, places),
         }
     }

@@ -1,15 +1,15 @@
 //! The limiter: a policy and a key go to the store, within a deadline, and come back as a decision.
 
-#[cfg(any(feature = "redis", feature = "upstash"))]
+#[cfg(feature = "_shared")]
 mod asked;
 mod checking;
 mod group;
-#[cfg(any(feature = "redis", feature = "upstash"))]
+#[cfg(feature = "_shared")]
 mod pending;
 mod policies;
-#[cfg(any(feature = "redis", feature = "upstash"))]
+#[cfg(feature = "_shared")]
 mod shared;
-#[cfg(any(feature = "redis", feature = "upstash"))]
+#[cfg(feature = "_shared")]
 mod spent;
 mod tuning;
 mod warnings;
@@ -40,11 +40,11 @@ use crate::network::Prefixes;
 use crate::policy::{OnError, Policy};
 use crate::quota::Quota;
 use crate::store::memory::MemoryStore;
-#[cfg(any(feature = "redis", feature = "upstash"))]
+#[cfg(feature = "_shared")]
 use crate::store::{script::Op, shared::SharedStore};
 use crate::telemetry;
 use policies::Policies;
-#[cfg(any(feature = "redis", feature = "upstash"))]
+#[cfg(feature = "_shared")]
 use spent::Spent;
 use warnings::Warnings;
 
@@ -82,7 +82,7 @@ pub(crate) struct Inner {
     #[cfg(feature = "metrics")]
     sizes_due: AtomicU64,
     /// Refusals of a shared store that are still certain.
-    #[cfg(any(feature = "redis", feature = "upstash"))]
+    #[cfg(feature = "_shared")]
     spent: Spent,
 }
 
@@ -106,7 +106,7 @@ pub(crate) struct Settings {
 /// Where the limiter counts.
 pub(crate) enum Store {
     Memory(MemoryStore),
-    #[cfg(any(feature = "redis", feature = "upstash"))]
+    #[cfg(feature = "_shared")]
     Shared(SharedStore),
 }
 
@@ -159,7 +159,7 @@ impl RateGuard {
         let policies = Policies::new(quotas, settings.clock.micros());
         let warnings = Warnings::default();
         telemetry::describe();
-        #[cfg(any(feature = "redis", feature = "upstash"))]
+        #[cfg(feature = "_shared")]
         let spent = match store {
             Store::Memory(_) => Spent::new(Duration::ZERO),
             Store::Shared(_) => Spent::new(settings.deny_cache),
@@ -172,7 +172,7 @@ impl RateGuard {
             policies,
             #[cfg(feature = "metrics")]
             sizes_due: AtomicU64::new(0),
-            #[cfg(any(feature = "redis", feature = "upstash"))]
+            #[cfg(feature = "_shared")]
             spent,
         };
         RateGuard { inner: Arc::new(inner) }
@@ -195,7 +195,7 @@ impl RateGuard {
                 self.decided(&[check], std::slice::from_ref(&decision));
                 decision
             }
-            #[cfg(any(feature = "redis", feature = "upstash"))]
+            #[cfg(feature = "_shared")]
             Store::Shared(_) => {
                 let decision = self.begin(&[Check::new(policy, key).cost(cost)]).decisions().await.pop();
                 // Every check has a decision; this is only so that nothing needs to panic.
@@ -223,7 +223,7 @@ impl RateGuard {
         let check = Check::new(policy, key);
         let verdict = match &self.inner.store {
             Store::Memory(store) => Some(store.peek(&self.inner.settings.clock, &self.memory_check(store, &check))),
-            #[cfg(any(feature = "redis", feature = "upstash"))]
+            #[cfg(feature = "_shared")]
             Store::Shared(store) => self.ask(store, Op::Peek, &check).await?.pop(),
         };
         match verdict {
@@ -242,7 +242,7 @@ impl RateGuard {
         let check = Check::new(policy, key);
         match &self.inner.store {
             Store::Memory(store) => store.reset(&self.memory_check(store, &check)),
-            #[cfg(any(feature = "redis", feature = "upstash"))]
+            #[cfg(feature = "_shared")]
             Store::Shared(store) => {
                 let answer = self.ask(store, Op::Reset, &check).await;
                 self.forget_refusals(&check);
@@ -276,7 +276,7 @@ impl RateGuard {
             Store::Memory(store) => {
                 store.refund(&self.inner.settings.clock, &self.memory_check(store, &check), receipt);
             }
-            #[cfg(any(feature = "redis", feature = "upstash"))]
+            #[cfg(feature = "_shared")]
             Store::Shared(store) => {
                 let answer = self.ask(store, Op::Refund(receipt), &check).await;
                 self.forget_refusals(&check);
@@ -294,13 +294,13 @@ impl RateGuard {
     pub async fn ready(&self) -> Result<(), StoreError> {
         match &self.inner.store {
             Store::Memory(_) => Ok(()),
-            #[cfg(any(feature = "redis", feature = "upstash"))]
+            #[cfg(feature = "_shared")]
             Store::Shared(store) => self.in_time(store.ping()?).await,
         }
     }
 
     /// How many requests were refused without the store being asked, since it was certain to refuse them.
-    #[cfg(any(feature = "redis", feature = "upstash"))]
+    #[cfg(feature = "_shared")]
     pub(crate) fn refused_from_memory(&self) -> u64 {
         self.inner.spent.hits()
     }
@@ -331,7 +331,7 @@ impl fmt::Debug for RateGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let store = match &self.inner.store {
             Store::Memory(store) => format!("memory, {} keys", store.len()),
-            #[cfg(any(feature = "redis", feature = "upstash"))]
+            #[cfg(feature = "_shared")]
             Store::Shared(store) => format!("{store:?}"),
         };
         let mut shown = f.debug_struct("RateGuard");
@@ -339,7 +339,7 @@ impl fmt::Debug for RateGuard {
             .field("store", &store)
             .field("deadline", &self.inner.settings.deadline)
             .field("on_error", &self.inner.settings.on_error);
-        #[cfg(any(feature = "redis", feature = "upstash"))]
+        #[cfg(feature = "_shared")]
         shown.field("refused_from_memory", &self.refused_from_memory());
         shown.finish_non_exhaustive()
     }

@@ -33,12 +33,12 @@ impl RateGuard {
     pub(super) fn watch(&self, checks: &[Check<'_>], mut checking: Checking) -> Checking {
         match &mut checking {
             Checking::Done(decisions) => self.decided(checks, decisions),
-            #[cfg(any(feature = "redis", feature = "upstash"))]
+            #[cfg(feature = "_shared")]
             Checking::Asked(asked) => {
                 let whom = is_heard().then(|| checks.iter().map(|check| self.whom(check)).collect());
                 asked.as_mut().watch(Watch { started: telemetry::Started::now(), whom });
             }
-            #[cfg(not(any(feature = "redis", feature = "upstash")))]
+            #[cfg(not(feature = "_shared"))]
             Checking::Asked(_) => {}
         }
         checking
@@ -74,11 +74,11 @@ impl RateGuard {
             let local = self.inner.local.get().map_or(0, MemoryStore::len);
             let keys = match &self.inner.store {
                 Store::Memory(store) => store.len(),
-                #[cfg(any(feature = "redis", feature = "upstash"))]
+                #[cfg(feature = "_shared")]
                 Store::Shared(_) => local,
             };
             telemetry::memory_keys(keys.max(local));
-            #[cfg(any(feature = "redis", feature = "upstash"))]
+            #[cfg(feature = "_shared")]
             if self.inner.spent.is_on() {
                 telemetry::deny_cache_entries(self.inner.spent.len(now));
             }
@@ -91,7 +91,7 @@ impl RateGuard {
     pub(super) fn sizes(&self) {}
 }
 
-#[cfg(any(feature = "redis", feature = "upstash"))]
+#[cfg(feature = "_shared")]
 impl Watch {
     pub(super) fn ended(self, limiter: &RateGuard, decisions: &[Decision]) {
         self.started.ended();

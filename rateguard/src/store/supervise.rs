@@ -10,8 +10,10 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::job::{Job, wait};
 use super::link::Health;
@@ -20,6 +22,10 @@ use crate::error::StoreError;
 
 /// Calls in a row without an answer before the server is given up.
 pub(crate) const PATIENCE: u32 = 3;
+
+/// How long all that is needed before the first check may take: the name, the connection, the script, and whatever has to
+/// be tried twice.
+const CONNECT_ALL: Duration = Duration::from_secs(3);
 
 /// Why a connection is no longer served.
 pub(crate) enum End {
@@ -36,7 +42,7 @@ pub(crate) enum End {
 pub(crate) trait Connector: Send + Sync + 'static {
     type Connection: Send;
 
-    /// Connects, and sees whether the server would count.
+    /// Connects, and sees whether the server would count. It may be given up at any point.
     fn connect(&mut self) -> impl Future<Output = Result<Self::Connection, StoreError>> + Send;
 
     /// Answers the queue for as long as the connection is of use.
@@ -60,7 +66,8 @@ pub(crate) async fn supervise<C: Connector>(
 ) {
     let mut outage = Outage::new(server);
     loop {
-        let lost = match connector.connect().await {
+        let connected = timeout(CONNECT_ALL, connector.connect()).await;
+        let lost = match connected.unwrap_or_else(|_| Err(StoreError::timed_out())) {
             Ok(connection) => {
                 health.up();
                 outage.answers();

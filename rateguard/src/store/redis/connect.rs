@@ -10,7 +10,6 @@ use redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, ProtocolVersion, PushInfo, PushKind, RedisError,
 };
 use tokio::sync::mpsc::{self, UnboundedReceiver, unbounded_channel};
-use tokio::time::timeout;
 
 #[cfg(feature = "cluster")]
 use super::cluster::Member;
@@ -18,12 +17,11 @@ use super::connection::serve;
 use super::{Endpoint, Group, Job, reply, script};
 use crate::error::StoreError;
 use crate::store::outage::Outage;
+use crate::store::script::SCRIPT;
 use crate::store::supervise::{self, End};
 
 /// How long a connect may take, and each of the answers that it needs.
 const CONNECT: Duration = Duration::from_secs(1);
-/// How long all of it may take, with the name's resolution and a second try in the older protocol.
-const CONNECT_ALL: Duration = Duration::from_secs(3);
 /// A server that acknowledges nothing for so long is gone. Checks notice sooner; this is for the socket's own end.
 #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(5);
@@ -80,10 +78,7 @@ impl supervise::Connector for Connector {
     type Connection = Connection;
 
     async fn connect(&mut self) -> Result<Connection, StoreError> {
-        match timeout(CONNECT_ALL, self.try_connect()).await {
-            Ok(connected) => connected,
-            Err(_) => Err(StoreError::timed_out()),
-        }
+        self.try_connect().await
     }
 
     async fn serve(&self, connection: Connection, outage: &mut Outage, jobs: &mut mpsc::Receiver<Job>) -> End {
@@ -150,7 +145,7 @@ impl Connector {
             notices,
         };
         let mut load = redis::cmd("SCRIPT");
-        load.arg("LOAD").arg(script::SCRIPT);
+        load.arg("LOAD").arg(SCRIPT);
         connection.sha = load.query_async(&mut connection.link).await.map_err(reply::failed)?;
         self.probe(&mut connection).await?;
         Ok(connection)

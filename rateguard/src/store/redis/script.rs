@@ -3,7 +3,7 @@
 use redis::{Cmd, RedisError};
 
 use crate::store::script::arguments::{self, Arguments};
-pub(super) use crate::store::script::{Group, SCRIPT};
+use crate::store::script::{Group, SCRIPT};
 
 /// A call of the script by its hash, or with its text.
 pub(super) fn call(sha: Option<&str>, groups: &[&Group]) -> Cmd {

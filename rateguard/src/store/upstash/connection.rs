@@ -23,8 +23,6 @@ use crate::telemetry;
 
 /// Connections at most, and so calls that are under way.
 const LANES: usize = 4;
-/// How long all that is needed before the first check may take.
-const CONNECT_ALL: Duration = Duration::from_secs(3);
 /// How long to do with the connections that there are when another could not be made.
 const REST: Duration = Duration::from_millis(500);
 
@@ -79,8 +77,12 @@ impl Connector {
     pub(super) fn new(endpoint: Arc<Endpoint>, deadline: Duration, prefix: &str) -> Connector {
         Connector { endpoint, deadline, prefix: prefix.to_owned() }
     }
+}
 
-    async fn try_connect(&self) -> Result<Connection, StoreError> {
+impl supervise::Connector for Connector {
+    type Connection = Connection;
+
+    async fn connect(&mut self) -> Result<Connection, StoreError> {
         let mut lane = Lane::open(&self.endpoint).await?;
         let loaded = post(&mut lane, &self.endpoint, command::of(&["SCRIPT", "LOAD", SCRIPT])).await;
         let Value::String(sha) = loaded.map_err(Failure::into_error)? else { return Err(not_redis()) };
@@ -89,17 +91,6 @@ impl Connector {
         let answers = caller.ask(&mut lane, &[&probe]).await.map_err(Failure::into_error)?;
         answers.into_iter().try_for_each(|answer| answer.map(|_| ()))?;
         Ok(Connection { lane, caller })
-    }
-}
-
-impl supervise::Connector for Connector {
-    type Connection = Connection;
-
-    async fn connect(&mut self) -> Result<Connection, StoreError> {
-        match timeout(CONNECT_ALL, self.try_connect()).await {
-            Ok(connected) => connected,
-            Err(_) => Err(StoreError::timed_out()),
-        }
     }
 
     async fn serve(&self, connection: Connection, outage: &mut Outage, jobs: &mut mpsc::Receiver<Job>) -> End {
