@@ -29,6 +29,14 @@ impl Authority {
         assert!(command.status().is_ok_and(|status| status.success()), "openssl {words}: is it installed?");
     }
 
+    /// What a Redis server is started with to speak TLS on this port, too.
+    pub fn server_arguments(&self, port: u16) -> Vec<String> {
+        let files =
+            [("--tls-cert-file", "server.pem"), ("--tls-key-file", "server.key"), ("--tls-ca-cert-file", "ca.pem")];
+        let files = files.map(|(option, name)| [option.to_owned(), self.path(name).display().to_string()]);
+        ["--tls-port".to_owned(), port.to_string()].into_iter().chain(files.into_iter().flatten()).collect()
+    }
+
     /// Where `ca.pem`, `server.key` and the like are.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use redis::{FromRedisValue, Value};
 
-use crate::{RedisServer, free_port};
+use crate::{Authority, RedisServer, free_port};
 
 /// How many slots there are.
 const SLOTS: u16 = 16_384;
@@ -25,13 +25,36 @@ impl RedisCluster {
 
     /// Starts them with more arguments.
     pub fn start_with(arguments: &[&str]) -> RedisCluster {
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        RedisCluster::start_each(|| arguments.clone())
+    }
+
+    /// Starts them so that they speak TLS, among themselves as well, and returns the URL that begins with `rediss`. What
+    /// the test says to them goes over other ports.
+    pub fn start_tls(authority: &Authority) -> (RedisCluster, String) {
+        let mut ports = Vec::new();
+        let cluster = RedisCluster::start_each(|| {
+            let port = free_port();
+            ports.push(port);
+            let mut arguments = authority.server_arguments(port);
+            let more = ["--tls-auth-clients", "no", "--tls-cluster", "yes", "--tls-replication", "yes"];
+            arguments.extend(more.map(str::to_owned));
+            arguments
+        });
+        let hosts: Vec<_> = ports.iter().take(usize::from(MASTERS)).map(|port| format!("127.0.0.1:{port}")).collect();
+        (cluster, format!("rediss+cluster://{}", hosts.join(",")))
+    }
+
+    /// Starts them, each with more arguments.
+    fn start_each(mut arguments: impl FnMut() -> Vec<String>) -> RedisCluster {
         let node = |_| {
             let bus = free_port().to_string();
             let mut all = vec!["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", &bus];
             // A slot without a node is no other slot's trouble; and a replica is not to weigh whether it is fit.
             all.extend(["--cluster-require-full-coverage", "no", "--cluster-replica-validity-factor", "0"]);
             all.extend(["--repl-ping-replica-period", "1", "--repl-diskless-sync-delay", "0"]);
-            all.extend(arguments);
+            let arguments = arguments();
+            all.extend(arguments.iter().map(String::as_str));
             RedisServer::start_with(&all)
         };
         let cluster = RedisCluster { nodes: (0..2 * MASTERS).map(node).collect() };

@@ -1,11 +1,10 @@
 //! Every way to a Redis that a URL can name.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on says so")]
 
-use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rateguard::{Key, Policy, Quota, RateGuard, RateGuardBuilder, StoreErrorKind};
-use rateguard_tests::{Authority, RedisServer, Sentinels, free_port};
+use rateguard_tests::{Authority, RedisCluster, RedisServer, Sentinels, free_port};
 
 fn policy() -> Policy {
     Policy::new("url", Quota::sliding_window(2, Duration::from_secs(60)))
@@ -59,19 +58,10 @@ async fn the_master_that_the_sentinels_name() {
 
 fn tls_server(authority: &Authority, clients: &str) -> (RedisServer, String) {
     let port = free_port();
-    let text = |path: &Path| path.to_str().unwrap().to_owned();
-    let server = RedisServer::start_with(&[
-        "--tls-port",
-        &port.to_string(),
-        "--tls-cert-file",
-        &text(&authority.path("server.pem")),
-        "--tls-key-file",
-        &text(&authority.path("server.key")),
-        "--tls-ca-cert-file",
-        &text(&authority.path("ca.pem")),
-        "--tls-auth-clients",
-        clients,
-    ]);
+    let arguments = authority.server_arguments(port);
+    let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    arguments.extend(["--tls-auth-clients", clients]);
+    let server = RedisServer::start_with(&arguments);
     (server, format!("rediss://127.0.0.1:{port}"))
 }
 
@@ -93,6 +83,35 @@ async fn tls_with_an_authority_and_a_certificate_of_ones_own() {
     counts(known, &server).await;
     let refused = reason(builder(&url).tls_ca(authority.read("ca.pem"))).await;
     assert!(matches!(refused, StoreErrorKind::Tls | StoreErrorKind::Unreachable), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_cluster_by_tls_whose_slots_move_to_other_nodes() {
+    let authority = Authority::new();
+    let (cluster, url) = RedisCluster::start_tls(&authority);
+    let limiter = builder(&url).tls_ca(authority.read("ca.pem")).build().unwrap();
+    limiter.ready().await.unwrap();
+    let spend = async |left: u32| {
+        for n in 0..30 {
+            let decision = limiter.check(&policy(), &Key::user(n)).await;
+            assert_eq!((decision.degraded_reason(), decision.remaining()), (None, left), "user {n}");
+        }
+    };
+    spend(1).await;
+    let masters = cluster.nodes[..3].iter().filter(|node| node.keys().iter().any(|key| key.contains("{user:"))).count();
+    assert_eq!(masters, 3, "each of them has some");
+
+    let replica = &cluster.nodes[3];
+    let _: String = replica.command(&["CLUSTER", "FAILOVER"]);
+    let patience = Instant::now() + Duration::from_secs(30);
+    while !replica.command::<String>(&["INFO", "replication"]).contains("role:master") {
+        assert!(Instant::now() < patience, "no failover");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    spend(0).await;
+
+    let stranger = builder(&url).tls_ca(Authority::new().read("ca.pem")).build().unwrap();
+    assert_eq!(stranger.ready().await.unwrap_err().kind(), StoreErrorKind::Tls);
 }
 
 #[test]
