@@ -198,8 +198,8 @@ async fn one_node_that_is_named_leads_to_all_of_them_and_one_that_is_not_there_i
 async fn users_and_passwords_are_every_nodes() {
     let cluster = RedisCluster::start();
     // What the README says suffices.
-    let rules = "~ratelimit:* +evalsha +eval +script|load +ping +time +type +get +set +del +pttl +pexpire +zrange \
-                 +zrangebyscore +zadd +zscore +zremrangebyscore +zremrangebyrank +lindex +llen +lrange +lset +rpush +lpop \
+    let rules = "~ratelimit:* +evalsha +eval +script|load +ping +time +type +get +set +append +del +pttl +pexpire +zrange \
+                 +zrangebyscore +zadd +zremrangebyscore +zremrangebyrank +lindex +llen +lrange +lset +rpush +lpop \
                  +cluster|slots +asking";
     for node in &cluster.nodes {
         let mut words = vec!["ACL", "SETUSER", "someone", "on", ">p@ss#1"];

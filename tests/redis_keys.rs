@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use rateguard::{Check, Key, Policy, Quota, RateGuard, StoreErrorKind};
 use rateguard_tests::{RedisServer, connected};
 use tokio::task::JoinSet;
@@ -163,6 +164,12 @@ async fn a_sorted_set_stays_compact_and_its_numbers_do_not_run_out() {
             None => admitted += 64,
             Some(wait) => tokio::time::sleep(wait).await,
         }
+        // And units that are taken one by one, some of them at once.
+        let all = Key::global();
+        for decision in join_all((0..admitted % 25).map(|_| limiter.check(&quick, &all))).await {
+            assert!(!decision.degraded());
+            admitted += u32::from(decision.allowed());
+        }
         let encoding: Option<String> = server.command(&["OBJECT", "ENCODING", "ratelimit:{global}:quick:sw"]);
         assert!(encoding.is_none_or(|encoding| encoding == "listpack" || encoding == "ziplist"));
     }
@@ -182,8 +189,9 @@ async fn hits_from_the_future_count_from_now_on() {
         match name {
             "z" => {
                 let _: i64 = server.command(&["DEL", &key]);
-                for member in 1000..1004 {
-                    let _: i64 = server.command(&["ZADD", &key, &ahead.to_string(), &member.to_string()]);
+                for number in 100..104 {
+                    let member = format!("{ahead}{number}");
+                    let _: i64 = server.command(&["ZADD", &key, &ahead.to_string(), &member]);
                 }
             }
             "p" => {

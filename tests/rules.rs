@@ -10,10 +10,11 @@ mod model;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use model::Model;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use rateguard::{Algorithm, Decision, Key, ManualClock, Policy, Quota, RateGuard};
+use rateguard::{Algorithm, Check, Decision, Key, ManualClock, Policy, Quota, RateGuard};
 use rateguard_tests::{RedisServer, connected};
 
 const START: u64 = 1_800_000_000_000_000;
@@ -40,6 +41,12 @@ enum Step {
     /// In percent of the limit, at least 1 unit.
     Check(u32),
     CheckOne,
+    /// One unit, together with a look at another limit, for which the script for everything is needed.
+    CheckOneOfTwo,
+    /// One unit together with one of another limit, which may only watch, until that is spent.
+    CheckTwo(bool),
+    /// So many at once, which share an operation.
+    CheckCrowd(usize),
     Peek,
     Refund(u32),
     Reset,
@@ -59,6 +66,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (0_u64..1200, 0_u64..3).prop_map(|(share, micros)| Step::Wait(share, micros)),
         4 => (1_u32..120).prop_map(Step::Check),
         6 => Just(Step::CheckOne),
+        2 => Just(Step::CheckOneOfTwo),
+        2 => any::<bool>().prop_map(Step::CheckTwo),
+        2 => (2_usize..40).prop_map(Step::CheckCrowd),
         1 => Just(Step::Peek),
         1 => (1_u32..60).prop_map(Step::Refund),
         1 => Just(Step::Reset),
@@ -125,6 +135,69 @@ impl Both {
         memory
     }
 
+    /// One unit, charged by the script for everything.
+    async fn check_as_one_of_two(&self, policy: &Policy, key: &Key) -> (bool, u32, u64, Option<u64>) {
+        let other = Policy::new("looked-at", Quota::sliding_window(5, Duration::from_secs(1)));
+        self.check_both(policy, &other, 0, key).await.0
+    }
+
+    /// A unit of the first, and so many of the other; what the first said, and whether both were charged.
+    async fn check_both(
+        &self,
+        policy: &Policy,
+        other: &Policy,
+        cost: u32,
+        key: &Key,
+    ) -> ((bool, u32, u64, Option<u64>), bool) {
+        let checks = [Check::new(policy, key), Check::new(other, key).cost(cost)];
+        let memory = self.memory.check_all(&checks).await;
+        let redis = self.redis.check_all(&checks).await;
+        let all = |decisions: &[Decision]| decisions.iter().map(said).collect::<Vec<_>>();
+        assert_eq!(all(&redis), all(&memory), "redis is left, memory is right; {:?} and {other:?}", policy.quota());
+        (said(memory.first().unwrap()), memory.iter().all(Decision::allowed))
+    }
+
+    /// As many at once as a call takes: in Redis one operation, in memory one after the other.
+    async fn check_crowd(&self, policy: &Policy, key: &Key, many: usize) -> Vec<(bool, u32, u64, Option<u64>)> {
+        let mut memory = Vec::new();
+        for _ in 0..many {
+            memory.push(said(&self.memory.check(policy, key).await));
+        }
+        let redis = (0..many).map(|_| self.redis.check(policy, key));
+        let redis: Vec<_> = join_all(redis).await.iter().map(said).collect();
+        assert_eq!(redis, memory, "redis is left, memory is right; {many} at once of {:?}", policy.quota());
+        memory
+    }
+
+    /// One unit together with one of another limit, until that is spent. Nobody has asked that one yet: what is
+    /// remembered of a refusal shows the other limits as they were.
+    async fn check_beside_another(&self, policy: &Policy, key: &Key, model: &mut Model, now: u64, shadow: bool) {
+        static OTHER: AtomicU64 = AtomicU64::new(0);
+        let quota = policy.quota();
+        let other = Quota::try_new(quota.algorithm(), 3, quota.window()).unwrap();
+        let name = format!("beside-{}", OTHER.fetch_add(1, Ordering::Relaxed));
+        let other = Policy::try_new(name, other).unwrap().shadow(shadow);
+        for _ in 0..5 {
+            let available = model.available(now, &quota);
+            let ((allowed, remaining, ..), charged) = self.check_both(policy, &other, 1, key).await;
+            assert_eq!(allowed, available >= 1);
+            assert_eq!(u64::from(remaining), available - u64::from(charged));
+            if charged {
+                model.charge(now, &quota, 1);
+            }
+        }
+    }
+
+    async fn reset(&self, policy: &Policy, key: &Key) {
+        self.memory.reset(policy, key).await.unwrap();
+        self.redis.reset(policy, key).await.unwrap();
+    }
+
+    async fn refund(&self, policy: &Policy, key: &Key, cost: u32) {
+        self.memory.refund(policy, key, cost).await.unwrap();
+        self.redis.refund(policy, key, cost).await.unwrap();
+    }
+
     async fn peek(&self, policy: &Policy, key: &Key) -> (bool, u32, u64, Option<u64>) {
         let memory = said(&self.memory.peek(policy, key).await.unwrap());
         assert_eq!(said(&self.redis.peek(policy, key).await.unwrap()), memory);
@@ -154,16 +227,14 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
                 continue;
             }
             Step::Reset => {
-                both.memory.reset(&policy, &key).await.unwrap();
-                both.redis.reset(&policy, &key).await.unwrap();
+                both.reset(&policy, &key).await;
                 model = Model::new(algorithm);
                 refused = None;
                 continue;
             }
             Step::Refund(percent) => {
                 let cost = share(percent);
-                both.memory.refund(&policy, &key, cost).await.unwrap();
-                both.redis.refund(&policy, &key, cost).await.unwrap();
+                both.refund(&policy, &key, cost).await;
                 model.refund(now, &quota, u64::from(cost));
                 refused = None;
                 continue;
@@ -191,11 +262,31 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
                 assert!(model.available(now, &quota) >= u64::from(cost), "waiting that long is enough");
                 cost
             }
+            Step::CheckTwo(shadow) => {
+                refused = None;
+                both.check_beside_another(&policy, &key, &mut model, now, shadow).await;
+                continue;
+            }
+            Step::CheckCrowd(many) => {
+                refused = None;
+                for (allowed, remaining, reset, _) in both.check_crowd(&policy, &key, many).await {
+                    let available = model.available(now, &quota);
+                    assert_eq!((allowed, u64::from(remaining)), (available >= 1, available.saturating_sub(1)));
+                    if allowed {
+                        model.charge(now, &quota, 1);
+                        assert!(reset > 0);
+                    }
+                }
+                continue;
+            }
             Step::Check(percent) => share(percent),
-            Step::CheckOne => 1,
+            Step::CheckOne | Step::CheckOneOfTwo => 1,
         };
         let available = model.available(now, &quota);
-        let (allowed, remaining, reset, retry) = both.check(&policy, &key, cost).await;
+        let (allowed, remaining, reset, retry) = match step {
+            Step::CheckOneOfTwo => both.check_as_one_of_two(&policy, &key).await,
+            _ => both.check(&policy, &key, cost).await,
+        };
         assert_eq!(allowed, u64::from(cost) <= available, "{step:?}");
         refused = None;
         if allowed {
@@ -212,15 +303,17 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
 
 fn all_agree_in(algorithm: Algorithm, compact: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // Half of a sequence's refusals come from memory then, where they have to be as right as the script's.
-    let both = runtime.block_on(Both::new(compact, Duration::from_secs(30)));
-    let strategy = (limits(), windows(), proptest::option::of(1_u32..2000), steps());
-    let result = runner().run(&strategy, |(limit, window, burst, steps)| {
-        runtime.block_on(agree(&both, algorithm, limit, window, burst, steps));
-        Ok(())
-    });
-    if let Err(error) = result {
-        panic!("{algorithm}: {error}");
+    // Where refusals are remembered, half of them come from memory, and have to be as right as the script's.
+    for deny_cache in [Duration::ZERO, Duration::from_secs(30)] {
+        let both = runtime.block_on(Both::new(compact, deny_cache));
+        let strategy = (limits(), windows(), proptest::option::of(1_u32..2000), steps());
+        let result = runner().run(&strategy, |(limit, window, burst, steps)| {
+            runtime.block_on(agree(&both, algorithm, limit, window, burst, steps));
+            Ok(())
+        });
+        if let Err(error) = result {
+            panic!("{algorithm}: {error}");
+        }
     }
     println!("{algorithm}{}: {} sequences agree", if compact { ", compact" } else { "" }, sequences());
 }

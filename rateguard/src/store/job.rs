@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
-use super::Verdicts;
-use super::script::{Group, Reply};
+use super::script::call::Answered;
+use super::script::{Group, Reply, Script};
 use crate::error::{StoreError, StoreErrorKind};
 
 /// Requests that share a call at most.
@@ -27,6 +27,11 @@ impl Job {
             Job::Group(group, _) => Some(group),
             Job::Ping(_) => None,
         }
+    }
+
+    /// The script that is to decide it, if there is anything to decide.
+    pub(crate) fn script(&self) -> Option<Script> {
+        self.group().map(Group::script)
     }
 
     /// Whether nobody waits for the answer any more, so that nothing needs to be done.
@@ -53,23 +58,49 @@ pub(crate) fn fail(batch: &mut Vec<Job>, error: &StoreError) {
     }
 }
 
-/// Tells every request of a batch its own answer; those who only asked whether the server is there know now. One of the
-/// answers may show that this is no server to ask: then that error comes back.
-pub(crate) fn tell(batch: &mut Vec<Job>, answers: Vec<Result<Verdicts, StoreError>>) -> Option<StoreError> {
+/// Tells every request of a batch its own answer; those who only asked whether the server is there know now. What was
+/// handed over stays. One of the answers may show that this is no server to ask: then that error comes back.
+pub(crate) fn tell(batch: &mut Vec<Job>, answers: Vec<Answered>) -> Option<StoreError> {
     // A replica refuses inside the script. Elsewhere there may be a server that does not.
     let mut useless = None;
-    let mut answers = answers.into_iter().map(|answer| match answer {
-        Err(error) if error.kind() == StoreErrorKind::ReadOnly => Err(useless.insert(error.outage()).clone()),
-        answer => answer,
-    });
+    let mut answers = answers.into_iter();
+    let mut handed_over = Vec::new();
     for job in batch.drain(..) {
         // Whoever has gone meanwhile does not need the answer.
         let _ = match job {
-            Job::Group(_, reply) => answers.next().map(|answer| reply.send(answer).is_ok()),
-            Job::Ping(reply) => Some(reply.send(Ok(())).is_ok()),
+            Job::Ping(reply) => reply.send(Ok(())).is_ok(),
+            Job::Group(mut group, reply) => match answers.next() {
+                Some(Some(Err(error))) if error.kind() == StoreErrorKind::ReadOnly => {
+                    reply.send(Err(useless.insert(error.outage()).clone())).is_ok()
+                }
+                Some(Some(answer)) => reply.send(answer).is_ok(),
+                Some(None) => {
+                    group.hand_over();
+                    handed_over.push(Job::Group(group, reply));
+                    true
+                }
+                // There is an answer to every group.
+                None => false,
+            },
         };
     }
-    drop(answers);
+    *batch = handed_over;
+    useless
+}
+
+/// Puts together what one script decides, the quicker one first; and says how many, from the first on, are one call.
+pub(crate) fn share(batch: &mut [Job]) -> usize {
+    batch.sort_by_key(Job::script);
+    // Those who only ask whether the server is there go with any.
+    let first = batch.iter().find_map(Job::script);
+    batch.partition_point(|job| job.script() <= first)
+}
+
+/// Tells so many, from the first on, their answers. The rest stays, and what was handed over.
+pub(crate) fn tell_first(batch: &mut Vec<Job>, share: usize, answers: Vec<Answered>) -> Option<StoreError> {
+    let mut rest = batch.split_off(share.min(batch.len()));
+    let useless = tell(batch, answers);
+    batch.append(&mut rest);
     useless
 }
 

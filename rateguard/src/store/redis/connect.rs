@@ -17,7 +17,8 @@ use super::connection::serve;
 use super::{Endpoint, Group, Job, reply, script};
 use crate::error::StoreError;
 use crate::store::outage::Outage;
-use crate::store::script::SCRIPT;
+use crate::store::script::call::Names;
+use crate::store::script::{Call, Script};
 use crate::store::supervise::{self, End};
 
 /// How long a connect may take, and each of the answers that it needs.
@@ -52,8 +53,7 @@ impl fmt::Debug for Settings {
 /// A connection that is ready for the script.
 pub(super) struct Connection {
     pub(super) link: MultiplexedConnection,
-    /// The script's name on the server.
-    pub(super) sha: String,
+    pub(super) scripts: Names,
     #[cfg(feature = "cluster")]
     pub(super) member: Option<Member>,
     /// There are none in the older protocol.
@@ -139,14 +139,16 @@ impl Connector {
         .map_err(reply::failed)?;
         let mut connection = Connection {
             link,
-            sha: String::new(),
+            scripts: Names::default(),
             #[cfg(feature = "cluster")]
             member: self.member.clone(),
             notices,
         };
-        let mut load = redis::cmd("SCRIPT");
-        load.arg("LOAD").arg(SCRIPT);
-        connection.sha = load.query_async(&mut connection.link).await.map_err(reply::failed)?;
+        for script in Script::ALL {
+            let mut load = redis::cmd("SCRIPT");
+            load.arg("LOAD").arg(script.text());
+            connection.scripts.set(script, load.query_async(&mut connection.link).await.map_err(reply::failed)?);
+        }
         self.probe(&mut connection).await?;
         Ok(connection)
     }
@@ -155,14 +157,16 @@ impl Connector {
     /// cannot save), is no better than a server that is down; and finding that out here costs no request anything.
     async fn probe(&self, connection: &mut Connection) -> Result<(), StoreError> {
         let group = Group::probe(&self.prefix, &self.tag());
-        let call = script::call(Some(&connection.sha), &[&group]);
-        let reply = match call.query_async(&mut connection.link).await {
+        let groups = [&group];
+        let call = Call::new(&groups);
+        let command = script::by_name(&connection.scripts, &call);
+        let reply = match command.query_async(&mut connection.link).await {
             // A node without that slot. It is there, and says so with each job.
             #[cfg(feature = "cluster")]
             Err(error) if self.member.as_ref().is_some_and(|member| member.is_redirect(&error)) => return Ok(()),
             answered => answered.map_err(reply::failed)?,
         };
-        reply::groups(reply, &[&group])?.into_iter().try_for_each(|answer| answer.map(|_| ()))
+        reply::groups(reply, &call)?.into_iter().flatten().try_for_each(|answer| answer.map(|_| ()))
     }
 
     /// What stands between the probe's braces.

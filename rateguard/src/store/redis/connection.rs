@@ -9,10 +9,12 @@ use tokio::time::{sleep, timeout};
 use super::connect::{Connection, Connector, Settings};
 use super::{Group, Job, reply, script};
 use crate::error::{StoreError, StoreErrorKind};
-use crate::store::job::{BATCH, fail, tell};
+use crate::store::job::{self, BATCH, fail};
 use crate::store::link::Server;
 use crate::store::outage::Outage;
 use crate::store::pace::SETTLED;
+use crate::store::script::Call;
+use crate::store::script::call::Answered;
 use crate::store::supervise::{End, PATIENCE};
 use crate::telemetry;
 
@@ -79,37 +81,42 @@ pub(super) async fn serve(
     }
 }
 
-/// Decides a batch in one call, and answers it. On an error the batch is still there to be told. An answer may show
-/// that the connection is of no use: then that error comes back.
+/// Decides a batch, in one call if it is all for one script, and answers it. On an error what is left of the batch is
+/// still there to be told. An answer may show that the connection is of no use: then that error comes back.
 async fn decide(connection: &mut Connection, batch: &mut Vec<Job>) -> Result<Option<StoreError>, RedisError> {
     #[cfg(feature = "cluster")]
     if let Some(member) = connection.member.clone() {
         return super::cluster::calls::decide(connection, &member, batch).await;
     }
-    let groups: Vec<&Group> = batch.iter().filter_map(Job::group).collect();
-    let answers = if groups.is_empty() {
-        redis::cmd("PING").query_async::<()>(&mut connection.link).await?;
-        Ok(Vec::new())
-    } else {
-        let reply = match script::call(Some(&connection.sha), &groups).query_async(&mut connection.link).await {
-            // It has not run, so this is no second time.
-            Err(error) if script::is_unknown(&error) => {
-                script::call(None, &groups).query_async(&mut connection.link).await?
-            }
-            answered => answered?,
+    while !batch.is_empty() {
+        let share = job::share(batch);
+        let groups: Vec<&Group> = batch.iter().take(share).filter_map(Job::group).collect();
+        let useless = match ask(connection, &groups).await? {
+            Ok(answers) => job::tell_first(batch, share, answers),
+            // Not the script's: the next answer may be to this call then, so there must be none.
+            Err(error) => Some(error.outage()),
         };
-        reply::groups(reply, &groups)
-    };
-    let answers = match answers {
-        Ok(answers) => answers,
-        // Not the script's: the next answer may be to this call then, so there must be none.
-        Err(error) => {
-            let error = error.outage();
+        if let Some(error) = useless {
             fail(batch, &error);
             return Ok(Some(error));
         }
+    }
+    Ok(None)
+}
+
+/// One call. The inner error says that its answer is not the script's.
+async fn ask(connection: &mut Connection, groups: &[&Group]) -> Result<Result<Vec<Answered>, StoreError>, RedisError> {
+    if groups.is_empty() {
+        redis::cmd("PING").query_async::<()>(&mut connection.link).await?;
+        return Ok(Ok(Vec::new()));
+    }
+    let call = Call::new(groups);
+    let reply = match script::by_name(&connection.scripts, &call).query_async(&mut connection.link).await {
+        // It has not run, so this is no second time.
+        Err(error) if script::is_unknown(&error) => script::by_text(&call).query_async(&mut connection.link).await?,
+        answered => answered?,
     };
-    Ok(tell(batch, answers))
+    Ok(reply::groups(reply, &call))
 }
 
 fn closed() -> StoreError {

@@ -3,12 +3,12 @@
 use redis::{RedisError, Value};
 
 use crate::error::{StoreError, StoreErrorKind};
-use crate::store::Verdicts;
-use crate::store::script::Group;
-use crate::store::script::reply::{self, Part, kind_of, malformed, named};
+use crate::store::script::Call;
+use crate::store::script::call::Answered;
+use crate::store::script::reply::{Part, kind_of, malformed, named};
 
 /// The answers to each group, or an error if the reply is not what the script sends.
-pub(super) fn groups(reply: Value, asked: &[&Group]) -> Result<Vec<Result<Verdicts, StoreError>>, StoreError> {
+pub(super) fn groups(reply: Value, call: &Call<'_>) -> Result<Vec<Answered>, StoreError> {
     let Value::Array(values) = reply else { return Err(malformed()) };
     let part = |value| match value {
         Value::Int(number) => Part::Number(number),
@@ -16,7 +16,7 @@ pub(super) fn groups(reply: Value, asked: &[&Group]) -> Result<Vec<Result<Verdic
         Value::SimpleString(text) => Part::Text(text),
         _ => Part::Other,
     };
-    reply::groups(values.into_iter().map(part), asked)
+    call.read(values.into_iter().map(part))
 }
 
 /// An error of the whole call.

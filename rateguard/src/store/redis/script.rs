@@ -1,15 +1,25 @@
-//! The script, as commands of Redis' own protocol.
+//! The scripts, as commands of Redis' own protocol.
 
 use redis::{Cmd, RedisError};
 
-use crate::store::script::arguments::{self, Arguments};
-use crate::store::script::{Group, SCRIPT};
+use crate::store::script::Call;
+use crate::store::script::arguments::Arguments;
+use crate::store::script::call::Names;
 
-/// A call of the script by its hash, or with its text.
-pub(super) fn call(sha: Option<&str>, groups: &[&Group]) -> Cmd {
-    let mut cmd = redis::cmd(if sha.is_some() { "EVALSHA" } else { "EVAL" });
-    cmd.arg(sha.unwrap_or(SCRIPT));
-    arguments::write(&mut cmd, groups);
+/// A call of a script by its name.
+pub(super) fn by_name(names: &Names, call: &Call<'_>) -> Cmd {
+    command("EVALSHA", names.get(call.script()), call)
+}
+
+/// A call that brings the script's text along, for a server that has not seen it.
+pub(super) fn by_text(call: &Call<'_>) -> Cmd {
+    command("EVAL", call.script().text(), call)
+}
+
+fn command(command: &str, script: &str, call: &Call<'_>) -> Cmd {
+    let mut cmd = redis::cmd(command);
+    cmd.arg(script);
+    call.write(&mut cmd);
     cmd
 }
 

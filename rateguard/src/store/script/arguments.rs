@@ -1,4 +1,4 @@
-//! How the script's arguments are written. The head of `script.lua` says what they mean.
+//! How the scripts' arguments are written. `head.lua`, `check.lua` and `whole.lua` say what they mean.
 
 use smallvec::SmallVec;
 
@@ -41,38 +41,81 @@ pub(crate) trait Arguments {
     fn number(&mut self, number: u64);
 }
 
-/// What follows the script's name or text in a call: the number of keys, the keys, and the rest.
-pub(crate) fn write(to: &mut impl Arguments, groups: &[&Group]) {
-    to.number(groups.iter().map(|group| group.checks.len() as u64).sum());
-    let checks = || groups.iter().flat_map(|group| &group.checks);
-    for check in checks() {
+/// The different quotas of a call, with the forms that they are kept in.
+pub(super) struct Quotas(SmallVec<[(&'static str, Quota); 4]>);
+
+/// The quotas of these groups.
+pub(super) fn quotas<'g>(groups: impl Iterator<Item = &'g Group>) -> Quotas {
+    let mut quotas = Quotas(SmallVec::new());
+    for check in groups.flat_map(|group| &group.checks) {
+        if !quotas.0.contains(&(check.form, check.quota)) {
+            quotas.0.push((check.form, check.quota));
+        }
+    }
+    quotas
+}
+
+impl Quotas {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Which of them it is, from 0.
+    fn number(&self, check: &RedisCheck) -> usize {
+        // Every one of them was put there.
+        self.0.iter().position(|known| *known == (check.form, check.quota)).unwrap_or_default()
+    }
+
+    fn write(&self, to: &mut impl Arguments) {
+        for (form, quota) in &self.0 {
+            to.text(form);
+            to.number(quota.limit().into());
+            to.number(quota.window_micros());
+            if quota.algorithm() == Algorithm::TokenBucket {
+                time(to, quota, 1);
+                time(to, quota, quota.capacity());
+            }
+        }
+    }
+}
+
+fn keys<'g>(to: &mut impl Arguments, groups: impl Iterator<Item = &'g Group> + Clone) {
+    to.number(groups.clone().map(|group| group.checks.len() as u64).sum());
+    for check in groups.flat_map(|group| &group.checks) {
         to.text(&check.key);
     }
-    let mut quotas: SmallVec<[(&'static str, Quota); 8]> = SmallVec::new();
-    for check in checks() {
-        if !quotas.contains(&(check.form, check.quota)) {
-            quotas.push((check.form, check.quota));
+}
+
+/// What follows the text or the name of `check.lua` in a call, of groups that so many requests ask for.
+pub(super) fn write_check(to: &mut impl Arguments, operations: &[(&Group, usize)]) {
+    let groups = operations.iter().map(|(group, _)| *group);
+    keys(to, groups.clone());
+    let quotas = quotas(groups);
+    let mut plan = String::with_capacity(3 * operations.len());
+    for (group, units) in operations {
+        match group.checks.len() {
+            1 if *units == 1 => {}
+            1 => plan.extend(['+', character(*units)]),
+            limits => plan.extend(['&', character(limits)]),
         }
+        plan.extend(group.checks.iter().map(|check| character(quotas.number(check))));
     }
+    to.text(&plan);
+    quotas.write(to);
+}
+
+/// The character so many places after `0`.
+fn character(number: usize) -> char {
+    u8::try_from(number).map_or('0', |number| char::from(b'0'.saturating_add(number)))
+}
+
+/// What follows the text or the name of `whole.lua` in a call: the number of keys, the keys, and the rest.
+pub(crate) fn write(to: &mut impl Arguments, groups: &[&Group]) {
+    keys(to, groups.iter().copied());
+    let quotas = quotas(groups.iter().copied());
     to.number(quotas.len() as u64);
-    for (form, quota) in &quotas {
-        to.text(form);
-        to.number(quota.limit().into());
-        to.number(quota.window_micros());
-        if quota.algorithm() == Algorithm::TokenBucket {
-            time(to, quota, 1);
-            time(to, quota, quota.capacity());
-        }
-    }
-    let number = |check: &RedisCheck| {
-        // Every one of them was put there just now.
-        1 + quotas.iter().position(|known| *known == (check.form, check.quota)).unwrap_or_default() as u64
-    };
+    quotas.write(to);
     for group in groups {
-        if let (Op::Check, [check @ RedisCheck { cost: 1, .. }]) = (group.op, group.checks.as_slice()) {
-            to.number(number(check));
-            continue;
-        }
         let (what, receipt) = match group.op {
             Op::Check => ("check", None),
             Op::Peek => ("peek", None),
@@ -82,7 +125,7 @@ pub(crate) fn write(to: &mut impl Arguments, groups: &[&Group]) {
         to.text(what);
         to.number(group.checks.len() as u64);
         for check in &group.checks {
-            to.number(number(check));
+            to.number(1 + quotas.number(check) as u64);
             to.number(check.cost.into());
             if check.quota.algorithm() == Algorithm::TokenBucket {
                 time(to, &check.quota, check.cost);

@@ -2,6 +2,7 @@
 //! reply is read. Nothing here knows how they travel.
 
 pub(crate) mod arguments;
+pub(crate) mod call;
 pub(crate) mod reply;
 
 use std::time::Duration;
@@ -10,12 +11,11 @@ use smallvec::{SmallVec, smallvec};
 use tokio::sync::oneshot;
 
 pub(crate) use arguments::{form, tag};
+pub(crate) use call::{Call, Script};
 
 use super::Verdicts;
 use crate::error::StoreError;
 use crate::quota::Quota;
-
-pub(crate) const SCRIPT: &str = include_str!("script.lua");
 
 /// One check, as Redis sees it.
 #[cfg_attr(feature = "cluster", derive(Clone))]
@@ -50,6 +50,8 @@ pub(crate) enum Op {
 pub(crate) struct Group {
     pub(crate) op: Op,
     pub(crate) checks: SmallVec<[RedisCheck; 1]>,
+    /// Whether `check.lua` has handed it over.
+    handed_over: bool,
     #[cfg(feature = "cluster")]
     pub(super) route: Route,
 }
@@ -73,6 +75,7 @@ impl Group {
         Group {
             op,
             checks,
+            handed_over: false,
             #[cfg(feature = "cluster")]
             route: Route::default(),
         }
@@ -89,6 +92,17 @@ impl Group {
             shadow: false,
         };
         Group::new(Op::Reset, smallvec![check])
+    }
+
+    /// The script that is to decide it.
+    pub(crate) fn script(&self) -> Script {
+        let simple = matches!(self.op, Op::Check) && self.checks.iter().all(|check| check.cost == 1);
+        if simple && !self.handed_over && self.checks.len() <= call::MOST { Script::Check } else { Script::Whole }
+    }
+
+    /// `check.lua` has not done it and never will.
+    pub(crate) fn hand_over(&mut self) {
+        self.handed_over = true;
     }
 }
 

@@ -8,7 +8,7 @@ use crate::algorithm::fixed_window::Counter;
 use crate::algorithm::sliding_counter::Pair;
 use crate::algorithm::token_bucket::Bucket;
 use crate::error::{StoreError, StoreErrorKind};
-use crate::quota::Algorithm;
+use crate::quota::{Algorithm, Quota};
 use crate::store::Verdicts;
 
 /// One element of the reply.
@@ -26,11 +26,80 @@ pub(crate) fn groups(
     asked: &[&Group],
 ) -> Result<Vec<Result<Verdicts, StoreError>>, StoreError> {
     let mut parts = parts.into_iter();
-    let Some(Part::Number(now)) = parts.next() else { return Err(malformed()) };
-    let now = u64::try_from(now).map_err(|_| malformed())?;
+    let now = time(&mut parts)?;
     let answers = asked.iter().map(|group| answer(now, &mut parts, group)).collect::<Result<Vec<_>, _>>()?;
-    // What is left over belongs to nobody, so nothing can be trusted to belong where it was put.
-    if parts.next().is_none() { Ok(answers) } else { Err(malformed()) }
+    end(&mut parts)?;
+    Ok(answers)
+}
+
+/// What every reply begins with.
+pub(super) fn time(parts: &mut impl Iterator<Item = Part>) -> Result<u64, StoreError> {
+    match parts.next() {
+        Some(Part::Number(now)) => u64::try_from(now).map_err(|_| malformed()),
+        _ => Err(malformed()),
+    }
+}
+
+/// What is left over belongs to nobody, so nothing can be trusted to belong where it was put.
+pub(super) fn end(parts: &mut impl Iterator<Item = Part>) -> Result<(), StoreError> {
+    if parts.next().is_none() { Ok(()) } else { Err(malformed()) }
+}
+
+/// The verdicts for each request that shares an operation, or its error; nothing if it is handed over.
+type Checked = Option<Result<SmallVec<[Verdicts; 1]>, StoreError>>;
+
+/// Takes the part of an operation that so many requests share out of the reply of `check.lua`.
+pub(super) fn checked(
+    now: u64,
+    parts: &mut impl Iterator<Item = Part>,
+    group: &Group,
+    requests: usize,
+) -> Result<Checked, StoreError> {
+    let granted = match parts.next() {
+        Some(Part::Text(error)) => return Ok(Some(Err(named(&error)))),
+        Some(Part::Number(-1)) => return Ok(None),
+        Some(Part::Number(granted)) => granted,
+        _ => return Err(malformed()),
+    };
+    let first = [Part::Number(granted)];
+    let mut parts = first.into_iter().chain(parts);
+    if let ([check], 2..) = (group.checks.as_slice(), requests) {
+        let numbers = take(&mut parts, 4)?;
+        return Ok(Some(Ok(one_after_the_other(now, &numbers, check, requests)?)));
+    }
+    let numbers = take(&mut parts, 4 * group.checks.len())?;
+    Ok(Some(Ok([verdicts(now, &numbers, &group.checks, Op::Check)?].into_iter().collect())))
+}
+
+fn take(parts: &mut impl Iterator<Item = Part>, count: usize) -> Result<SmallVec<[i64; 8]>, StoreError> {
+    let number = |part| match part {
+        Part::Number(number) => Ok(number),
+        _ => Err(malformed()),
+    };
+    let numbers: SmallVec<[i64; 8]> = parts.take(count).map(number).collect::<Result<_, _>>()?;
+    if numbers.len() == count { Ok(numbers) } else { Err(malformed()) }
+}
+
+/// What each of several requests for one unit is answered, of which as many were admitted as fitted.
+fn one_after_the_other(
+    now: u64,
+    numbers: &[i64],
+    check: &RedisCheck,
+    requests: usize,
+) -> Result<SmallVec<[Verdicts; 1]>, StoreError> {
+    let granted = numbers.first().and_then(|granted| usize::try_from(*granted).ok());
+    let granted = granted.filter(|granted| *granted <= requests).ok_or_else(malformed)?;
+    let mut found = Found::read(numbers, check)?;
+    let verdict = |request| {
+        let mut assessed = found.assess(&check.quota, 1);
+        assessed.admitted = request < granted;
+        if assessed.admitted {
+            found.charge(&check.quota, 1);
+        }
+        let verdict = assessed.verdict(now, &check.quota, assessed.admitted.then_some(1));
+        [verdict].into_iter().collect()
+    };
+    Ok((0..requests).map(verdict).collect())
 }
 
 /// Takes one group's part of the reply: its own error, or its verdicts.
@@ -69,35 +138,78 @@ fn verdicts(now: u64, numbers: &[i64], checks: &[RedisCheck], op: Op) -> Result<
     Ok(assessed.into_iter().zip(checks).map(verdict).collect())
 }
 
-/// What the script found before the charge. The rule is one: of what it leaves to the caller, the rules in `algorithm`
-/// make the rest.
+/// What the script found before the charge.
 fn assessment(numbers: &[i64], check: &RedisCheck) -> Result<Assessment, StoreError> {
-    let [admitted, a, b, c] = numbers else { return Err(malformed()) };
-    let whole = |number: &i64| u64::try_from(*number).map_err(|_| malformed());
-    let part = |number: &i64| u32::try_from(*number).map_err(|_| malformed());
-    let (quota, cost) = (&check.quota, check.cost);
-    let mut found = match quota.algorithm() {
-        Algorithm::SlidingWindow => {
-            let idle = whole(b)?;
-            Assessment {
-                admitted: true,
-                available: part(a)?,
-                reset_idle: idle,
-                reset_charged: if idle == 0 { quota.window_micros() } else { idle },
-                retry_after: u64::try_from(*c).ok(),
+    let mut assessed = Found::read(numbers, check)?.assess(&check.quota, check.cost);
+    assessed.admitted = numbers.first() == Some(&1);
+    Ok(assessed)
+}
+
+/// What the script says was counted. The rule is one: of what it leaves to the caller, the rules in `algorithm` make the
+/// rest. Times are told from the beginning of the window, or from now.
+#[derive(Clone, Copy)]
+enum Found {
+    /// Units left; until the first leaves, 0 if there is none; until the cost fits.
+    Log {
+        available: u32,
+        idle: u64,
+        retry_after: Option<u64>,
+    },
+    Counter(Counter, u64),
+    Pair(Pair, u64),
+    Bucket(Bucket),
+}
+
+impl Found {
+    fn read(numbers: &[i64], check: &RedisCheck) -> Result<Found, StoreError> {
+        let [_, a, b, c] = numbers else { return Err(malformed()) };
+        let whole = |number: &i64| u64::try_from(*number).map_err(|_| malformed());
+        let part = |number: &i64| u32::try_from(*number).map_err(|_| malformed());
+        Ok(match check.quota.algorithm() {
+            Algorithm::SlidingWindow => {
+                Found::Log { available: part(a)?, idle: whole(b)?, retry_after: u64::try_from(*c).ok() }
             }
+            Algorithm::FixedWindow => Found::Counter(Counter { start: 0, used: whole(a)? }, whole(b)?),
+            Algorithm::SlidingCounter => {
+                Found::Pair(Pair { start: 0, previous: whole(a)?, current: whole(b)? }, whole(c)?)
+            }
+            Algorithm::TokenBucket => {
+                Found::Bucket(Bucket { at: whole(a)?, fraction: part(b)?, of: check.quota.limit() })
+            }
+        })
+    }
+
+    fn assess(&mut self, quota: &Quota, cost: u32) -> Assessment {
+        match self {
+            Found::Log { available, idle, retry_after } => Assessment {
+                admitted: true,
+                available: *available,
+                reset_idle: *idle,
+                reset_charged: if *idle == 0 { quota.window_micros() } else { *idle },
+                retry_after: *retry_after,
+            },
+            Found::Counter(counter, now) => counter.assess(*now, quota, cost),
+            Found::Pair(pair, now) => pair.assess(*now, quota, cost),
+            Found::Bucket(bucket) => bucket.assess(0, quota, cost),
         }
-        // The times are told from the beginning of the window, or from now.
-        Algorithm::FixedWindow => Counter { start: 0, used: whole(a)? }.assess(whole(b)?, quota, cost),
-        Algorithm::SlidingCounter => {
-            Pair { start: 0, previous: whole(a)?, current: whole(b)? }.assess(whole(c)?, quota, cost)
+    }
+
+    /// Takes one unit, after which another may be asked for.
+    fn charge(&mut self, quota: &Quota, cost: u32) {
+        match self {
+            Found::Log { available, idle, retry_after } => {
+                *available = available.saturating_sub(cost);
+                if *idle == 0 {
+                    *idle = quota.window_micros();
+                }
+                // Once none is left, the first that leaves makes room for the next.
+                *retry_after = (*available == 0).then_some(*idle);
+            }
+            Found::Counter(counter, now) => counter.charge(*now, quota, cost),
+            Found::Pair(pair, now) => pair.charge(*now, quota, cost),
+            Found::Bucket(bucket) => bucket.charge(0, quota, cost),
         }
-        Algorithm::TokenBucket => {
-            Bucket { at: whole(a)?, fraction: part(b)?, of: quota.limit() }.assess(0, quota, cost)
-        }
-    };
-    found.admitted = *admitted == 1;
-    Ok(found)
+    }
 }
 
 pub(crate) fn malformed() -> StoreError {
@@ -148,7 +260,6 @@ pub(crate) fn kind_of(code: &str) -> Option<StoreErrorKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quota::Quota;
     use std::time::Duration;
 
     fn asks(algorithm: Algorithm) -> Group {

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use axum::body::Bytes;
 
-use crate::store::script::arguments::{self, Arguments};
-use crate::store::script::{Group, SCRIPT};
+use crate::store::script::Call;
+use crate::store::script::arguments::Arguments;
 
 /// A command: an array of strings. A number is a string as well, since JSON's numbers may pass through a double on the
 /// other side.
@@ -41,24 +41,35 @@ pub(super) fn of(words: &[&str]) -> Bytes {
     command.finish()
 }
 
-/// A call of the script by its hash, or with its text.
-pub(super) fn call(sha: Option<&str>, groups: &[&Group]) -> Bytes {
-    let mut command = Command(vec![b'[']);
-    command.text(if sha.is_some() { "EVALSHA" } else { "EVAL" });
-    command.text(sha.unwrap_or(SCRIPT));
-    arguments::write(&mut command, groups);
-    command.finish()
+/// A call of a script by its name.
+pub(super) fn by_name(name: &str, call: &Call<'_>) -> Bytes {
+    evaluate("EVALSHA", name, call)
+}
+
+/// A call that brings the script's text along, for a service that has not seen it.
+pub(super) fn by_text(call: &Call<'_>) -> Bytes {
+    evaluate("EVAL", call.script().text(), call)
+}
+
+fn evaluate(command: &str, script: &str, call: &Call<'_>) -> Bytes {
+    let mut command_line = Command(vec![b'[']);
+    command_line.text(command);
+    command_line.text(script);
+    call.write(&mut command_line);
+    command_line.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::script::Group;
 
     #[test]
     fn every_word_is_a_json_string() {
         assert_eq!(of(&["PING"]), r#"["PING"]"#);
         assert_eq!(of(&["GET", "a\"b\\c\n\u{1}é"]), r#"["GET","a\"b\\c\n\u0001é"]"#);
-        let call = call(Some("abc"), &[&Group::probe("x", "probe")]);
+        let probe = Group::probe("x", "probe");
+        let call = by_name("abc", &Call::new(&[&probe]));
         let call: Vec<String> = serde_json::from_slice(&call).unwrap();
         assert_eq!(call[..4], ["EVALSHA", "abc", "1", "x:{probe}:rateguard:sw"]);
     }

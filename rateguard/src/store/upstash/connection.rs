@@ -13,11 +13,11 @@ use super::lane::{Lane, Unanswered, closed};
 use super::reply::{self, Meaning, Refused};
 use super::{Endpoint, command};
 use crate::error::{StoreError, StoreErrorKind};
-use crate::store::Verdicts;
-use crate::store::job::{BATCH, Job, fail, tell};
+use crate::store::job::{self, BATCH, Job, fail};
 use crate::store::outage::Outage;
 use crate::store::pace::SETTLED;
-use crate::store::script::{Group, SCRIPT};
+use crate::store::script::call::{Answered, Names};
+use crate::store::script::{Call, Group, Script};
 use crate::store::supervise::{self, End, PATIENCE};
 use crate::telemetry;
 
@@ -43,8 +43,7 @@ pub(crate) struct Connection {
 struct Caller {
     endpoint: Arc<Endpoint>,
     deadline: Duration,
-    /// The script's name there.
-    sha: String,
+    scripts: Names,
 }
 
 /// What a task has done.
@@ -84,12 +83,16 @@ impl supervise::Connector for Connector {
 
     async fn connect(&mut self) -> Result<Connection, StoreError> {
         let mut lane = Lane::open(&self.endpoint).await?;
-        let loaded = post(&mut lane, &self.endpoint, command::of(&["SCRIPT", "LOAD", SCRIPT])).await;
-        let Value::String(sha) = loaded.map_err(Failure::into_error)? else { return Err(not_redis()) };
-        let caller = Arc::new(Caller { endpoint: Arc::clone(&self.endpoint), deadline: self.deadline, sha });
+        let mut scripts = Names::default();
+        for script in Script::ALL {
+            let loaded = post(&mut lane, &self.endpoint, command::of(&["SCRIPT", "LOAD", script.text()])).await;
+            let Value::String(name) = loaded.map_err(Failure::into_error)? else { return Err(not_redis()) };
+            scripts.set(script, name);
+        }
+        let caller = Arc::new(Caller { endpoint: Arc::clone(&self.endpoint), deadline: self.deadline, scripts });
         let probe = Group::probe(&self.prefix, "probe");
         let answers = caller.ask(&mut lane, &[&probe]).await.map_err(Failure::into_error)?;
-        answers.into_iter().try_for_each(|answer| answer.map(|_| ()))?;
+        answers.into_iter().flatten().try_for_each(|answer| answer.map(|_| ()))?;
         Ok(Connection { lane, caller })
     }
 
@@ -222,7 +225,7 @@ impl Service {
 }
 
 impl Caller {
-    /// Decides a batch in one call, and answers it.
+    /// Decides a batch, and answers it.
     async fn call(self: Arc<Self>, mut lane: Lane, mut batch: Vec<Job>) -> Done {
         let decided = timeout(self.deadline, async {
             let outcome = self.decide(&mut lane, &mut batch).await;
@@ -254,29 +257,35 @@ impl Caller {
         Done::Called(reusable.then_some(lane), outcome)
     }
 
-    /// On an error the batch is still there to be told. An answer may show that the service is of no use: then that
-    /// error comes back.
+    /// On an error what is left of the batch is still there to be told. An answer may show that the service is of no
+    /// use: then that error comes back.
     async fn decide(&self, lane: &mut Lane, batch: &mut Vec<Job>) -> Result<Option<StoreError>, Failure> {
-        let groups: Vec<&Group> = batch.iter().filter_map(Job::group).collect();
-        let answers = if groups.is_empty() {
-            post(lane, &self.endpoint, command::of(&["PING"])).await?;
-            Vec::new()
-        } else {
-            self.ask(lane, &groups).await?
-        };
-        Ok(tell(batch, answers))
+        while !batch.is_empty() {
+            let share = job::share(batch);
+            let groups: Vec<&Group> = batch.iter().take(share).filter_map(Job::group).collect();
+            let answers = self.ask(lane, &groups).await?;
+            if let Some(useless) = job::tell_first(batch, share, answers) {
+                return Ok(Some(useless));
+            }
+        }
+        Ok(None)
     }
 
-    async fn ask(&self, lane: &mut Lane, groups: &[&Group]) -> Result<Vec<Result<Verdicts, StoreError>>, Failure> {
-        let result = match post(lane, &self.endpoint, command::call(Some(&self.sha), groups)).await {
+    async fn ask(&self, lane: &mut Lane, groups: &[&Group]) -> Result<Vec<Answered>, Failure> {
+        if groups.is_empty() {
+            post(lane, &self.endpoint, command::of(&["PING"])).await?;
+            return Ok(Vec::new());
+        }
+        let call = Call::new(groups);
+        let result = match post(lane, &self.endpoint, command::by_name(self.scripts.get(call.script()), &call)).await {
             // It has not run, so this is no second time.
             Err(Failure::Refused(Refused { meaning: Meaning::UnknownScript, .. })) => {
-                post(lane, &self.endpoint, command::call(None, groups)).await?
+                post(lane, &self.endpoint, command::by_text(&call)).await?
             }
             answered => answered?,
         };
         let unwell = |error| Failure::Refused(Refused { error, meaning: Meaning::Unwell });
-        reply::groups(result, groups).map_err(unwell)
+        reply::groups(result, &call).map_err(unwell)
     }
 }
 

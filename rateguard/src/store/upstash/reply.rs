@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use super::Endpoint;
 use crate::error::{StoreError, StoreErrorKind};
-use crate::store::Verdicts;
-use crate::store::script::Group;
-use crate::store::script::reply::{self, Part, malformed, named};
+use crate::store::script::Call;
+use crate::store::script::call::Answered;
+use crate::store::script::reply::{Part, malformed, named};
 
 /// A command that was answered with an error.
 #[derive(Debug)]
@@ -76,19 +76,20 @@ fn refused(status: StatusCode, said: Option<&str>) -> Refused {
 }
 
 /// The answers to each group, or an error if the result is not what the script sends.
-pub(super) fn groups(result: Value, asked: &[&Group]) -> Result<Vec<Result<Verdicts, StoreError>>, StoreError> {
+pub(super) fn groups(result: Value, call: &Call<'_>) -> Result<Vec<Answered>, StoreError> {
     let Value::Array(values) = result else { return Err(malformed()) };
     let part = |value| match value {
         Value::Number(number) => number.as_i64().map_or(Part::Other, Part::Number),
         Value::String(text) => Part::Text(text),
         _ => Part::Other,
     };
-    reply::groups(values.into_iter().map(part), asked)
+    call.read(values.into_iter().map(part))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::script::Group;
 
     fn refusal(status: u16, body: &str) -> (StoreErrorKind, Meaning) {
         let endpoint = Endpoint::parse(("", "http://127.0.0.1"), ("", "hunter2")).unwrap();
@@ -131,11 +132,12 @@ mod tests {
     #[test]
     fn a_result_that_is_not_the_scripts_is_an_error_never_a_panic() {
         let probe = Group::probe("x", "probe");
+        let groups = |value: Value| groups(value, &Call::new(&[&probe]));
         for odd in
             ["null", "1", "[]", "[1]", "[1.5,1]", "[1,2,3]", r#"["1",1]"#, r#"{"a":1}"#, "[99999999999999999999,1]"]
         {
-            assert!(groups(serde_json::from_str(odd).unwrap(), &[&probe]).is_err(), "{odd}");
+            assert!(groups(serde_json::from_str(odd).unwrap()).is_err(), "{odd}");
         }
-        assert!(groups(serde_json::from_str("[1,1]").unwrap(), &[&probe]).is_ok());
+        assert!(groups(serde_json::from_str("[1,1]").unwrap()).is_ok());
     }
 }

@@ -12,6 +12,7 @@ use crate::store::job::{self, Job, fail};
 use crate::store::redis::connect::Connection;
 use crate::store::redis::connection::is_lost;
 use crate::store::redis::{Group, reply, script};
+use crate::store::script::Call;
 
 /// How often a call that did not run is sent anew because the server has not seen the script. Somebody may empty its
 /// store of scripts between two calls.
@@ -25,12 +26,13 @@ pub(crate) async fn decide(
     batch: &mut Vec<Job>,
 ) -> Result<Option<StoreError>, RedisError> {
     let mut useless = None;
-    // Jobs that share a call stand together.
-    batch.sort_by_key(slot);
-    for round in 0..ROUNDS {
+    let mut round = 0;
+    while !batch.is_empty() {
+        // Jobs that share a call stand together.
+        batch.sort_by_key(|job| (slot(job), job.script()));
         let calls = calls(batch);
-        let results = send(connection, batch, &calls, round).await?;
-        let mut unknown = Vec::new();
+        let results = send(connection, batch, &calls, round > 0).await?;
+        let mut again = Vec::new();
         for (length, result) in calls.into_iter().zip(results) {
             let mut jobs: Vec<Job> = batch.drain(..length.min(batch.len())).collect();
             // After an answer that is not the script's, none can be trusted to be where it belongs.
@@ -40,8 +42,11 @@ pub(crate) async fn decide(
                 continue;
             }
             match result {
-                Ok(reply) => useless = tell(reply, jobs).or(useless),
-                Err(error) if script::is_unknown(&error) && round + 1 < ROUNDS => unknown.append(&mut jobs),
+                Ok(reply) => {
+                    useless = tell(reply, &mut jobs).or(useless);
+                    again.append(&mut jobs);
+                }
+                Err(error) if script::is_unknown(&error) && round + 1 < ROUNDS => again.append(&mut jobs),
                 Err(error) => {
                     if let Some(redirect) = Redirect::of(&error, &member.address) {
                         for job in jobs {
@@ -56,9 +61,10 @@ pub(crate) async fn decide(
                 }
             }
         }
-        *batch = unknown;
-        if batch.is_empty() {
-            break;
+        *batch = again;
+        round += 1;
+        if let Some(error) = &useless {
+            fail(batch, error);
         }
     }
     Ok(useless)
@@ -66,7 +72,9 @@ pub(crate) async fn decide(
 
 /// How many jobs, from the first on, share each call.
 fn calls(batch: &[Job]) -> Vec<usize> {
-    let share = |one: &Job, next: &Job| slot(one) == slot(next) && !is_alone(one) && !is_alone(next);
+    let share = |one: &Job, next: &Job| {
+        slot(one) == slot(next) && one.script() == next.script() && !is_alone(one) && !is_alone(next)
+    };
     batch.chunk_by(share).map(<[Job]>::len).collect()
 }
 
@@ -83,11 +91,12 @@ async fn send(
     connection: &mut Connection,
     batch: &[Job],
     calls: &[usize],
-    round: usize,
+    with_text: bool,
 ) -> Result<Vec<RedisResult<Value>>, RedisError> {
     let mut pipeline = redis::Pipeline::with_capacity(calls.len());
     let mut rest = batch;
-    for (n, length) in calls.iter().enumerate() {
+    let mut brought = Vec::new();
+    for length in calls {
         let (jobs, others) = rest.split_at_checked(*length).unwrap_or((rest, &[]));
         rest = others;
         let groups: Vec<&Group> = jobs.iter().filter_map(Job::group).collect();
@@ -98,24 +107,28 @@ async fn send(
         if groups.iter().any(|group| group.route.asking) {
             pipeline.cmd("ASKING").ignore();
         }
+        let call = Call::new(&groups);
         // The first of those that the server does not know brings the text along for all.
-        let sha = (round == 0 || n > 0).then_some(&*connection.sha);
-        pipeline.add_command(script::call(sha, &groups));
+        if with_text && !brought.contains(&call.script()) {
+            brought.push(call.script());
+            pipeline.add_command(script::by_text(&call));
+        } else {
+            pipeline.add_command(script::by_name(&connection.scripts, &call));
+        }
     }
     pipeline.ignore_errors().query_async(&mut connection.link).await
 }
 
-/// Tells the jobs of one call what came of it.
-fn tell(reply: Value, mut jobs: Vec<Job>) -> Option<StoreError> {
+/// Tells the jobs of one call what came of it. What was handed over stays.
+fn tell(reply: Value, jobs: &mut Vec<Job>) -> Option<StoreError> {
     let groups: Vec<&Group> = jobs.iter().filter_map(Job::group).collect();
-    let answers = if groups.is_empty() { Ok(Vec::new()) } else { reply::groups(reply, &groups) };
-    let answers = match answers {
-        Ok(answers) => answers,
+    let answers = if groups.is_empty() { Ok(Vec::new()) } else { reply::groups(reply, &Call::new(&groups)) };
+    match answers {
+        Ok(answers) => job::tell(jobs, answers),
         Err(error) => {
             let error = error.outage();
-            fail(&mut jobs, &error);
-            return Some(error);
+            fail(jobs, &error);
+            Some(error)
         }
-    };
-    job::tell(&mut jobs, answers)
+    }
 }
