@@ -97,7 +97,9 @@ fn main() {
     }
 }
 
-fn requests(mut app: Router) -> (StatusCode, AllocationInfo) {
+fn requests(app: Router) -> (StatusCode, AllocationInfo) {
+    // As `axum::serve` does it with `into_make_service`: else each request makes its route anew.
+    let mut app: Router = app.with_state(());
     let mut status = StatusCode::OK;
     let mut all = |requests: Vec<Request<Body>>| {
         for request in requests {
