@@ -108,6 +108,7 @@ mod key_parts;
 mod key_text;
 mod limiter;
 mod network;
+mod number;
 mod policy;
 mod quota;
 mod quota_text;

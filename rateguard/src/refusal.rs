@@ -10,6 +10,7 @@ use axum::response::Response;
 
 use crate::decision::Decision;
 use crate::headers::whole_seconds;
+use crate::number;
 
 /// The decisions that refuse a request. At least one.
 #[derive(Clone, Debug)]
@@ -83,7 +84,7 @@ impl Refusal {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
         if let (Some(wait), false) = (self.retry_after(), headers.contains_key(header::RETRY_AFTER)) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait).max(1)));
+            headers.insert(header::RETRY_AFTER, number::value(whole_seconds(wait).max(1)));
         }
     }
 }

@@ -5,9 +5,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::http::HeaderMap;
 
-use super::{ietf, number};
+use super::ietf;
 use crate::decision::Decision;
 use crate::headers::{Headers, LIMIT, REMAINING, RESET, whole_seconds};
+use crate::number;
 
 /// Writes the headers of this set. Nothing of what is not known: a guess would be worse.
 pub(super) fn write(headers: &mut HeaderMap, set: Headers, decisions: &[Decision]) {
@@ -38,9 +39,10 @@ fn nearest_exhaustion(headers: &mut HeaderMap, decision: &Decision, as_epoch: bo
         return;
     }
     let reset = if as_epoch { since_epoch() + decision.reset_after() } else { decision.reset_after() };
-    headers.insert(LIMIT, number::value(decision.limit().into()));
-    headers.insert(REMAINING, number::value(decision.remaining().into()));
-    headers.insert(RESET, number::value(whole_seconds(reset)));
+    let numbers = [decision.limit().into(), decision.remaining().into(), whole_seconds(reset)];
+    for (name, value) in [LIMIT, REMAINING, RESET].into_iter().zip(number::values(numbers)) {
+        headers.insert(name, value);
+    }
 }
 
 fn since_epoch() -> Duration {

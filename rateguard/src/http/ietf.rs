@@ -1,16 +1,20 @@
 //! `RateLimit-Policy` and `RateLimit`, as draft-ietf-httpapi-ratelimit-headers has them since its tenth version. A later
 //! one may name the parameters differently; they are written here and nowhere else.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue};
+use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::headers::more_pressing;
 use crate::decision::Decision;
 use crate::headers::{POLICY_FIELD, QUOTA_FIELD, whole_seconds};
+use crate::number::{self, hex_digit};
 use crate::quota::{Algorithm, Quota};
+
+/// Both lists, one after the other, so that they share an allocation: room for two policies with names of some length.
+type Text = SmallVec<[u8; 256]>;
 
 /// Both fields, with each of these policies once.
 pub(super) fn write<'d>(headers: &mut HeaderMap, decisions: impl Iterator<Item = &'d Decision>) {
@@ -25,35 +29,54 @@ pub(super) fn write<'d>(headers: &mut HeaderMap, decisions: impl Iterator<Item =
             Some(listed) => *listed = more_pressing(listed, decision),
         }
     }
-    let (mut policies, mut quotas) = (String::new(), String::new());
-    for decision in listed {
-        policy(&mut policies, decision);
-        quota(&mut quotas, decision);
+    // An empty list is written by leaving the field away.
+    if listed.is_empty() {
+        return;
     }
+    let mut text = Text::new();
+    list(&mut text, &listed, policy);
+    let length = text.len();
+    list(&mut text, &listed, quota);
+    let mut policies = Bytes::from_owner(text);
+    let quotas = policies.split_off(length);
     for (name, list) in [(POLICY_FIELD, policies), (QUOTA_FIELD, quotas)] {
-        // An empty list is written by leaving the field away.
-        if let (false, Ok(value)) = (list.is_empty(), HeaderValue::try_from(list)) {
+        if let Ok(value) = HeaderValue::from_maybe_shared(list) {
             headers.insert(name, value);
         }
     }
 }
 
+/// Members, with a comma between them.
+fn list(text: &mut Text, decisions: &[&Decision], member: fn(&mut Text, &Decision)) {
+    for (i, decision) in decisions.iter().enumerate() {
+        if i > 0 {
+            text.push(b',');
+        }
+        member(text, decision);
+    }
+}
+
 /// `"name";q=100;w=60`
-fn policy(list: &mut String, decision: &Decision) {
+fn policy(text: &mut Text, decision: &Decision) {
     let (units, window) = allowance(decision.quota());
-    member(list, decision.policy());
-    // Writing to a string cannot fail.
-    let _ = write!(list, ";q={units};w={window}");
+    name(text, decision.policy());
+    parameter(text, b'q', units.into());
+    parameter(text, b'w', window);
 }
 
 /// `"name";r=50;t=30`
-fn quota(list: &mut String, decision: &Decision) {
-    member(list, decision.policy());
-    let _ = write!(list, ";r={}", decision.remaining());
+fn quota(text: &mut Text, decision: &Decision) {
+    name(text, decision.policy());
+    parameter(text, b'r', decision.remaining().into());
     let more_in = whole_seconds(decision.more_after());
     if more_in > 0 {
-        let _ = write!(list, ";t={more_in}");
+        parameter(text, b't', more_in);
     }
+}
+
+fn parameter(text: &mut Text, letter: u8, number: u64) {
+    text.extend_from_slice(&[b';', letter, b'=']);
+    number::push(text, number);
 }
 
 /// Units, and the seconds for which they are meant.
@@ -69,21 +92,16 @@ fn allowance(quota: Quota) -> (u32, u64) {
     (units, whole_seconds(window).max(1))
 }
 
-/// The next member of a list, up to its parameters: a String (RFC 9651, section 3.3.3). What that cannot hold is written
-/// as in a Display String (section 3.3.8).
-fn member(list: &mut String, name: &str) {
-    if !list.is_empty() {
-        list.push(',');
-    }
-    list.push('"');
+/// A member up to its parameters: a String (RFC 9651, section 3.3.3). What that cannot hold is written as in a Display
+/// String (section 3.3.8).
+fn name(text: &mut Text, name: &str) {
+    text.push(b'"');
     for byte in name.bytes() {
         match byte {
-            b'"' | b'\\' => list.extend(['\\', char::from(byte)]),
-            b' '..=b'~' if byte != b'%' => list.push(char::from(byte)),
-            _ => {
-                let _ = write!(list, "%{byte:02x}");
-            }
+            b'"' | b'\\' => text.extend_from_slice(&[b'\\', byte]),
+            b' '..=b'~' if byte != b'%' => text.push(byte),
+            _ => text.extend_from_slice(&[b'%', hex_digit(byte >> 4), hex_digit(byte & 15)]),
         }
     }
-    list.push('"');
+    text.push(b'"');
 }

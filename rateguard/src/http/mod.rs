@@ -9,7 +9,6 @@ mod ietf;
 mod key_by;
 mod layer;
 mod misuse;
-mod number;
 mod peer;
 mod refund;
 mod rejection;
