@@ -117,6 +117,7 @@ mod redis_url;
 mod refusal;
 mod store;
 mod telemetry;
+mod text;
 #[cfg(feature = "tls")]
 mod tls;
 mod url;

@@ -2,7 +2,8 @@
 
 use axum::http::HeaderValue;
 use bytes::Bytes;
-use smallvec::SmallVec;
+
+use crate::text::Text;
 
 /// Numbers below this need no allocation: more than an hour has seconds.
 const COUNT: usize = 4096;
@@ -48,12 +49,9 @@ fn known(number: u64) -> Option<&'static [u8]> {
 const MOST_DIGITS: usize = 20;
 
 /// Appends the number in decimal. By hand, since the formatter takes several times as long.
-pub(crate) fn push<const N: usize>(text: &mut SmallVec<[u8; N]>, number: u64)
-where
-    [u8; N]: smallvec::Array<Item = u8>,
-{
+pub(crate) fn push<const N: usize>(text: &mut Text<N>, number: u64) {
     if let Some(digits) = known(number) {
-        return text.extend_from_slice(digits);
+        return text.push(digits);
     }
     let (mut digits, mut from, mut rest) = ([b'0'; MOST_DIGITS], MOST_DIGITS, number);
     for digit in digits.iter_mut().rev() {
@@ -63,7 +61,7 @@ where
             break;
         }
     }
-    text.extend_from_slice(digits.get(from..).unwrap_or_default());
+    text.push(digits.get(from..).unwrap_or_default());
 }
 
 /// One of the sixteen. By hand, since `{:02x}` costs a request more than the hash that it would write.
@@ -80,7 +78,7 @@ pub(crate) fn value(number: u64) -> HeaderValue {
 /// Each of the numbers in decimal. Those that the table does not have share one allocation.
 pub(crate) fn values<const N: usize>(numbers: [u64; N]) -> [HeaderValue; N] {
     // Room for three of the largest.
-    let mut written: SmallVec<[u8; 64]> = SmallVec::new();
+    let mut written = Text::<64>::new();
     let ranges = numbers.map(|number| {
         let from = written.len();
         if known(number).is_none() {
@@ -88,7 +86,7 @@ pub(crate) fn values<const N: usize>(numbers: [u64; N]) -> [HeaderValue; N] {
         }
         from..written.len()
     });
-    let written = if written.is_empty() { Bytes::new() } else { Bytes::from_owner(written) };
+    let written = written.into_bytes();
     let mut ranges = ranges.into_iter();
     numbers.map(|number| {
         let range = ranges.next().unwrap_or_default();

@@ -11,6 +11,16 @@ use axum::response::Response;
 use crate::decision::Decision;
 use crate::headers::whole_seconds;
 use crate::number;
+use crate::text::Text;
+
+/// The problem documents, as far as they are always the same. The status is that of [`Refusal::status`].
+const EXCEEDED: &str = "{\"type\":\"https://iana.org/assignments/http-problem-types#quota-exceeded\",\
+    \"title\":\"The quota for these requests is spent\",\"status\":429,\"detail\":\"";
+const UNKNOWN: &str = "{\"type\":\"https://iana.org/assignments/http-problem-types#temporary-reduced-capacity\",\
+    \"title\":\"The request cannot be admitted at the moment\",\"status\":503,\"detail\":\"";
+
+/// As many as a refusal has with the quota headers and its length, so that the map does not grow while they are written.
+const HEADERS: usize = 7;
 
 /// The decisions that refuse a request. At least one.
 #[derive(Clone, Debug)]
@@ -51,29 +61,25 @@ impl Refusal {
 
     /// The problem document, in the types that the draft of the `RateLimit` header registers.
     pub(crate) fn problem(&self) -> Response {
-        let (kind, title) = if self.is_unknown() {
-            ("temporary-reduced-capacity", "The request cannot be admitted at the moment")
-        } else {
-            ("quota-exceeded", "The quota for these requests is spent")
-        };
-        let status = self.status();
-        let mut json = format!(
-            "{{\"type\":\"https://iana.org/assignments/http-problem-types#{kind}\",\"title\":\"{title}\",\"status\":{}",
-            status.as_u16()
-        );
-        json.push_str(",\"detail\":\"");
-        // Writing to a string cannot fail.
+        // Room for the name and the numbers of an ordinary policy.
+        let mut json = Text::<384>::new();
+        json.push(if self.is_unknown() { UNKNOWN } else { EXCEEDED });
+        // Writing to memory cannot fail.
         let _ = write!(json, "{self}");
-        json.push_str("\",\"violated-policies\":[");
+        json.push("\",\"violated-policies\":[");
         for (i, decision) in self.0.iter().enumerate() {
             // The name of a policy has neither quotes nor backslashes nor control characters.
-            let _ = write!(json, "{}\"{}\"", if i > 0 { "," } else { "" }, decision.policy());
+            json.push(if i > 0 { ",\"" } else { "\"" });
+            json.push(decision.policy());
+            json.push("\"");
         }
-        json.push_str("]}");
-        let mut response = Response::new(Body::from(json));
-        *response.status_mut() = status;
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        self.complete(response.headers_mut());
+        json.push("]}");
+        let mut response = Response::new(Body::from(json.into_bytes()));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.reserve(HEADERS);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        self.complete(headers);
         response
     }
 
@@ -123,7 +129,39 @@ impl fmt::Display for InWords {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::to_bytes;
+
     use super::*;
+    use crate::algorithm::Verdict;
+    use crate::{Policy, Quota, StoreErrorKind};
+
+    const POLICY: Policy = Policy::new("search", Quota::sliding_window(5, Duration::from_secs(60)));
+
+    async fn answered(decision: Decision) -> (StatusCode, String) {
+        let response = Refusal::of(&[decision]).unwrap().problem();
+        let status = response.status();
+        (status, String::from_utf8(to_bytes(response.into_body(), usize::MAX).await.unwrap().into()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_a_problem_document_with_the_status_of_the_response() {
+        let verdict =
+            Verdict { admitted: false, remaining: 0, reset_after: 1, retry_after: Some(41_000_001), receipt: None };
+        assert_eq!(
+            answered(Decision::counted(&POLICY, POLICY.quota(), verdict)).await,
+            (
+                StatusCode::TOO_MANY_REQUESTS,
+                r#"{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"The quota for these requests is spent","status":429,"detail":"No more than 5 requests in 1 minute; try again in 42 s","violated-policies":["search"]}"#.to_owned(),
+            )
+        );
+        assert_eq!(
+            answered(Decision::uncounted(&POLICY, POLICY.quota(), false, StoreErrorKind::TimedOut)).await,
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                r#"{"type":"https://iana.org/assignments/http-problem-types#temporary-reduced-capacity","title":"The request cannot be admitted at the moment","status":503,"detail":"Requests cannot be counted at the moment","violated-policies":["search"]}"#.to_owned(),
+            )
+        );
+    }
 
     #[test]
     fn a_window_is_said_in_words() {

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue};
-use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::headers::more_pressing;
@@ -12,9 +11,10 @@ use crate::decision::Decision;
 use crate::headers::{POLICY_FIELD, QUOTA_FIELD, whole_seconds};
 use crate::number::{self, hex_digit};
 use crate::quota::{Algorithm, Quota};
+use crate::text::Text;
 
 /// Both lists, one after the other, so that they share an allocation: room for two policies with names of some length.
-type Text = SmallVec<[u8; 256]>;
+type Lists = Text<256>;
 
 /// Both fields, with each of these policies once.
 pub(super) fn write<'d>(headers: &mut HeaderMap, decisions: impl Iterator<Item = &'d Decision>) {
@@ -33,11 +33,11 @@ pub(super) fn write<'d>(headers: &mut HeaderMap, decisions: impl Iterator<Item =
     if listed.is_empty() {
         return;
     }
-    let mut text = Text::new();
+    let mut text = Lists::new();
     list(&mut text, &listed, policy);
     let length = text.len();
     list(&mut text, &listed, quota);
-    let mut policies = Bytes::from_owner(text);
+    let mut policies = text.into_bytes();
     let quotas = policies.split_off(length);
     for (name, list) in [(POLICY_FIELD, policies), (QUOTA_FIELD, quotas)] {
         if let Ok(value) = HeaderValue::from_maybe_shared(list) {
@@ -47,17 +47,17 @@ pub(super) fn write<'d>(headers: &mut HeaderMap, decisions: impl Iterator<Item =
 }
 
 /// Members, with a comma between them.
-fn list(text: &mut Text, decisions: &[&Decision], member: fn(&mut Text, &Decision)) {
+fn list(text: &mut Lists, decisions: &[&Decision], member: fn(&mut Lists, &Decision)) {
     for (i, decision) in decisions.iter().enumerate() {
         if i > 0 {
-            text.push(b',');
+            text.push(",");
         }
         member(text, decision);
     }
 }
 
 /// `"name";q=100;w=60`
-fn policy(text: &mut Text, decision: &Decision) {
+fn policy(text: &mut Lists, decision: &Decision) {
     let (units, window) = allowance(decision.quota());
     name(text, decision.policy());
     parameter(text, b'q', units.into());
@@ -65,7 +65,7 @@ fn policy(text: &mut Text, decision: &Decision) {
 }
 
 /// `"name";r=50;t=30`
-fn quota(text: &mut Text, decision: &Decision) {
+fn quota(text: &mut Lists, decision: &Decision) {
     name(text, decision.policy());
     parameter(text, b'r', decision.remaining().into());
     let more_in = whole_seconds(decision.more_after());
@@ -74,8 +74,8 @@ fn quota(text: &mut Text, decision: &Decision) {
     }
 }
 
-fn parameter(text: &mut Text, letter: u8, number: u64) {
-    text.extend_from_slice(&[b';', letter, b'=']);
+fn parameter(text: &mut Lists, letter: u8, number: u64) {
+    text.push([b';', letter, b'=']);
     number::push(text, number);
 }
 
@@ -94,14 +94,14 @@ fn allowance(quota: Quota) -> (u32, u64) {
 
 /// A member up to its parameters: a String (RFC 9651, section 3.3.3). What that cannot hold is written as in a Display
 /// String (section 3.3.8).
-fn name(text: &mut Text, name: &str) {
-    text.push(b'"');
+fn name(text: &mut Lists, name: &str) {
+    text.push("\"");
     for byte in name.bytes() {
         match byte {
-            b'"' | b'\\' => text.extend_from_slice(&[b'\\', byte]),
-            b' '..=b'~' if byte != b'%' => text.push(byte),
-            _ => text.extend_from_slice(&[b'%', hex_digit(byte >> 4), hex_digit(byte & 15)]),
+            b'"' | b'\\' => text.push([b'\\', byte]),
+            b' '..=b'~' if byte != b'%' => text.push([byte]),
+            _ => text.push([b'%', hex_digit(byte >> 4), hex_digit(byte & 15)]),
         }
     }
-    text.push(b'"');
+    text.push("\"");
 }
