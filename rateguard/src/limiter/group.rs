@@ -1,6 +1,7 @@
 //! Checks that are decided together.
 
 use std::borrow::Cow;
+use std::slice;
 
 use smallvec::{SmallVec, smallvec};
 
@@ -97,6 +98,16 @@ impl RateGuard {
             .zip(verdicts)
             .map(|(check, verdict)| Decision::counted(check.policy, check.policy.quota(), verdict))
             .collect()
+    }
+
+    /// One check of a limiter that counts in this process, from the policy as it is written to what operators are told.
+    pub(super) fn check_now(&self, store: &MemoryStore, policy: &Policy, key: &Key, cost: u32) -> Decision {
+        self.meet(policy);
+        let policy = self.current(policy);
+        let check = Check::new(&policy, key).cost(cost);
+        let decision = self.count_one(store, &check);
+        self.decided(slice::from_ref(&check), slice::from_ref(&decision));
+        decision
     }
 
     /// One check, as nearly always.

@@ -187,21 +187,20 @@ impl RateGuard {
     /// refused for ever, without a [`retry_after`](Decision::retry_after).
     pub async fn check_cost(&self, policy: &Policy, key: &Key, cost: u32) -> Decision {
         match &self.inner.store {
-            Store::Memory(store) => {
-                self.meet(policy);
-                let policy = self.current(policy);
-                let check = Check::new(&policy, key).cost(cost);
-                let decision = self.count_one(store, &check);
-                self.decided(&[check], std::slice::from_ref(&decision));
-                decision
-            }
+            Store::Memory(store) => self.check_now(store, policy, key, cost),
             #[cfg(feature = "_shared")]
             Store::Shared(_) => {
-                let decision = self.begin(&[Check::new(policy, key).cost(cost)]).decisions().await.pop();
                 // Every check has a decision; this is only so that nothing needs to panic.
-                decision.unwrap_or_else(|| {
-                    Decision::uncounted(policy, policy.quota(), true, crate::error::StoreErrorKind::Other)
-                })
+                let only = |mut decisions: Decisions| {
+                    let reason = crate::error::StoreErrorKind::Other;
+                    decisions.pop().unwrap_or_else(|| Decision::uncounted(policy, policy.quota(), true, reason))
+                };
+                // What is decided at once takes no room in what waits.
+                let later = match self.begin(&[Check::new(policy, key).cost(cost)]) {
+                    Checking::Done(decisions) => return only(decisions),
+                    Checking::Asked(later) => later,
+                };
+                only(later.await)
             }
         }
     }
@@ -210,7 +209,11 @@ impl RateGuard {
     /// come in the order of the checks; the whole may go on if every one of them is
     /// [`allowed`](Decision::allowed).
     pub async fn check_all(&self, checks: &[Check<'_>]) -> Vec<Decision> {
-        self.begin(checks).decisions().await.into_vec()
+        let later = match self.begin(checks) {
+            Checking::Done(decisions) => return decisions.into_vec(),
+            Checking::Asked(later) => later,
+        };
+        later.await.into_vec()
     }
 
     /// What a check of cost 1 would be answered, without making it. Changes nothing.
