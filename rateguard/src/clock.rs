@@ -25,17 +25,17 @@ impl TimeSource {
     }
 
     /// Microseconds since the clock's fixed moment.
+    #[inline]
     pub(crate) fn micros(&self) -> u64 {
         let now = match self {
             TimeSource::System(start) => start.elapsed(),
             TimeSource::Custom(clock) => clock.now(),
         };
-        u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
+        now.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(now.subsec_micros()))
     }
-}
 
-impl TimeSource {
     /// The time, if it is known never to go back.
+    #[inline]
     pub(crate) fn steady_micros(&self) -> Option<u64> {
         matches!(self, TimeSource::System(_)).then(|| self.micros())
     }

@@ -6,6 +6,7 @@ use std::slice;
 use smallvec::{SmallVec, smallvec};
 
 use super::{Checking, RateGuard, Store};
+use crate::algorithm::Verdict;
 use crate::decision::Decision;
 use crate::key::{Key, Repr};
 use crate::network::network;
@@ -90,7 +91,7 @@ impl RateGuard {
 
     fn count_in(&self, store: &MemoryStore, checks: &[Check<'_>]) -> Decisions {
         if let [check] = checks {
-            return smallvec![self.count_one(store, check)];
+            return smallvec![Decision::counted(check.policy, check.policy.quota(), self.count_one(store, check))];
         }
         let verdicts = store.check(&self.inner.settings.clock, &self.fingerprints(store, checks));
         checks
@@ -103,23 +104,39 @@ impl RateGuard {
     /// One check of a limiter that counts in this process, from the policy as it is written to what operators are told.
     pub(super) fn check_now(&self, store: &MemoryStore, policy: &Policy, key: &Key, cost: u32) -> Decision {
         self.meet(policy);
-        let policy = self.current(policy);
-        let check = Check::new(&policy, key).cost(cost);
-        let decision = self.count_one(store, &check);
-        self.decided(slice::from_ref(&check), slice::from_ref(&decision));
-        decision
+        if self.is_tuned() {
+            let policy = self.current(policy);
+            return self.count_and_tell(store, &Check::new(&policy, key).cost(cost));
+        }
+        self.count_and_tell(store, &Check::new(policy, key).cost(cost))
+    }
+
+    fn count_and_tell(&self, store: &MemoryStore, check: &Check<'_>) -> Decision {
+        let verdict = self.count_one(store, check);
+        // A decision is large. This way it is made once, where it is wanted, and not made here to be moved there.
+        if RateGuard::is_told(verdict.admitted) {
+            self.tell_one(check, verdict);
+        }
+        Decision::counted(check.policy, check.policy.quota(), verdict)
+    }
+
+    #[cold]
+    fn tell_one(&self, check: &Check<'_>, verdict: Verdict) {
+        let decision = Decision::counted(check.policy, check.policy.quota(), verdict);
+        self.decided(slice::from_ref(check), slice::from_ref(&decision));
     }
 
     /// One check, as nearly always.
-    pub(super) fn count_one(&self, store: &MemoryStore, check: &Check<'_>) -> Decision {
-        let verdict = store.check_one(&self.inner.settings.clock, &self.memory_check(store, check));
-        Decision::counted(check.policy, check.policy.quota(), verdict)
+    #[inline]
+    fn count_one(&self, store: &MemoryStore, check: &Check<'_>) -> Verdict {
+        store.check_one(&self.inner.settings.clock, &self.memory_check(store, check))
     }
 
     pub(super) fn fingerprints(&self, store: &MemoryStore, checks: &[Check<'_>]) -> SmallVec<[MemoryCheck; 2]> {
         checks.iter().map(|check| self.memory_check(store, check)).collect()
     }
 
+    #[inline]
     pub(super) fn memory_check(&self, store: &MemoryStore, check: &Check<'_>) -> MemoryCheck {
         let quota = check.policy.quota();
         let prefixes = self.inner.settings.prefixes;

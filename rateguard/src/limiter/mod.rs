@@ -180,7 +180,11 @@ impl RateGuard {
 
     /// Takes one unit of the policy's quota for this key.
     pub async fn check(&self, policy: &Policy, key: &Key) -> Decision {
-        self.check_cost(policy, key, 1).await
+        match &self.inner.store {
+            Store::Memory(store) => self.check_now(store, policy, key, 1),
+            #[cfg(feature = "_shared")]
+            Store::Shared(_) => self.check_shared(policy, key, 1).await,
+        }
     }
 
     /// Takes `cost` units, all or none. A cost of 0 takes nothing and is always admitted; one above the limit is
@@ -189,19 +193,7 @@ impl RateGuard {
         match &self.inner.store {
             Store::Memory(store) => self.check_now(store, policy, key, cost),
             #[cfg(feature = "_shared")]
-            Store::Shared(_) => {
-                // Every check has a decision; this is only so that nothing needs to panic.
-                let only = |mut decisions: Decisions| {
-                    let reason = crate::error::StoreErrorKind::Other;
-                    decisions.pop().unwrap_or_else(|| Decision::uncounted(policy, policy.quota(), true, reason))
-                };
-                // What is decided at once takes no room in what waits.
-                let later = match self.begin(&[Check::new(policy, key).cost(cost)]) {
-                    Checking::Done(decisions) => return only(decisions),
-                    Checking::Asked(later) => later,
-                };
-                only(later.await)
-            }
+            Store::Shared(_) => self.check_shared(policy, key, cost).await,
         }
     }
 

@@ -73,7 +73,8 @@ impl Policies {
         }
     }
 
-    /// Takes note of a policy. For one that is known, two loads.
+    /// Takes note of a policy. For one that is known, one load.
+    #[inline]
     pub(super) fn meet(&self, policy: &Policy) {
         let place = policy.static_name().and_then(|name| {
             let address = name.as_ptr().addr();
@@ -82,12 +83,18 @@ impl Policies {
             let place = self.recent.get(((address >> 3) ^ (address >> 11)) % RECENT)?;
             Some((place, address.rotate_left(8) ^ name.len()))
         });
-        if let Some((place, name)) = place {
-            if place.load(Ordering::Relaxed) == name {
-                return;
+        match place {
+            Some((place, name)) if place.load(Ordering::Relaxed) == name => {}
+            Some((place, name)) => {
+                place.store(name, Ordering::Relaxed);
+                self.write_down(policy);
             }
-            place.store(name, Ordering::Relaxed);
+            None => self.write_down(policy),
         }
+    }
+
+    #[cold]
+    fn write_down(&self, policy: &Policy) {
         if self.read().written.contains_key(policy.name()) {
             return;
         }
@@ -98,6 +105,7 @@ impl Policies {
     }
 
     /// Whether a quota was set for any policy at all.
+    #[inline]
     pub(super) fn any_set(&self) -> bool {
         self.any_set.load(Ordering::Relaxed)
     }

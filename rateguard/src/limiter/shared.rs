@@ -4,7 +4,7 @@ use super::asked::Asked;
 use super::group::{Places, spread};
 use super::pending::Pending;
 use super::spent::{Limit, Limits};
-use super::{Check, Checking, RateGuard};
+use super::{Check, Checking, Decisions, RateGuard};
 use crate::decision::Decision;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::Key;
@@ -26,6 +26,21 @@ impl RateGuard {
             Ok(Err(_)) => Err(task_ended()),
             Err(_) => Err(StoreError::timed_out()),
         }
+    }
+
+    /// One check of a limiter that counts elsewhere.
+    pub(super) async fn check_shared(&self, policy: &Policy, key: &Key, cost: u32) -> Decision {
+        // Every check has a decision; this is only so that nothing needs to panic.
+        let only = |mut decisions: Decisions| {
+            let none = || Decision::uncounted(policy, policy.quota(), true, StoreErrorKind::Other);
+            decisions.pop().unwrap_or_else(none)
+        };
+        // What is decided at once takes no room in what waits.
+        let later = match self.begin(&[Check::new(policy, key).cost(cost)]) {
+            Checking::Done(decisions) => return only(decisions),
+            Checking::Asked(later) => later,
+        };
+        only(later.await)
     }
 
     pub(super) fn check_in(&self, store: &SharedStore, checks: &[Check<'_>], places: Option<Places>) -> Checking {

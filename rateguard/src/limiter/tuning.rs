@@ -60,6 +60,7 @@ impl RateGuard {
     }
 
     /// Takes note of a policy before anybody asks about it.
+    #[inline]
     pub(crate) fn meet(&self, policy: &Policy) {
         self.inner.policies.meet(policy);
     }
@@ -98,7 +99,8 @@ impl RateGuard {
     }
 
     /// Whether policies may be other than they were written.
-    fn is_tuned(&self) -> bool {
+    #[inline]
+    pub(super) fn is_tuned(&self) -> bool {
         self.inner.settings.shadow || self.inner.policies.any_set()
     }
 }

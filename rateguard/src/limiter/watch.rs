@@ -45,14 +45,26 @@ impl RateGuard {
     }
 
     /// Tells of what was decided at once.
+    #[inline]
     pub(super) fn decided(&self, checks: &[Check<'_>], decisions: &[Decision]) {
         telemetry::decided(decisions);
         if decisions.iter().any(Decision::would_refuse) && is_heard() {
-            for (check, decision) in checks.iter().zip(decisions).filter(|(_, decision)| decision.would_refuse()) {
-                tell(decision, &self.whom(check));
-            }
+            self.tell_refused(checks, decisions);
         }
         self.sizes();
+    }
+
+    /// Whether there is anything to tell of one decision.
+    #[inline]
+    pub(super) fn is_told(admitted: bool) -> bool {
+        cfg!(feature = "metrics") || (!admitted && is_heard())
+    }
+
+    #[cold]
+    fn tell_refused(&self, checks: &[Check<'_>], decisions: &[Decision]) {
+        for (check, decision) in checks.iter().zip(decisions).filter(|(_, decision)| decision.would_refuse()) {
+            tell(decision, &self.whom(check));
+        }
     }
 
     fn whom(&self, check: &Check<'_>) -> Whom {

@@ -24,52 +24,70 @@ impl Fingerprints {
     }
 
     /// Addresses stand for their network.
+    #[inline]
     pub(super) fn of(&self, policy: &str, algorithm: Algorithm, key: &Key, prefixes: Prefixes) -> u128 {
+        // Whole words alone are written, so that nothing is ever put together from parts of them. Every text comes after
+        // its length, and every part after its sort: two that differ are written differently.
         let mut hasher = self.keyed;
-        // Every text comes with its length, and every part with its sort: two that differ are written differently.
+        head(&mut hasher, algorithm as u8, policy.len());
         text(&mut hasher, policy.as_bytes());
-        hasher.write_u8(algorithm as u8);
         part(&mut hasher, key, prefixes);
         hasher.finish128().as_u128()
     }
 }
 
+#[inline]
 fn part(hasher: &mut SipHasher13, key: &Key, prefixes: Prefixes) {
     match &key.0 {
-        Repr::Global => hasher.write_u8(0),
+        Repr::Global => head(hasher, 0, 0),
         Repr::Ip(ip) => match network(*ip, prefixes) {
-            IpAddr::V4(ip) => {
-                hasher.write_u8(1);
-                hasher.write_u32(ip.to_bits());
-            }
+            IpAddr::V4(ip) => hasher.write_u64(u64::from(ip.to_bits()) << 8 | 1),
             IpAddr::V6(ip) => {
-                hasher.write_u8(2);
-                hasher.write_u128(ip.to_bits());
+                head(hasher, 2, 16);
+                text(hasher, &ip.octets());
             }
         },
-        Repr::Plain { kind, value } => {
-            hasher.write_u8(3);
-            text(hasher, kind.as_str().as_bytes());
-            text(hasher, value.as_bytes());
-        }
-        Repr::Secret { kind, value } => {
-            hasher.write_u8(4);
-            text(hasher, kind.as_str().as_bytes());
-            text(hasher, value.as_bytes());
-        }
-        Repr::Composite(parts) => {
-            hasher.write_u8(5);
-            hasher.write_usize(parts.len());
-            for one in parts {
-                part(hasher, one, prefixes);
-            }
-        }
+        Repr::Plain { kind, value } => texts(hasher, 3, kind.as_str(), value.as_bytes()),
+        Repr::Secret { kind, value } => texts(hasher, 4, kind.as_str(), value.as_bytes()),
+        Repr::Composite(parts) => composite(hasher, parts, prefixes),
     }
 }
 
+fn composite(hasher: &mut SipHasher13, parts: &[Key], prefixes: Prefixes) {
+    head(hasher, 5, parts.len());
+    for one in parts {
+        part(hasher, one, prefixes);
+    }
+}
+
+#[inline]
+fn texts(hasher: &mut SipHasher13, sort: u8, kind: &str, value: &[u8]) {
+    head(hasher, sort, kind.len());
+    text(hasher, kind.as_bytes());
+    hasher.write_u64(value.len() as u64);
+    text(hasher, value);
+}
+
+/// What follows, and of what length.
+#[inline]
+fn head(hasher: &mut SipHasher13, sort: u8, length: usize) {
+    hasher.write_u64((length as u64) << 8 | u64::from(sort));
+}
+
+#[inline]
 fn text(hasher: &mut SipHasher13, text: &[u8]) {
-    hasher.write_usize(text.len());
-    hasher.write(text);
+    let (words, rest) = text.as_chunks();
+    for word in words {
+        hasher.write_u64(u64::from_le_bytes(*word));
+    }
+    if rest.is_empty() {
+        return;
+    }
+    // With the bytes in front of the rest, if there are any: since the length is known, so is what was written twice.
+    hasher.write_u64(match text.last_chunk() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    });
 }
 
 /// The key of the hash stays here.
@@ -114,5 +132,32 @@ mod tests {
         );
         let other = Fingerprints::new().of("p", Algorithm::SlidingWindow, &Key::global(), Prefixes::default());
         assert_ne!(other, of("p", Algorithm::SlidingWindow, &Key::global()), "each process has a key of its own");
+    }
+
+    #[test]
+    fn every_byte_and_every_length_counts() {
+        let fingerprints = Fingerprints::new();
+        let of = |policy: &str, key: &Key| {
+            fingerprints.of(policy, Algorithm::SlidingWindow, key, Prefixes { ipv4: 32, ipv6: 128 })
+        };
+        let mut seen = std::collections::HashSet::new();
+        for length in 0..40 {
+            let zeros = vec![0; length];
+            assert!(seen.insert(of("p", &Key::secret("", &zeros))));
+            for changed in 0..length {
+                let mut bytes = zeros.clone();
+                bytes[changed] = 1;
+                assert!(seen.insert(of("p", &Key::secret("", &bytes))), "byte {changed} of {length}");
+                let name = String::from_utf8(bytes).unwrap();
+                assert!(seen.insert(of(&name, &Key::global())), "byte {changed} of {length}");
+            }
+        }
+        for bit in 0..128 {
+            let one = 1_u128 << bit;
+            assert!(seen.insert(of("p", &Key::ip(std::net::Ipv6Addr::from_bits(one)))));
+            if let Ok(one) = u32::try_from(one) {
+                assert!(seen.insert(of("p", &Key::ip(std::net::Ipv4Addr::from_bits(one)))));
+            }
+        }
     }
 }

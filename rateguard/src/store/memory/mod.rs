@@ -60,11 +60,13 @@ impl MemoryStore {
     }
 
     /// What stands for a policy and a key, with addresses as their networks.
+    #[inline]
     pub(crate) fn fingerprint(&self, policy: &str, algorithm: Algorithm, key: &Key, prefixes: Prefixes) -> u128 {
         self.fingerprints.of(policy, algorithm, key, prefixes)
     }
 
     /// Decides one check, as nearly always.
+    #[inline]
     pub(crate) fn check_one(&self, clock: &TimeSource, check: &MemoryCheck) -> Verdict {
         match self.shards.get(number(check.fingerprint)) {
             Some(shard) => {
