@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::decision::Decision;
 use crate::quota::Quota;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Refused};
 
 /// A request that is refused: what the closure of [`on_denied`](crate::RateGuardBuilder::on_denied) makes its response
 /// of.
@@ -36,7 +36,7 @@ use crate::refusal::Refusal;
 /// # Ok::<(), rateguard::ConfigError>(())
 /// ```
 pub struct Denied {
-    refusal: Refusal,
+    refused: Refused,
     /// What sort of key each of the decisions is about.
     kinds: Vec<Cow<'static, str>>,
     head: Parts,
@@ -45,23 +45,23 @@ pub struct Denied {
 impl Denied {
     /// `kinds` are those of all of these decisions, in their order.
     pub(crate) fn new(
-        refusal: Refusal,
+        refusal: Refusal<'_>,
         decisions: &[Decision],
         kinds: impl IntoIterator<Item = Cow<'static, str>>,
         head: Parts,
     ) -> Denied {
         let refuses = |(decision, kind): (&Decision, _)| (!decision.allowed()).then_some(kind);
-        Denied { refusal, kinds: decisions.iter().zip(kinds).filter_map(refuses).collect(), head }
+        Denied { refused: refusal.keep(), kinds: decisions.iter().zip(kinds).filter_map(refuses).collect(), head }
     }
 
     /// The name of the policy that refuses; of several, the one that does so longest.
     pub fn policy(&self) -> &str {
-        self.refusal.strictest().map_or("", Decision::policy)
+        self.refusal().strictest().map_or("", Decision::policy)
     }
 
     /// The quota of that [policy](Denied::policy). `None` never happens in a refusal that the library made.
     pub(crate) fn strictest_quota(&self) -> Option<Quota> {
-        self.refusal.strictest().map(Decision::quota)
+        self.refusal().strictest().map(Decision::quota)
     }
 
     /// What sort of identity that [policy](Denied::policy) counts: `"ip"`, `"user"`, `"header.x-api-key"`,
@@ -69,7 +69,7 @@ impl Denied {
     /// expression gave, or the kind of a [`Key`](crate::Key) of one's own. A client without the identity asked for is
     /// counted by its address, and `"ip"` it is then.
     pub fn key_kind(&self) -> &str {
-        let strictest = self.refusal.strictest();
+        let strictest = self.refusal().strictest();
         let at = self.decisions().iter().position(|decision| strictest.is_some_and(|it| std::ptr::eq(it, decision)));
         at.and_then(|at| self.kinds.get(at)).map_or("", AsRef::as_ref)
     }
@@ -87,18 +87,18 @@ impl Denied {
     /// How long to wait until the same request would be admitted, if nobody else used the key. `None` if it never will
     /// be, since its cost is above the limit.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.refusal.retry_after()
+        self.refusal().retry_after()
     }
 
     /// `429 Too Many Requests`; or `503 Service Unavailable` where the store cannot be asked and the policy is
     /// [`OnError::Closed`](crate::OnError::Closed).
     pub fn status(&self) -> StatusCode {
-        self.refusal.status()
+        self.refusal().status()
     }
 
     /// The decisions that refuse. At least one.
     pub fn decisions(&self) -> &[Decision] {
-        self.refusal.decisions()
+        self.refused.decisions()
     }
 
     /// The request's head: method, URI, headers, and what layers further out have put into the extensions.
@@ -109,18 +109,18 @@ impl Denied {
     /// What would be answered without the closure: the problem document, with `Retry-After` and `Cache-Control:
     /// no-store`. To build upon, or for the requests that the closure has nothing special for.
     pub fn default_response(&self) -> Response {
-        self.refusal.problem()
+        self.refusal().problem()
     }
 
-    pub(crate) fn refusal(&self) -> &Refusal {
-        &self.refusal
+    pub(crate) fn refusal(&self) -> Refusal<'_> {
+        self.refused.refusal()
     }
 }
 
 /// In plain words, as in the problem document's `detail`: `No more than 5 requests in 1 minute; try again in 42 s`.
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.refusal.fmt(f)
+        self.refusal().fmt(f)
     }
 }
 

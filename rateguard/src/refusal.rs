@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use smallvec::SmallVec;
 
 use crate::decision::Decision;
 use crate::headers::whole_seconds;
@@ -22,52 +23,67 @@ const UNKNOWN: &str = "{\"type\":\"https://iana.org/assignments/http-problem-typ
 /// As many as a refusal has with the quota headers and its length, so that the map does not grow while they are written.
 const HEADERS: usize = 7;
 
-/// The decisions that refuse a request. At least one.
+/// Those of a request's decisions that refuse it. At least one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refusal<'d>(&'d [Decision]);
+
+/// The same, to be kept.
 #[derive(Clone, Debug)]
-pub(crate) struct Refusal(Vec<Decision>);
+pub(crate) struct Refused(SmallVec<[Decision; 1]>);
 
-impl Refusal {
-    /// `None` if all of them admit the request.
-    pub(crate) fn of(decisions: &[Decision]) -> Option<Refusal> {
-        if decisions.iter().all(Decision::allowed) {
-            return None;
-        }
-        Some(Refusal(decisions.iter().filter(|decision| !decision.allowed()).cloned().collect()))
-    }
-
+impl Refused {
     pub(crate) fn decisions(&self) -> &[Decision] {
         &self.0
     }
 
+    pub(crate) fn refusal(&self) -> Refusal<'_> {
+        Refusal(&self.0)
+    }
+}
+
+impl<'d> Refusal<'d> {
+    /// `None` if all of them admit the request.
+    pub(crate) fn of(decisions: &'d [Decision]) -> Option<Refusal<'d>> {
+        if decisions.iter().all(Decision::allowed) { None } else { Some(Refusal(decisions)) }
+    }
+
+    pub(crate) fn keep(self) -> Refused {
+        Refused(self.decisions().cloned().collect())
+    }
+
+    fn decisions(self) -> impl Iterator<Item = &'d Decision> {
+        self.0.iter().filter(|decision| !decision.allowed())
+    }
+
     /// The one that refuses longest.
-    pub(crate) fn strictest(&self) -> Option<&Decision> {
+    pub(crate) fn strictest(self) -> Option<&'d Decision> {
         // One without an end lasts longest.
-        self.0.iter().max_by_key(|decision| decision.retry_after().unwrap_or(Duration::MAX))
+        self.decisions().max_by_key(|decision| decision.retry_after().unwrap_or(Duration::MAX))
     }
 
     /// How long to wait until none of them refuses any more. `None` if that never comes.
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
+    pub(crate) fn retry_after(self) -> Option<Duration> {
         self.strictest()?.retry_after()
     }
 
-    pub(crate) fn status(&self) -> StatusCode {
+    pub(crate) fn status(self) -> StatusCode {
         // A quota that is known to be spent is the better answer.
         if self.is_unknown() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::TOO_MANY_REQUESTS }
     }
 
-    fn is_unknown(&self) -> bool {
-        self.0.iter().all(Decision::is_unknown)
+    fn is_unknown(self) -> bool {
+        self.decisions().all(Decision::is_unknown)
     }
 
     /// The problem document, in the types that the draft of the `RateLimit` header registers.
-    pub(crate) fn problem(&self) -> Response {
+    pub(crate) fn problem(self) -> Response {
         // Room for the name and the numbers of an ordinary policy.
         let mut json = Text::<384>::new();
         json.push(if self.is_unknown() { UNKNOWN } else { EXCEEDED });
         // Writing to memory cannot fail.
         let _ = write!(json, "{self}");
         json.push("\",\"violated-policies\":[");
-        for (i, decision) in self.0.iter().enumerate() {
+        for (i, decision) in self.decisions().enumerate() {
             // The name of a policy has neither quotes nor backslashes nor control characters.
             json.push(if i > 0 { ",\"" } else { "\"" });
             json.push(decision.policy());
@@ -84,7 +100,7 @@ impl Refusal {
     }
 
     /// What a refusal says in its headers, where they do not say it yet.
-    pub(crate) fn complete(&self, headers: &mut HeaderMap) {
+    pub(crate) fn complete(self, headers: &mut HeaderMap) {
         if !headers.contains_key(header::CACHE_CONTROL) {
             // What one client is told is not true of another.
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -96,7 +112,7 @@ impl Refusal {
 }
 
 /// In plain words, for the client.
-impl fmt::Display for Refusal {
+impl fmt::Display for Refusal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_unknown() {
             return f.write_str("Requests cannot be counted at the moment");

@@ -38,14 +38,13 @@ struct Record {
 
 impl Exchange {
     /// A layer's part in a request that may have met others further out: its own limiter, but their record, so that the
-    /// headers are written once.
+    /// headers are written once. The answer to refusals is its own, or else [theirs](Exchange::on_denied_of_layers).
     pub(super) fn new(
         limiter: RateGuard,
         on_denied: Option<OnDenied>,
         lacks_user: bool,
         outer: Option<&Exchange>,
     ) -> Exchange {
-        let on_denied = on_denied.or_else(|| outer?.0.on_denied.clone());
         let first = outer.map(|outer| outer.0.first.as_ref().unwrap_or(outer).clone());
         Exchange(Arc::new(Shared { limiter, lacks_user, on_denied, record: Record::default(), first }))
     }
@@ -57,6 +56,11 @@ impl Exchange {
     /// Who answers for a refusal, if the program does.
     pub(super) fn on_denied(&self) -> Option<&OnDenied> {
         self.0.on_denied.as_ref().or(self.0.limiter.on_denied())
+    }
+
+    /// Who answers for a refusal by a layer further in that has no answer of its own.
+    pub(super) fn on_denied_of_layers(&self) -> Option<&OnDenied> {
+        self.0.on_denied.as_ref()
     }
 
     fn shared_record(&self) -> &Record {

@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use super::exchange::Exchange;
 use super::layer::Own;
-use super::rejection::RateLimited;
+use super::rejection;
 use crate::headers::Headers;
 use crate::limiter::Later;
 
@@ -24,7 +24,8 @@ pin_project! {
     {
         #[pin]
         state: State<S, B, S::Future>,
-        exchange: Exchange,
+        // None if the request did not get that far.
+        exchange: Option<Exchange>,
         // None but in the layer that a request met first.
         headers: Headers,
     }
@@ -43,7 +44,7 @@ pin_project! {
         Calling { #[pin] response: F },
         // Rare, so it may cost an allocation.
         Refunding { refund: Pin<Box<dyn Future<Output = ()> + Send>>, response: Option<Response> },
-        Answered { refusal: Option<RateLimited> },
+        Answered { response: Option<Response> },
     }
 }
 
@@ -59,15 +60,16 @@ where
         headers: Headers,
     ) -> Self {
         let state = State::Checking { checking, call: Some(call), own };
-        RateLimitFuture { state, exchange, headers }
+        RateLimitFuture { state, exchange: Some(exchange), headers }
     }
 
     pub(super) fn calling(response: S::Future, exchange: Exchange, headers: Headers) -> Self {
-        RateLimitFuture { state: State::Calling { response }, exchange, headers }
+        RateLimitFuture { state: State::Calling { response }, exchange: Some(exchange), headers }
     }
 
-    pub(super) fn answered(refusal: RateLimited, exchange: Exchange, headers: Headers) -> Self {
-        RateLimitFuture { state: State::Answered { refusal: Some(refusal) }, exchange, headers }
+    /// With the quota headers in it.
+    pub(super) fn answered(response: Response) -> Self {
+        RateLimitFuture { state: State::Answered { response: Some(response) }, exchange: None, headers: Headers::NONE }
     }
 }
 
@@ -85,21 +87,24 @@ where
                 StateProjection::Checking { checking, call, own } => {
                     let decisions = ready!(checking.as_mut().poll(cx));
                     let Some((mut service, request)) = call.take() else { return Poll::Pending };
-                    let (parts, body) = request.into_parts();
-                    let refusal = match own {
-                        None => RateLimited::of(&decisions),
-                        Some(own) => own.refusal(&decisions, this.exchange, &parts),
+                    let (mut parts, body) = request.into_parts();
+                    let exchange = this.exchange.as_ref();
+                    let response = match own {
+                        None => rejection::answer(&decisions, None, || None),
+                        Some(own) => own.answer(&decisions, exchange.and_then(Exchange::on_denied), &mut parts),
                     };
-                    this.exchange.record(decisions);
-                    let next = match refusal {
+                    if let Some(exchange) = exchange {
+                        exchange.record(decisions);
+                    }
+                    let next = match response {
                         None => State::Calling { response: service.call(Request::from_parts(parts, body)) },
-                        Some(_) => State::Answered { refusal },
+                        Some(_) => State::Answered { response },
                     };
                     this.state.set(next);
                 }
                 StateProjection::Calling { response } => {
                     let response = ready!(response.poll(cx))?.into_response();
-                    match this.exchange.refund(&response) {
+                    match this.exchange.as_ref().and_then(|exchange| exchange.refund(&response)) {
                         None => break response,
                         Some(refund) => {
                             this.state.set(State::Refunding { refund: Box::pin(refund), response: Some(response) });
@@ -113,15 +118,15 @@ where
                         None => return Poll::Pending,
                     }
                 }
-                StateProjection::Answered { refusal } => match refusal.take() {
-                    Some(refusal) => break refusal.into_response(),
+                StateProjection::Answered { response } => match response.take() {
+                    Some(response) => break response,
                     // Polled again after it was ready, which nobody may expect an answer to.
                     None => return Poll::Pending,
                 },
             }
         };
-        if *this.headers != Headers::NONE {
-            this.exchange.write_headers(&mut response, *this.headers);
+        if let (Some(exchange), true) = (this.exchange, *this.headers != Headers::NONE) {
+            exchange.write_headers(&mut response, *this.headers);
         }
         Poll::Ready(Ok(response))
     }

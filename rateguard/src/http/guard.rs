@@ -1,21 +1,26 @@
 //! The extractor that the attribute puts in front of a handler's own.
 
+use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
+use axum::response::Response;
 use smallvec::SmallVec;
 
 use super::exchange::Exchange;
 use super::identity::{KeySource, by_cookie, by_header, by_ip, by_ip_instead, by_path, by_user, captured, named};
+use super::layer::take_head;
 use super::misuse::Misuse;
 use super::refund::{Charge, Refundable};
+use super::rejection;
 pub use super::rejection::RateLimited;
 use super::rule::{Cost, Rule, Skip};
 use crate::client_ip::ClientIp;
+use crate::decision::Decision;
 use crate::key::Key;
 use crate::key_parts::Kind;
-use crate::limiter::{Check, Checking, Decisions};
+use crate::limiter::{Check, Checking, Decisions, Later};
 use crate::telemetry;
 
 /// What a handler is limited by. Implemented by the hidden marker beside it.
@@ -62,9 +67,45 @@ struct Prepared {
 }
 
 impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
-    type Rejection = RateLimited;
+    // Made at once, since nobody keeps the reason.
+    type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, RateLimited> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
+        // What needs no waiting is done outside of this future, which is a part of the handler's and allocated with it:
+        // it has room for that alone which outlives the waiting.
+        let (later, unsettled) = match Guard::begin(parts)? {
+            Begun::Decided(guard) => return Ok(guard),
+            Begun::Asked(later, unsettled) => (later, unsettled),
+        };
+        let decisions = later.await;
+        let Unsettled { exchange, charges, rules } = unsettled;
+        settle(exchange, &charges, rules, decisions, parts)
+    }
+}
+
+/// A rule with the key it counts and the units it takes.
+type Counted = (&'static Rule, Key, u32);
+
+/// Those of one request.
+type Charges = SmallVec<[Counted; 2]>;
+
+/// How far a guard has come without waiting.
+enum Begun<L> {
+    Decided(Guard<L>),
+    Asked(Later, Unsettled),
+}
+
+/// What has to be known of a request when its decisions are there.
+struct Unsettled {
+    exchange: Exchange,
+    /// None where nobody will ask.
+    charges: Vec<Counted>,
+    rules: Vec<Prepared>,
+}
+
+impl<L: Limits> Guard<L> {
+    #[expect(clippy::result_large_err, reason = "the answer to a refusal, which a box would cost an allocation")]
+    fn begin(parts: &mut Parts) -> Result<Begun<L>, Response> {
         let path = L::RULES.iter().any(|rule| rule.key.needs_path()).then(|| captured(parts)).flatten();
         let Some(exchange) = parts.extensions.get::<Exchange>().cloned() else {
             return Err(Misuse::LayerMissing { handler: L::HANDLER }.into());
@@ -73,7 +114,6 @@ impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
         let client_ip = exchange.limiter().client_ip();
         let head = Head { parts, path: path.as_ref(), handler: L::HANDLER, client_ip };
         let mut charges = Charges::new();
-        // Most have none, so there is no room for them in the future of every request.
         let mut rules = Vec::new();
         for (index, rule) in L::RULES.iter().enumerate() {
             if rule.is_late() {
@@ -84,21 +124,16 @@ impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
                 charges.push((rule, head.whole_key(&rule.key)?, head.cost(rule).unwrap_or(1)));
             }
         }
-        let decisions = match begin(&exchange, &charges) {
-            Checking::Done(decisions) => decisions,
-            Checking::Asked(later) => later.await,
-        };
-        let taken = settle(&exchange, charges, decisions, !rules.is_empty(), || Some(parts.clone()))?;
-        let waiting = (!rules.is_empty()).then(|| {
-            let head = exchange.on_denied().map(|_| parts.clone());
-            Box::new(Waiting { exchange, rules, taken, head })
-        });
-        Ok(Guard { waiting, limits: PhantomData })
+        match begin(&exchange, &charges) {
+            Checking::Done(decisions) => settle(exchange, &charges, rules, decisions, parts).map(Begun::Decided),
+            Checking::Asked(later) => {
+                let of_interest = exchange.on_denied().is_some() || !rules.is_empty() || may_refund(&charges);
+                let charges = if of_interest { charges.into_vec() } else { Vec::new() };
+                Ok(Begun::Asked(later, Unsettled { exchange, charges, rules }))
+            }
+        }
     }
 }
-
-/// Rules with the keys they count and the units they take.
-type Charges = SmallVec<[(&'static Rule, Key, u32); 2]>;
 
 /// Starts deciding these together.
 fn begin(exchange: &Exchange, charges: &Charges) -> Checking {
@@ -110,35 +145,57 @@ fn begin(exchange: &Exchange, charges: &Charges) -> Checking {
     exchange.limiter().begin(&checks)
 }
 
-/// Keeps the decisions for the headers, and says what was taken, if that is wanted. The head is wanted if the program
-/// answers for refusals itself.
-fn settle(
-    exchange: &Exchange,
-    charges: Charges,
+/// Keeps the decisions for the headers, and answers if they refuse: with the head, if the program answers itself.
+#[expect(clippy::result_large_err, reason = "the answer to a refusal, which a box would cost an allocation")]
+fn settle<L>(
+    exchange: Exchange,
+    charges: &[Counted],
+    rules: Vec<Prepared>,
     decisions: Decisions,
-    wanted: bool,
-    head: impl FnOnce() -> Option<Parts>,
-) -> Result<Vec<Charge>, RateLimited> {
+    parts: &mut Parts,
+) -> Result<Guard<L>, Response> {
+    let request = || Some((kinds(charges), take_head(parts)));
+    if let Some(response) = rejection::answer(&decisions, exchange.on_denied(), request) {
+        exchange.record(decisions);
+        return Err(response);
+    }
+    let taken = taken(&exchange, charges, &decisions, !rules.is_empty());
+    exchange.record(decisions);
+    let waiting = (!rules.is_empty()).then(|| {
+        let head = exchange.on_denied().map(|_| parts.clone());
+        Box::new(Waiting { exchange, rules, taken, head })
+    });
+    Ok(Guard { waiting, limits: PhantomData })
+}
+
+fn kinds(charges: &[Counted]) -> Vec<Cow<'static, str>> {
+    charges.iter().map(|(_, key, _)| key.shared_kind()).collect()
+}
+
+fn may_refund(charges: &[Counted]) -> bool {
+    charges.iter().any(|(rule, ..)| rule.refund_if.is_some())
+}
+
+/// Sees to it that responses can give back what was taken, and says what that is, if it is wanted.
+fn taken(exchange: &Exchange, charges: &[Counted], decisions: &[Decision], wanted: bool) -> Vec<Charge> {
     let mut taken = Vec::new();
-    let kinds = || charges.iter().map(|(_, key, _)| key.shared_kind());
-    let refusal = RateLimited::answered(&decisions, exchange.on_denied(), || Some((kinds(), head()?)));
-    if refusal.is_none() && (wanted || charges.iter().any(|(rule, ..)| rule.refund_if.is_some())) {
-        for ((rule, key, cost), decision) in charges.into_iter().zip(&decisions) {
-            let Some(receipt) = decision.receipt() else { continue };
-            let charge = |key| {
-                let policy = rule.policy.clone().with_quota(decision.quota());
-                Charge { limiter: exchange.limiter().clone(), policy, key, cost, receipt }
-            };
-            if let Some(when) = rule.refund_if {
-                exchange.may_refund(Refundable { charge: charge(key.clone()), when });
-            }
-            if wanted {
-                taken.push(charge(key));
-            }
+    if !wanted && !may_refund(charges) {
+        return taken;
+    }
+    for ((rule, key, cost), decision) in charges.iter().zip(decisions) {
+        let Some(receipt) = decision.receipt() else { continue };
+        let charge = || {
+            let policy = rule.policy.clone().with_quota(decision.quota());
+            Charge { limiter: exchange.limiter().clone(), policy, key: key.clone(), cost: *cost, receipt }
+        };
+        if let Some(when) = rule.refund_if {
+            exchange.may_refund(Refundable { charge: charge(), when });
+        }
+        if wanted {
+            taken.push(charge());
         }
     }
-    exchange.record(decisions);
-    refusal.map_or(Ok(taken), Err)
+    taken
 }
 
 /// A request's head, and what its route captured.
@@ -282,7 +339,13 @@ impl<L: Limits> Guard<L> {
             }
         }
         let decisions = begin(&exchange, &charges).decisions().await;
-        let Err(refusal) = self::settle(&exchange, charges, decisions, false, || head) else { return Ok(()) };
+        let request = || Some((kinds(&charges), head?));
+        let Some(refusal) = RateLimited::answered(&decisions, exchange.on_denied(), request) else {
+            self::taken(&exchange, &charges, &decisions, false);
+            exchange.record(decisions);
+            return Ok(());
+        };
+        exchange.record(decisions);
         // A refusal by one spends none of the others.
         exchange.forget_refunds();
         for charge in taken {

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use axum::http::Request;
 use axum::http::request::Parts;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use tower_layer::Layer;
 
-use super::exchange::Exchange;
 use super::key_by::KeyBy;
-use super::rejection::RateLimited;
+use super::rejection;
 use super::service::RateLimitService;
 use crate::decision::Decision;
 use crate::denied::{Denied, OnDenied};
@@ -54,11 +54,24 @@ pub(super) struct Own {
 }
 
 impl Own {
-    /// The answer to a request that these decisions, on the limits in their order, refuse.
-    pub(super) fn refusal(&self, decisions: &[Decision], exchange: &Exchange, head: &Parts) -> Option<RateLimited> {
-        let kinds = || self.limits.iter().map(|(_, by)| by.kind(head));
-        RateLimited::answered(decisions, exchange.on_denied(), || Some((kinds(), head.clone())))
+    /// The answer to a request that these decisions, on the limits in their order, refuse. The head goes into it if the
+    /// program answers itself.
+    pub(super) fn answer(
+        &self,
+        decisions: &[Decision],
+        on_denied: Option<&OnDenied>,
+        head: &mut Parts,
+    ) -> Option<Response> {
+        rejection::answer(decisions, on_denied, || {
+            let kinds = self.limits.iter().map(|(_, by)| by.kind(head)).collect();
+            Some((kinds, take_head(head)))
+        })
     }
+}
+
+/// The head of a request that goes no further.
+pub(super) fn take_head(head: &mut Parts) -> Parts {
+    std::mem::replace(head, Request::new(()).into_parts().0)
 }
 
 type Skip = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;

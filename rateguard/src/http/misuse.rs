@@ -54,6 +54,12 @@ impl Misuse {
     }
 }
 
+impl From<Misuse> for Response {
+    fn from(misuse: Misuse) -> Response {
+        misuse.response()
+    }
+}
+
 impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use super::misuse::Misuse;
 use crate::decision::Decision;
 use crate::denied::{Denied, OnDenied};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Refused};
 
 /// A request that was not let through.
 ///
@@ -24,28 +24,44 @@ pub struct RateLimited(Box<Reason>);
 
 #[derive(Clone, Debug)]
 enum Reason {
-    Refused(Refusal),
+    Refused(Refused),
     /// The program answers for itself.
     Answered(Arc<Denied>, OnDenied),
     Misuse(Misuse),
 }
 
+/// The request, for the program's own answer: the kinds of the keys that the decisions are about, and its head.
+pub(super) type Subject = (Vec<Cow<'static, str>>, Parts);
+
+/// The answer to a request that these decisions refuse; `None` if all of them admit it. Only if the program answers itself
+/// is anything asked about the request.
+pub(super) fn answer(
+    decisions: &[Decision],
+    on_denied: Option<&OnDenied>,
+    request: impl FnOnce() -> Option<Subject>,
+) -> Option<Response> {
+    let refusal = Refusal::of(decisions)?;
+    Some(match on_denied.and_then(|on_denied| Some((on_denied, request()?))) {
+        None => refusal.problem(),
+        Some((on_denied, (kinds, head))) => on_denied.answer(&Denied::new(refusal, decisions, kinds, head)),
+    })
+}
+
 impl RateLimited {
     /// `None` if all of them admit the request.
     pub(super) fn of(decisions: &[Decision]) -> Option<RateLimited> {
-        Some(RateLimited(Box::new(Reason::Refused(Refusal::of(decisions)?))))
+        Some(RateLimited(Box::new(Reason::Refused(Refusal::of(decisions)?.keep()))))
     }
 
-    /// The same, to be answered by the program if it does that; only then is anything asked about the request: the kinds
-    /// of the keys that the decisions are about, and its head.
-    pub(super) fn answered<K: IntoIterator<Item = Cow<'static, str>>>(
+    /// What [`answer`] is, to be answered later.
+    pub(super) fn answered(
         decisions: &[Decision],
         on_denied: Option<&OnDenied>,
-        request: impl FnOnce() -> Option<(K, Parts)>,
+        request: impl FnOnce() -> Option<Subject>,
     ) -> Option<RateLimited> {
         let refusal = Refusal::of(decisions)?;
         let reason = match on_denied.and_then(|on_denied| Some((on_denied, request()?))) {
-            None => Reason::Refused(refusal),
+            None => Reason::Refused(refusal.keep()),
             Some((on_denied, (kinds, head))) => {
                 Reason::Answered(Arc::new(Denied::new(refusal, decisions, kinds, head)), on_denied.clone())
             }
@@ -55,7 +71,11 @@ impl RateLimited {
 
     /// The decisions that refuse. Empty if the program is not set up for the limit.
     pub fn decisions(&self) -> &[Decision] {
-        self.refusal().map_or(&[], Refusal::decisions)
+        match &*self.0 {
+            Reason::Refused(refused) => refused.decisions(),
+            Reason::Answered(denied, _) => denied.decisions(),
+            Reason::Misuse(_) => &[],
+        }
     }
 
     /// How long to wait until none of them refuses any more. `None` if that never comes, or nothing refused.
@@ -63,12 +83,8 @@ impl RateLimited {
         self.refusal()?.retry_after()
     }
 
-    fn refusal(&self) -> Option<&Refusal> {
-        match &*self.0 {
-            Reason::Refused(refusal) => Some(refusal),
-            Reason::Answered(denied, _) => Some(denied.refusal()),
-            Reason::Misuse(_) => None,
-        }
+    fn refusal(&self) -> Option<Refusal<'_>> {
+        Refusal::of(self.decisions())
     }
 }
 
@@ -105,7 +121,7 @@ impl std::error::Error for RateLimited {}
 impl IntoResponse for RateLimited {
     fn into_response(self) -> Response {
         match *self.0 {
-            Reason::Refused(refusal) => refusal.problem(),
+            Reason::Refused(refused) => refused.refusal().problem(),
             Reason::Answered(denied, on_denied) => on_denied.answer(&denied),
             Reason::Misuse(misuse) => misuse.response(),
         }

@@ -11,14 +11,14 @@ use tower_service::Service;
 
 use super::exchange::Exchange;
 use super::future::RateLimitFuture;
+use super::headers;
 use super::identity::{UserId, captured};
 use super::key_by::KeyBy;
 use super::layer::RateLimitLayer;
 use super::misuse::Misuse;
-use super::rejection::RateLimited;
 use crate::headers::Headers;
 use crate::key::Key;
-use crate::limiter::{Check, Checking};
+use crate::limiter::{Check, Checking, Decisions};
 use crate::telemetry;
 
 /// Limits the requests to an inner service. Made by [`RateLimitLayer`].
@@ -46,31 +46,29 @@ where
         let RateLimitLayer { limiter, own } = &self.layer;
         let by_user = own.limits.iter().any(|(_, by)| matches!(by, KeyBy::User));
         let lacks_user = by_user && parts.extensions.get::<UserId>().is_none();
-        let outer = parts.extensions.get::<Exchange>();
+        let outer = parts.extensions.get::<Exchange>().cloned();
         let headers = match outer {
             Some(_) => Headers::NONE,
             None => own.headers.unwrap_or(limiter.headers()),
         };
-        let exchange = Exchange::new(limiter.clone(), own.on_denied.clone(), lacks_user, outer);
-        let checking = match self.begin(&mut parts) {
-            Ok(checking) => checking,
-            Err(misuse) => {
-                return RateLimitFuture::answered(RateLimited::from(misuse), exchange, headers);
-            }
+        let (decisions, later) = match self.begin(&mut parts) {
+            Err(misuse) => return RateLimitFuture::answered(misuse.response()),
+            Ok(None) => (Decisions::new(), None),
+            Ok(Some(Checking::Done(decisions))) => (decisions, None),
+            Ok(Some(Checking::Asked(later))) => (Decisions::new(), Some(later)),
         };
+        let on_denied = own.on_denied.as_ref().or_else(|| outer.as_ref()?.on_denied_of_layers());
+        if let Some(mut response) = own.answer(&decisions, on_denied.or(limiter.on_denied()), &mut parts) {
+            match outer {
+                Some(outer) => outer.record(decisions),
+                None => headers::write(response.headers_mut(), headers, &decisions),
+            }
+            return RateLimitFuture::answered(response);
+        }
+        // Made for those alone that go on, since it costs allocations.
+        let exchange = Exchange::new(limiter.clone(), on_denied.cloned(), lacks_user, outer.as_ref());
+        exchange.record(decisions);
         parts.extensions.insert(exchange.clone());
-        let later = match checking {
-            None => None,
-            Some(Checking::Done(decisions)) => {
-                let refusal = own.refusal(&decisions, &exchange, &parts);
-                exchange.record(decisions);
-                if let Some(refusal) = refusal {
-                    return RateLimitFuture::answered(refusal, exchange, headers);
-                }
-                None
-            }
-            Some(Checking::Asked(later)) => Some(later),
-        };
         let request = Request::from_parts(parts, body);
         let Some(later) = later else {
             return RateLimitFuture::calling(self.inner.call(request), exchange, headers);
