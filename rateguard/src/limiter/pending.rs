@@ -16,7 +16,7 @@ use crate::store::memory::MemoryCheck;
 pub(crate) struct Pending {
     pub(super) policies: SmallVec<[Policy; 2]>,
     /// The checks as the local store knows them, if a policy wants that.
-    pub(super) local: Option<SmallVec<[MemoryCheck; 2]>>,
+    pub(super) local: Option<Box<[MemoryCheck]>>,
     pub(super) places: Option<Places>,
     /// The limits as refusals are remembered by, and when the store was asked, if they are.
     pub(super) limits: Option<(Limits, u64)>,
