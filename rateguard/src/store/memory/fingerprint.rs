@@ -36,7 +36,8 @@ impl Fingerprints {
     }
 }
 
-#[inline]
+#[expect(clippy::inline_always, reason = "the state of the hash stays in registers")]
+#[inline(always)]
 fn part(hasher: &mut SipHasher13, key: &Key, prefixes: Prefixes) {
     match &key.0 {
         Repr::Global => head(hasher, 0, 0),
@@ -74,7 +75,8 @@ fn head(hasher: &mut SipHasher13, sort: u8, length: usize) {
     hasher.write_u64((length as u64) << 8 | u64::from(sort));
 }
 
-#[inline]
+#[expect(clippy::inline_always, reason = "the state of the hash stays in registers")]
+#[inline(always)]
 fn text(hasher: &mut SipHasher13, text: &[u8]) {
     let (words, rest) = text.as_chunks();
     for word in words {
