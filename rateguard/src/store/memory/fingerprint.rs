@@ -13,22 +13,23 @@ use crate::quota::Algorithm;
 /// process: clients cannot aim for a collision, since they cannot know where anything goes.
 #[derive(Clone, Copy)]
 pub(super) struct Fingerprints {
-    keyed: SipHasher13,
+    keys: [u64; 2],
 }
 
 impl Fingerprints {
     pub(super) fn new() -> Fingerprints {
         // The standard library draws the keys of its tables from the system, and this draws ours from them.
         let drawn = RandomState::new();
-        Fingerprints { keyed: SipHasher13::new_with_keys(drawn.hash_one("first"), drawn.hash_one("second")) }
+        Fingerprints { keys: [drawn.hash_one("first"), drawn.hash_one("second")] }
     }
 
     /// Addresses stand for their network.
     #[inline]
     pub(super) fn of(&self, policy: &str, algorithm: Algorithm, key: &Key, prefixes: Prefixes) -> u128 {
-        // Whole words alone are written, so that nothing is ever put together from parts of them. Every text comes after
-        // its length, and every part after its sort: two that differ are written differently.
-        let mut hasher = self.keyed;
+        // Every text comes after its length, and every part after its sort: two that differ are written differently. All
+        // of it in whole words, from a hasher that is new: so the compiler knows that there is never a part of one left.
+        let [first, second] = self.keys;
+        let mut hasher = SipHasher13::new_with_keys(first, second);
         head(&mut hasher, algorithm as u8, policy.len());
         text(&mut hasher, policy.as_bytes());
         part(&mut hasher, key, prefixes);
