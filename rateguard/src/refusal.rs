@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
+use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::decision::Decision;
@@ -90,7 +91,7 @@ impl<'d> Refusal<'d> {
             json.push("\"");
         }
         json.push("]}");
-        let mut response = Response::new(Body::from(json.into_bytes()));
+        let mut response = Response::new(Body::from(Bytes::copy_from_slice(json.as_bytes())));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.reserve(HEADERS);

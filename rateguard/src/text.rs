@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use bytes::Bytes;
 use smallvec::SmallVec;
 
-/// Written in place, up to `N` bytes of it, and in one allocation once it is done: a `String` would have several, while
-/// it grows and when it becomes [`Bytes`].
+/// Written in place, up to `N` bytes of it, so that what is made of it needs one allocation: a `String` has several, while
+/// it grows and when it becomes `Bytes`.
 pub(crate) struct Text<const N: usize>(SmallVec<[u8; N]>);
 
 impl<const N: usize> Text<N> {
@@ -14,17 +13,12 @@ impl<const N: usize> Text<N> {
         Text(SmallVec::new())
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     pub(crate) fn push(&mut self, text: impl AsRef<[u8]>) {
         self.0.extend_from_slice(text.as_ref());
     }
 
-    /// Nothing is allocated for nothing.
-    pub(crate) fn into_bytes(self) -> Bytes {
-        if self.0.is_empty() { Bytes::new() } else { Bytes::from_owner(self.0) }
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -44,11 +38,11 @@ mod tests {
     #[test]
     fn text_is_what_was_written_within_its_room_and_beyond_it() {
         let mut text = Text::<8>::new();
-        assert_eq!(Text::<8>::new().into_bytes(), "");
+        assert_eq!(text.as_bytes(), b"");
         text.push("four");
         write!(text, " + {}", 4).unwrap();
-        assert_eq!(text.len(), 8);
-        text.push(b" > 8");
-        assert_eq!(text.into_bytes(), "four + 4 > 8");
+        assert_eq!(text.as_bytes(), b"four + 4");
+        text.push(b" > 7");
+        assert_eq!(text.as_bytes(), b"four + 4 > 7");
     }
 }

@@ -13,12 +13,14 @@ use crate::number::{self, hex_digit};
 use crate::quota::{Algorithm, Quota};
 use crate::text::Text;
 
-/// Both lists, one after the other, so that they share an allocation: room for two policies with names of some length.
-type Lists = Text<256>;
+/// With room for two policies with names of some length.
+type List = Text<192>;
+
+type Member = fn(&mut List, &Decision);
 
 /// Both fields, with each of these policies once.
 pub(super) fn write<'d>(headers: &mut HeaderMap, decisions: impl Iterator<Item = &'d Decision>) {
-    if headers.contains_key(POLICY_FIELD) || headers.contains_key(QUOTA_FIELD) {
+    if headers.keys().any(|name| *name == POLICY_FIELD || *name == QUOTA_FIELD) {
         return;
     }
     let mut listed: SmallVec<[&Decision; 4]> = SmallVec::new();
@@ -33,50 +35,41 @@ pub(super) fn write<'d>(headers: &mut HeaderMap, decisions: impl Iterator<Item =
     if listed.is_empty() {
         return;
     }
-    let mut text = Lists::new();
-    list(&mut text, &listed, policy);
-    let length = text.len();
-    list(&mut text, &listed, quota);
-    let mut policies = text.into_bytes();
-    let quotas = policies.split_off(length);
-    for (name, list) in [(POLICY_FIELD, policies), (QUOTA_FIELD, quotas)] {
-        if let Ok(value) = HeaderValue::from_maybe_shared(list) {
+    for (name, member) in [(POLICY_FIELD, policy as Member), (QUOTA_FIELD, quota)] {
+        let mut list = List::new();
+        for (i, decision) in listed.iter().enumerate() {
+            if i > 0 {
+                list.push(",");
+            }
+            member(&mut list, decision);
+        }
+        if let Ok(value) = HeaderValue::from_bytes(list.as_bytes()) {
             headers.insert(name, value);
         }
     }
 }
 
-/// Members, with a comma between them.
-fn list(text: &mut Lists, decisions: &[&Decision], member: fn(&mut Lists, &Decision)) {
-    for (i, decision) in decisions.iter().enumerate() {
-        if i > 0 {
-            text.push(",");
-        }
-        member(text, decision);
-    }
-}
-
 /// `"name";q=100;w=60`
-fn policy(text: &mut Lists, decision: &Decision) {
+fn policy(list: &mut List, decision: &Decision) {
     let (units, window) = allowance(decision.quota());
-    name(text, decision.policy());
-    parameter(text, b'q', units.into());
-    parameter(text, b'w', window);
+    name(list, decision.policy());
+    parameter(list, b'q', units.into());
+    parameter(list, b'w', window);
 }
 
 /// `"name";r=50;t=30`
-fn quota(text: &mut Lists, decision: &Decision) {
-    name(text, decision.policy());
-    parameter(text, b'r', decision.remaining().into());
+fn quota(list: &mut List, decision: &Decision) {
+    name(list, decision.policy());
+    parameter(list, b'r', decision.remaining().into());
     let more_in = whole_seconds(decision.more_after());
     if more_in > 0 {
-        parameter(text, b't', more_in);
+        parameter(list, b't', more_in);
     }
 }
 
-fn parameter(text: &mut Lists, letter: u8, number: u64) {
-    text.push([b';', letter, b'=']);
-    number::push(text, number);
+fn parameter(list: &mut List, letter: u8, number: u64) {
+    list.push([b';', letter, b'=']);
+    number::push(list, number);
 }
 
 /// Units, and the seconds for which they are meant.
@@ -94,14 +87,24 @@ fn allowance(quota: Quota) -> (u32, u64) {
 
 /// A member up to its parameters: a String (RFC 9651, section 3.3.3). What that cannot hold is written as in a Display
 /// String (section 3.3.8).
-fn name(text: &mut Lists, name: &str) {
-    text.push("\"");
-    for byte in name.bytes() {
-        match byte {
-            b'"' | b'\\' => text.push([b'\\', byte]),
-            b' '..=b'~' if byte != b'%' => text.push([byte]),
-            _ => text.push([b'%', hex_digit(byte >> 4), hex_digit(byte & 15)]),
-        }
+fn name(list: &mut List, name: &str) {
+    list.push("\"");
+    if name.bytes().all(is_plain) {
+        list.push(name);
+    } else {
+        name.bytes().for_each(|byte| escaped(list, byte));
     }
-    text.push("\"");
+    list.push("\"");
+}
+
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b'%')
+}
+
+fn escaped(list: &mut List, byte: u8) {
+    match byte {
+        byte if is_plain(byte) => list.push([byte]),
+        b'"' | b'\\' => list.push([b'\\', byte]),
+        _ => list.push([b'%', hex_digit(byte >> 4), hex_digit(byte & 15)]),
+    }
 }
