@@ -1,7 +1,6 @@
 //! A part of the keys: where each is, and which of them go.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use hashbrown::HashTable;
 
 use super::MemoryCheck;
 use crate::algorithm::{Assessment, State, Verdict};
@@ -15,7 +14,8 @@ const CANDIDATES: usize = 16;
 /// A part of the keys, under one lock.
 #[derive(Debug)]
 pub(super) struct Shard {
-    places: HashMap<u128, usize, BuildHasherDefault<Already>>,
+    /// Where in `slots` each key is. Some five bytes a key, so that the places of many stay close to the processor.
+    places: HashTable<u32>,
     slots: Vec<Slot>,
     cap: usize,
     hand: usize,
@@ -60,7 +60,8 @@ impl Slot {
 
 impl Shard {
     pub(super) fn new(cap: usize) -> Shard {
-        Shard { places: HashMap::default(), slots: Vec::new(), cap, hand: 0, next_sweep: 0, latest: 0 }
+        let cap = cap.min(u32::MAX as usize);
+        Shard { places: HashTable::new(), slots: Vec::new(), cap, hand: 0, next_sweep: 0, latest: 0 }
     }
 
     /// A time that was read before the lock was taken, or a later one that another thread brought meanwhile. Reading it
@@ -76,13 +77,20 @@ impl Shard {
     }
 
     pub(super) fn forget(&mut self, check: &MemoryCheck) {
-        if let Some(&at) = self.places.get(&check.fingerprint) {
+        if let Some(at) = self.find(check.fingerprint) {
             self.remove(at);
         }
     }
 
     pub(super) fn existing(&mut self, check: &MemoryCheck) -> Option<&mut Slot> {
-        self.slots.get_mut(*self.places.get(&check.fingerprint)?)
+        let at = self.find(check.fingerprint)?;
+        self.slots.get_mut(at)
+    }
+
+    #[inline]
+    fn find(&self, fingerprint: u128) -> Option<usize> {
+        let is_there = |&at: &u32| self.slots.get(at as usize).is_some_and(|slot| slot.fingerprint == fingerprint);
+        self.places.find(hash(fingerprint), is_there).map(|&at| at as usize)
     }
 
     /// Decides a check that is decided alone.
@@ -127,8 +135,9 @@ impl Shard {
             blocked_until: 0,
         };
         slot.charge(now, check, assessment);
-        self.places.insert(check.fingerprint, self.slots.len());
+        let at = place(self.slots.len());
         self.slots.push(slot);
+        self.places.insert_unique(hash(check.fingerprint), at, hash_at(&self.slots));
     }
 
     /// Whether there is a slot for a newcomer, once a client that still has quota left gave way.
@@ -158,9 +167,15 @@ impl Shard {
             return;
         }
         let gone = self.slots.swap_remove(at);
-        self.places.remove(&gone.fingerprint);
-        if let Some(moved) = self.slots.get(at) {
-            self.places.insert(moved.fingerprint, at);
+        if let Ok(entry) = self.places.find_entry(hash(gone.fingerprint), |&there| there == place(at)) {
+            entry.remove();
+        }
+        // The last one has come to stand here.
+        let last = place(self.slots.len());
+        if let Some(moved) = self.slots.get(at)
+            && let Some(there) = self.places.find_mut(hash(moved.fingerprint), |&there| there == last)
+        {
+            *there = place(at);
         }
     }
 
@@ -183,28 +198,23 @@ impl Shard {
         }
         if self.slots.len() < self.slots.capacity() / 4 {
             self.slots.shrink_to(self.slots.len() * 2);
-            self.places.shrink_to(self.slots.len() * 2);
+            self.places.shrink_to(self.slots.len() * 2, hash_at(&self.slots));
         }
     }
 }
 
-/// The table's keys are hashes already.
-#[derive(Default)]
-struct Already(u64);
+/// A place as the table keeps it. There are no more slots than it can say.
+fn place(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
 
-impl Hasher for Already {
-    fn finish(&self) -> u64 {
-        self.0
-    }
+/// What the table knows of the key at a place, for when it grows or shrinks.
+fn hash_at(slots: &[Slot]) -> impl Fn(&u32) -> u64 {
+    |&at| slots.get(at as usize).map_or(0, |slot| hash(slot.fingerprint))
+}
 
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
-    fn write_u128(&mut self, fingerprint: u128) {
-        self.0 = fingerprint as u64;
-    }
+/// A fingerprint is a hash already. The upper half has picked the shard.
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
+fn hash(fingerprint: u128) -> u64 {
+    fingerprint as u64
 }

@@ -100,3 +100,25 @@ fn a_thread_that_read_the_time_and_came_late_does_not_bring_it_back() {
     assert!(!shard.check(2 * WINDOW - 1, &one).admitted);
     assert!(shard.check(2 * WINDOW, &one).admitted);
 }
+
+#[test]
+fn keys_that_the_table_takes_for_one_are_told_apart_however_they_come_and_go() {
+    let mut shard = Shard::new(1000);
+    let quota = Quota::sliding_window(1, Duration::from_micros(WINDOW));
+    // All but the table's half of the fingerprint.
+    let one = |client: u128| MemoryCheck { fingerprint: (client << 64) | (client % 3), quota, cost: 1, shadow: false };
+    assert!((0..300).all(|client| shard.check(0, &one(client)).admitted));
+    for round in 0..5 {
+        let goes = |client: u128| client % 5 == round;
+        (0..300).filter(|client| goes(*client)).for_each(|client| shard.forget(&one(client)));
+        assert_eq!(shard.len(), 240);
+        assert!((0..300).all(|client| shard.check(0, &one(client)).admitted == goes(client)));
+    }
+    // All of them idle, and given up a few at a time by one that comes by.
+    let comes_by = MemoryCheck { quota: Quota::sliding_window(10, quota.window()), ..one(1000) };
+    for turn in 0..10 {
+        assert!(shard.check(WINDOW + turn * SWEEP_EVERY, &comes_by).admitted);
+    }
+    assert_eq!(shard.len(), 1);
+    assert!((0..300).all(|client| shard.check(2 * WINDOW, &one(client)).admitted));
+}
