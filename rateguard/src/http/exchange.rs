@@ -67,8 +67,14 @@ impl Exchange {
         &self.0.first.as_ref().unwrap_or(self).0.record
     }
 
-    pub(super) fn record(&self, decisions: impl IntoIterator<Item = Decision>) {
-        lock(&self.shared_record().decisions).extend(decisions);
+    pub(super) fn record(&self, decisions: Decisions) {
+        let mut recorded = lock(&self.shared_record().decisions);
+        // Nearly always these are the first, and are kept as they are.
+        if recorded.is_empty() {
+            *recorded = decisions;
+        } else {
+            recorded.extend(decisions);
+        }
     }
 
     /// Further in: if there is a user now, it came too late for the layer.

@@ -137,12 +137,15 @@ impl<L: Limits> Guard<L> {
 
 /// Starts deciding these together.
 fn begin(exchange: &Exchange, charges: &Charges) -> Checking {
-    if charges.is_empty() {
-        return Checking::Done(Decisions::new());
+    fn check((rule, key, cost): &Counted) -> Check<'_> {
+        Check::new(&rule.policy, key).cost(*cost)
     }
-    let checks: SmallVec<[Check<'_>; 2]> =
-        charges.iter().map(|(rule, key, cost)| Check::new(&rule.policy, key).cost(*cost)).collect();
-    exchange.limiter().begin(&checks)
+    match charges.as_slice() {
+        [] => Checking::Done(Decisions::new()),
+        // One is what most have, and takes no list.
+        [charge] => exchange.limiter().begin(&[check(charge)]),
+        charges => exchange.limiter().begin(&charges.iter().map(check).collect::<SmallVec<[_; 2]>>()),
+    }
 }
 
 /// Keeps the decisions for the headers, and answers if they refuse: with the head, if the program answers itself.

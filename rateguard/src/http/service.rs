@@ -94,14 +94,15 @@ impl<S> RateLimitService<S> {
             return Ok(None);
         }
         let path = own.limits.iter().any(|(_, by)| by.needs_path()).then(|| captured(parts)).flatten();
-        let client_ip = self.layer.limiter.client_ip();
-        let keys = own
-            .limits
-            .iter()
-            .map(|(_, by)| by.key(parts, path.as_ref(), client_ip))
-            .collect::<Result<SmallVec<[Key; 2]>, _>>()?;
+        let limiter = &self.layer.limiter;
+        let key = |by: &KeyBy| by.key(parts, path.as_ref(), limiter.client_ip());
+        // One is what most have, and takes no lists.
+        if let [(policy, by)] = own.limits.as_slice() {
+            return Ok(Some(limiter.begin(&[Check::new(policy, &key(by)?)])));
+        }
+        let keys = own.limits.iter().map(|(_, by)| key(by)).collect::<Result<SmallVec<[Key; 2]>, _>>()?;
         let checks: SmallVec<[Check<'_>; 2]> =
             own.limits.iter().zip(&keys).map(|((policy, _), key)| Check::new(policy, key)).collect();
-        Ok(Some(self.layer.limiter.begin(&checks)))
+        Ok(Some(limiter.begin(&checks)))
     }
 }
