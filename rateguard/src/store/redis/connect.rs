@@ -10,6 +10,7 @@ use redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, ProtocolVersion, PushInfo, PushKind, RedisError,
 };
 use tokio::sync::mpsc::{self, UnboundedReceiver, unbounded_channel};
+use tokio::time::timeout;
 
 #[cfg(feature = "cluster")]
 use super::cluster::Member;
@@ -21,7 +22,7 @@ use crate::store::script::call::Names;
 use crate::store::script::{Call, Script};
 use crate::store::supervise::{self, End};
 
-/// How long a connect may take, and each of the answers that it needs.
+/// How long a connect may take, and then what is needed before the first check.
 const CONNECT: Duration = Duration::from_secs(1);
 /// A server that acknowledges nothing for so long is gone. Checks notice sooner; this is for the socket's own end.
 #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
@@ -144,13 +145,18 @@ impl Connector {
             member: self.member.clone(),
             notices,
         };
+        let prepared = timeout(CONNECT, self.prepare(&mut connection)).await;
+        prepared.unwrap_or_else(|_| Err(StoreError::timed_out()))?;
+        Ok(connection)
+    }
+
+    async fn prepare(&self, connection: &mut Connection) -> Result<(), StoreError> {
         for script in Script::ALL {
             let mut load = redis::cmd("SCRIPT");
             load.arg("LOAD").arg(script.text());
             connection.scripts.set(script, load.query_async(&mut connection.link).await.map_err(reply::failed)?);
         }
-        self.probe(&mut connection).await?;
-        Ok(connection)
+        self.probe(connection).await
     }
 
     /// Has the script delete a key that nobody has. Whoever may not run it, or not write (a replica; a server that
@@ -181,8 +187,8 @@ impl Connector {
 }
 
 async fn open(server: &ConnectionInfo) -> Result<(MultiplexedConnection, Option<Notices>), RedisError> {
-    let mut config =
-        AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(CONNECT));
+    // Each call has a deadline of ours, beside which another would be a timer for nothing.
+    let mut config = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(None);
     let mut notices = None;
     if is_newer_protocol(server) {
         // Says when the connection is closed, also while nobody asks anything.

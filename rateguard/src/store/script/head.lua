@@ -56,15 +56,17 @@ local function read_quota(arg)
     -- Lifetimes in milliseconds: of what ends with a window, and of what may need two.
     window_ms = floor(window / 1000) + 1000,
     longest = floor(2 * window / 1000) + 1000,
-    -- What is later counts.
-    after = '(' .. format('%d', NOW - window),
     -- Once in each stretch of one window is enough to keep a key for one more at least and two at most. This one's
     -- beginning.
-    stretch = format('%d', stretch_at),
     stretch_at = stretch_at,
-    -- What has expired goes every so many units: a set never holds much more than the limit, nor passes what is compact.
-    every = math.max(1, math.min(floor(limit / 4), COMPACT - limit)),
   }
+  if lower == 'z' then
+    q.stretch = format('%d', stretch_at)
+    -- What is later counts.
+    q.after = '(' .. format('%d', NOW - window)
+    -- What has expired goes every so many units: a set never holds much more than the limit, nor passes what is compact.
+    q.every = math.max(1, math.min(floor(limit / 4), COMPACT - limit))
+  end
   if lower ~= 'b' then return q, arg + 3 end
   q.one = { tonumber(ARGV[arg + 3]), tonumber(ARGV[arg + 4]) }
   q.capacity = { tonumber(ARGV[arg + 5]), tonumber(ARGV[arg + 6]) }
