@@ -149,11 +149,7 @@ impl RedisCluster {
 
     /// Every key of every master.
     pub fn keys(&self) -> Vec<String> {
-        let masters = self
-            .nodes
-            .iter()
-            .filter(|node| node.is_running())
-            .filter(|node| node.command::<String>(&["INFO", "replication"]).contains("role:master"));
+        let masters = self.nodes.iter().filter(|node| node.is_running()).filter(|node| node.is_master());
         masters.flat_map(RedisServer::keys).collect()
     }
 }

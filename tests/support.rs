@@ -162,6 +162,12 @@ impl RedisServer {
         self.try_command(words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
+    /// Whether it says that it is a master. While its role changes it hangs up on everybody, and is none.
+    pub fn is_master(&self) -> bool {
+        let info = self.try_command::<String>(&["INFO", "replication"]);
+        info.is_ok_and(|info| info.contains("role:master"))
+    }
+
     /// Whether the server talks to us, be it to ask for a password.
     fn answers(&self) -> bool {
         match self.try_command::<String>(&["PING"]) {

@@ -17,7 +17,7 @@ async fn counted_at(watch: &Watch, limiter: &RateGuard, server: &RedisServer) {
             let first = uncounted.map_or_else(Instant::now, |(first, _)| first);
             uncounted = Some((first, Instant::now()));
         }
-        let is_master = server.command::<String>(&["INFO", "replication"]).contains("role:master");
+        let is_master = server.is_master();
         if !decision.degraded() && is_master && server.keys().iter().any(|key| key.contains("moved")) {
             let gap = uncounted.map_or(0.0, |(first, last)| (last - first).as_secs_f32());
             watch.note(format!("nothing was counted for {gap:.2} s"));
