@@ -54,6 +54,7 @@
 //! - [Security](guide::security): what can be attempted against a limit; who the client is, behind proxies as well.
 //! - [When Redis is not well](guide::outages): what holds then, and what to do.
 //! - [What operators see and set](guide::operations): metrics, the log, shadows, other numbers for the same program.
+//! - [How far it goes](guide::scale): what a check costs, what one Redis carries, and what to do beyond.
 //! - [Testing your limits](guide::testing), without waiting.
 //! - [Is this the right one?](guide::choosing): what else there is.
 //!

@@ -16,6 +16,10 @@ pub mod operations {}
 #[doc = include_str!("outages.md")]
 pub mod outages {}
 
+#[cfg(feature = "_shared")]
+#[doc = include_str!("scale.md")]
+pub mod scale {}
+
 #[doc = include_str!("security.md")]
 pub mod security {}
 
