@@ -41,7 +41,8 @@ async fn main() {
     let masters: Vec<&RedisServer> = cluster.nodes.iter().take(3).collect();
     let hosts: Vec<String> = masters.iter().map(|node| format!("127.0.0.1:{}", node.port())).collect();
     for (name, compact) in [("cluster of three, sorted sets", false), ("cluster of three, compact", true)] {
-        let limiter = builder(compact).redis(format!("redis+cluster://{}", hosts.join(","))).build().expect("a limiter");
+        let limiter =
+            builder(compact).redis(format!("redis+cluster://{}", hosts.join(","))).build().expect("a limiter");
         limiter.ready().await.expect("the cluster answers");
         row(name, &limiter, &masters, &spread, CLIENTS).await;
     }
@@ -56,7 +57,7 @@ async fn row(name: &str, limiter: &RateGuard, servers: &[&RedisServer], policy: 
     let mut points = Vec::new();
     let mut bytes = 0.0;
     for together in TOGETHER {
-        let calls = CHECKS / together;
+        let rounds = CHECKS / together;
         let mut client = 0;
         let mut call = async || {
             let keys: Vec<Key> = (0..together).map(|n| Key::user((client + n) % clients)).collect();
@@ -65,15 +66,15 @@ async fn row(name: &str, limiter: &RateGuard, servers: &[&RedisServer], policy: 
                 assert!(!decision.degraded(), "Redis counts");
             }
         };
-        for _ in 0..calls / 10 {
+        for _ in 0..rounds / 10 {
             call().await;
         }
         let before = Used::by(servers);
-        for _ in 0..calls {
+        for _ in 0..rounds {
             call().await;
         }
         let after = Used::by(servers);
-        let micros = (after.cpu - before.cpu) * 1e6 / f64::from(calls);
+        let micros = (after.cpu - before.cpu) * 1e6 / f64::from(rounds);
         bytes = (after.bytes - before.bytes) / f64::from(CHECKS);
         cells.push(format!("{:.2}", micros / f64::from(together)));
         points.push((f64::from(together), micros));
