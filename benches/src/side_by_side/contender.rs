@@ -44,9 +44,10 @@ pub(crate) fn of_this_program(server: &RedisServer) -> Vec<Contender> {
     const ONE_LIMIT: [Scenario; 4] = [Scenario::Spread, Scenario::Hot, Scenario::Deny, Scenario::Low];
     let url = server.url();
     let floor = |name, address| Contender::new(name, address, std::process::id(), Role::Floor, &Scenario::ALL);
-    let ours = |name, address| Contender::new(name, address, std::process::id(), Role::Limiter, &Scenario::ALL);
+    let limiter = |name, address| Contender::new(name, address, std::process::id(), Role::Limiter, &Scenario::ALL);
     vec![
         floor("bare", serve(async || floors::bare())),
+        limiter("answer", serve(async || floors::answer())),
         floor(
             "ping",
             serve({
@@ -71,15 +72,15 @@ pub(crate) fn of_this_program(server: &RedisServer) -> Vec<Contender> {
             Role::Limiter,
             &ONE_LIMIT,
         ),
-        ours("rateguard, memory", serve(async || ours::memory())),
-        ours(
+        limiter("rateguard, memory", serve(async || ours::memory())),
+        limiter(
             "rateguard, Redis",
             serve({
                 let url = url.clone();
                 async move || ours::redis(&url, false).await
             }),
         ),
-        ours("rateguard, Redis, compact", serve(async move || ours::redis(&url, true).await)),
+        limiter("rateguard, Redis, compact", serve(async move || ours::redis(&url, true).await)),
     ]
 }
 

@@ -3,8 +3,9 @@
 
 use axum::Router;
 use axum::extract::{FromRequestParts, State};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::IntoResponse;
 use axum::routing::get;
 use redis::IntoConnectionInfo;
 use redis::aio::MultiplexedConnection;
@@ -19,6 +20,34 @@ async fn handler() -> &'static str {
 pub(crate) fn bare() -> Router {
     routes(&|router, path| router.route(path, get(handler)))
 }
+
+/// What a limiter answers, without limiting: the headers, and the refusal, already made.
+pub(crate) fn answer() -> Router {
+    async fn admitted() -> impl IntoResponse {
+        (COUNTS.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))), handler().await)
+    }
+    async fn refused() -> impl IntoResponse {
+        let more = [
+            (header::RETRY_AFTER.as_str(), "3600"),
+            (header::CACHE_CONTROL.as_str(), "no-store"),
+            (header::CONTENT_TYPE.as_str(), "application/problem+json"),
+        ];
+        let headers = [COUNTS, more];
+        let headers = headers.as_flattened().iter();
+        let headers = headers.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        (StatusCode::TOO_MANY_REQUESTS, headers.collect::<HeaderMap>(), REFUSAL)
+    }
+    routes(&|router, path| match path {
+        "/deny" => router.route(path, get(refused)),
+        _ => router.route(path, get(admitted)),
+    })
+}
+
+const COUNTS: [(&str, &str); 3] =
+    [("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", "50"), ("x-ratelimit-reset", "2")];
+
+/// As long as ours.
+const REFUSAL: &str = r#"{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"The quota for these requests is spent","status":429,"detail":"No more than 1 request in 1 hour; try again in 3600 s","violated-policies":["rateguard_benches::ours::deny"]}"#;
 
 /// One `PING` a request.
 pub(crate) async fn ping(url: &str) -> Router {
