@@ -99,6 +99,38 @@ async fn a_lifetime_that_was_taken_away_is_mended_by_the_next_check_that_is_refu
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_only_looks_like_a_log_of_ours_fails_its_own_check_and_no_others_and_holds_nobody_up() {
+    let server = RedisServer::start();
+    let limiter = limiter(&server).await;
+    let (seconds, _): (u64, u64) = server.command(&["TIME"]);
+    let (now, later) = (format!("{seconds}000000"), format!("{}000000", seconds + 60));
+    let sound = format!("{now}100");
+    for (name, limit, plant) in [
+        // Members that are no times, or times that their scores are not.
+        ("z", 5, vec!["ZADD", &later, "%%%%%%%%%%%%%%%%%%%"]),
+        ("z", 5, vec!["ZADD", &later, "1000000000000000zzz"]),
+        ("z", 5, vec!["ZADD", &now, "x", &later, &sound]),
+        ("z", 1, vec!["ZADD", &now, "1%%%%%%%%%%%%%%%100", &later, &sound]),
+        // A head that promises more than follows.
+        ("l", 2000, vec!["RPUSH", "5000", &now]),
+    ] {
+        let some = policy(name, limit);
+        let key = format!("ratelimit:{{user:odd}}:{name}:sw");
+        let _: i64 = server.command(&["DEL", &key]);
+        let plant: Vec<&str> = [plant[0], &key].into_iter().chain(plant[1..].iter().copied()).collect();
+        let _: i64 = server.command(&plant);
+        let asked = (0..20).map(|n| {
+            let key = if n % 2 == 0 { Key::user("odd") } else { Key::user(format!("{plant:?}-{n}")) };
+            let (limiter, some) = (&limiter, &some);
+            async move { limiter.check(some, &key).await }
+        });
+        for (n, decision) in join_all(asked).await.into_iter().enumerate() {
+            assert_eq!(decision.degraded(), n % 2 == 0, "{plant:?}, {n}: {:?}", decision.degraded_reason());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_value_under_our_key_is_left_alone_and_fails_only_its_own_check() {
     let server = RedisServer::start();
     let limiter = limiter(&server).await;

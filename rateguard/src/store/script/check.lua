@@ -63,11 +63,13 @@ while what do
         local oldest = try('ZRANGEBYSCORE', key, q.after, '+inf', 'LIMIT', '0', '1')
         local a, b, c = byte(x, -3, -1)
         y, z = 100 * a + 10 * b + c - 5328, oldest[1]
-        if z then
+        local since = z and tonumber(sub(z, 1, -4))
+        if since and since > NOW - window then
           a, b, c = byte(z, -3, -1)
           used = (y - 100 * a - 10 * b - c + 5328) % NUMBERS + 1
-          idle = tonumber(sub(z, 1, -4)) + window - NOW
-        elseif oldest.err then
+          idle = since + window - NOW
+        elseif z or oldest.err then
+          -- No member of ours, or no answer.
           again = true
         end
       elseif newest.err then
@@ -87,7 +89,8 @@ while what do
         granted, retry = 0, idle
         if used > limit and not again then
           local leaves = try('ZRANGEBYSCORE', key, q.after, '+inf', 'LIMIT', format('%d', used - limit), '1')[1]
-          if leaves then retry = tonumber(sub(leaves, 1, -4)) + window - NOW else again = true end
+          local leaver = leaves and tonumber(sub(leaves, 1, -4))
+          if leaver then retry = leaver + window - NOW else again = true end
         end
       end
     elseif kind == 'p' then

@@ -61,7 +61,10 @@ local function make_list()
     else
       local from = 1 + log.expired
       while needed > 0 do
-        for _, element in ipairs(call('LRANGE', key, from, from + 99)) do
+        local elements = call('LRANGE', key, from, from + 99)
+        -- Its head says more than there is; looking for it would never end.
+        if #elements == 0 then foreign(key) end
+        for _, element in ipairs(elements) do
           local units
           at, units = parse(key, element)
           needed = needed - units
