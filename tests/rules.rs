@@ -212,6 +212,7 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
     let mut model = Model::new(algorithm);
     let mut now = START;
     let mut refused: Option<(u32, u64)> = None;
+    let mut limits = vec![limit];
     for step in steps {
         both.stand_at(now);
         let quota = policy.quota();
@@ -222,6 +223,11 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
                 continue;
             }
             Step::Relimit(limit) => {
+                // A refusal by the same limit may be remembered, and what another has admitted since would put it off.
+                if limits.contains(&limit) {
+                    both.redis.refund(&policy, &key, 0).await.unwrap();
+                }
+                limits.push(limit);
                 policy = Policy::new("p", self::quota(algorithm, limit, window, burst));
                 refused = None;
                 continue;
@@ -343,13 +349,104 @@ fn model_memory_and_redis_agree_on_the_token_bucket() {
     all_agree_in(Algorithm::TokenBucket, false);
 }
 
+/// What one request of a crowd asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Ask {
+    /// One unit; of a limit that only watches, if so.
+    One(Watches),
+    /// A unit of that limit together with one of another.
+    Two(Watches, Watches),
+    /// So many units, which the script for everything takes after the others.
+    Units(u32),
+}
+
+type Watches = bool;
+
+fn asks() -> impl Strategy<Value = Ask> {
+    prop_oneof![
+        4 => any::<bool>().prop_map(Ask::One),
+        3 => (any::<bool>(), any::<bool>()).prop_map(|(one, other)| Ask::Two(one, other)),
+        1 => (2_u32..5).prop_map(Ask::Units),
+    ]
+}
+
+/// A crowd of all kinds at once, and then a wait in thousandths of a window, another limit, units that are given back.
+type Crowd = (Vec<Ask>, u64, Option<u32>, u32);
+
+fn crowds() -> impl Strategy<Value = Vec<Crowd>> {
+    let asks = proptest::collection::vec(asks(), 1..50);
+    proptest::collection::vec((asks, 0_u64..1200, proptest::option::weighted(0.2, limits()), 0_u32..3), 1..12)
+}
+
+async fn crowds_agree(both: &Both, quotas: [Quota; 2], crowds: Vec<Crowd>) {
+    static CROWDS: AtomicU64 = AtomicU64::new(0);
+    let key = Key::new("crowds", CROWDS.fetch_add(1, Ordering::Relaxed));
+    let [mut one, other] = quotas;
+    let mut now = START;
+    for (mut crowd, wait, relimit, refund) in crowds {
+        both.stand_at(now);
+        // Those of one kind stand together, as they do in a call; so all are decided in this order.
+        crowd.sort_unstable();
+        let [first, second] = [("one", one), ("other", other)].map(|(name, quota)| {
+            let policy = Policy::new(name, quota);
+            (policy.clone(), policy.shadow(true))
+        });
+        let of = |policy: &'static str, watches: Watches| {
+            let (enforced, watching) = if policy == "one" { &first } else { &second };
+            if watches { watching } else { enforced }
+        };
+        let checks: Vec<Vec<Check<'_>>> = crowd
+            .iter()
+            .map(|ask| match *ask {
+                Ask::One(watches) => vec![Check::new(of("one", watches), &key)],
+                Ask::Two(first, second) => {
+                    vec![Check::new(of("one", first), &key), Check::new(of("other", second), &key)]
+                }
+                Ask::Units(units) => vec![Check::new(of("one", false), &key).cost(units)],
+            })
+            .collect();
+        let said = |decisions: Vec<Decision>| -> Vec<_> {
+            decisions.iter().map(|decision| (said(decision), decision.would_refuse())).collect()
+        };
+        let redis = join_all(checks.iter().map(|checks| both.redis.check_all(checks))).await;
+        for (ask, (checks, redis)) in crowd.iter().zip(checks.iter().zip(redis)) {
+            let memory = both.memory.check_all(checks).await;
+            assert_eq!(said(redis), said(memory), "redis is left, memory is right; {ask:?} of {one:?} and {other:?}");
+        }
+        if refund > 0 {
+            both.refund(of("one", false), &key, refund).await;
+        }
+        now += micros(one.window()) * wait / 1000 + wait % 3;
+        if let Some(limit) = relimit {
+            one = quota(one.algorithm(), limit, one.window(), None);
+        }
+    }
+}
+
+#[test]
+fn a_crowd_of_all_kinds_is_answered_as_if_one_came_after_the_other() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let forms = [(true, Algorithm::SlidingWindow)].into_iter().chain(ALGORITHMS.map(|algorithm| (false, algorithm)));
+    for (compact, algorithm) in forms {
+        let both = runtime.block_on(Both::new(compact, Duration::ZERO));
+        let others = proptest::sample::select(&ALGORITHMS[..]);
+        let strategy = (limits(), windows(), proptest::option::of(1_u32..200), others, 1_u32..30, crowds());
+        let result = runner().run(&strategy, |(limit, window, burst, other, other_limit, crowds)| {
+            let quotas = [quota(algorithm, limit, window, burst), quota(other, other_limit, window, None)];
+            runtime.block_on(crowds_agree(&both, quotas, crowds));
+            Ok(())
+        });
+        result.unwrap_or_else(|error| panic!("{algorithm}{}: {error}", if compact { ", compact" } else { "" }));
+    }
+}
+
 /// What a clock that steps may do: the longest wait for one unit, and the most that is admitted while it stands still.
 #[test]
 fn a_clock_that_steps_locks_nobody_out_and_gives_away_at_most_one_quota_a_step() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for algorithm in ALGORITHMS {
         let both = runtime.block_on(Both::new(false, Duration::ZERO));
-        let jumps = proptest::collection::vec((0_u64..7200, 0_u32..12), 1..20);
+        let jumps = proptest::collection::vec((0_u64..7200, 0_u32..12, any::<bool>()), 1..20);
         let strategy = (1_u32..8, 1_u64..100, jumps);
         let case = AtomicU64::new(0);
         let result = runner().run(&strategy, |(limit, window, jumps)| {
@@ -358,13 +455,19 @@ fn a_clock_that_steps_locks_nobody_out_and_gives_away_at_most_one_quota_a_step()
             let key = Key::new("case", case.fetch_add(1, Ordering::Relaxed));
             // Counters that weigh two windows can take both of them to forget.
             let longest = if algorithm == Algorithm::SlidingCounter { 2 * window } else { window };
-            for (second, checks) in jumps {
+            for (second, checks, at_once) in jumps {
                 // Anywhere within an hour before and after, so that steps are as often back as forth.
                 both.stand_at(START + second * 1_000_000);
                 for limiter in [&both.memory, &both.redis] {
                     let mut admitted = 0;
-                    for _ in 0..checks {
-                        let (allowed, _, _, retry) = said(&runtime.block_on(limiter.check(&policy, &key)));
+                    let checks = (0..checks).map(|_| limiter.check(&policy, &key));
+                    let decisions = if at_once {
+                        runtime.block_on(join_all(checks))
+                    } else {
+                        checks.map(|check| runtime.block_on(check)).collect()
+                    };
+                    for decision in &decisions {
+                        let (allowed, _, _, retry) = said(decision);
                         admitted += u32::from(allowed);
                         prop_assert!(retry.is_none_or(|retry| retry <= longest * 1_000_000), "{quota:?}: {retry:?}");
                     }
