@@ -27,11 +27,12 @@ pub(crate) async fn decide(
 ) -> Result<Option<StoreError>, RedisError> {
     let mut useless = None;
     let mut round = 0;
+    let mut unknown = false;
     while !batch.is_empty() {
         // Jobs that share a call stand together.
         batch.sort_by_key(|job| (slot(job), job.script()));
         let calls = calls(batch);
-        let results = send(connection, batch, &calls, round > 0).await?;
+        let results = send(connection, batch, &calls, unknown).await?;
         let mut again = Vec::new();
         for (length, result) in calls.into_iter().zip(results) {
             let mut jobs: Vec<Job> = batch.drain(..length.min(batch.len())).collect();
@@ -46,7 +47,10 @@ pub(crate) async fn decide(
                     useless = tell(reply, &mut jobs).or(useless);
                     again.append(&mut jobs);
                 }
-                Err(error) if script::is_unknown(&error) && round + 1 < ROUNDS => again.append(&mut jobs),
+                Err(error) if script::is_unknown(&error) && round + 1 < ROUNDS => {
+                    unknown = true;
+                    again.append(&mut jobs);
+                }
                 Err(error) => {
                     if let Some(redirect) = Redirect::of(&error, &member.address) {
                         for job in jobs {
