@@ -24,14 +24,15 @@ async fn check(State(Limiter { limiter, namespace }): State<Limiter>, request: R
     let Some(value) = request.headers().get("x-api-key").and_then(|value| value.to_str().ok()) else {
         return StatusCode::UNAUTHORIZED.into_response();
     };
-    let result = {
+    // Whether it is limited; its error cannot be held while the handler runs.
+    let limited = {
         let context = Context::from(HashMap::from([("user_id".to_owned(), value.to_owned())]));
-        limiter.check_rate_limited_and_update(&namespace, &context, 1).await
+        limiter.check_rate_limited_and_update(&namespace, &context, 1).await.map(|result| result.limited).ok()
     };
-    match result {
-        Ok(result) if !result.limited => next.run(request).await,
-        Ok(_) => StatusCode::TOO_MANY_REQUESTS.into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    match limited {
+        Some(false) => next.run(request).await,
+        Some(true) => StatusCode::TOO_MANY_REQUESTS.into_response(),
+        None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
