@@ -14,7 +14,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 unset CARGO_TARGET_DIR CARGO_BUILD_TARGET_DIR
 
-all=(memory default tls cluster upstash metrics tower_governor)
+all=(memory default tls upstash metrics tower_governor)
 rows=("$@")
 [ ${#rows[@]} -gt 0 ] || rows=("${all[@]}")
 

@@ -72,9 +72,8 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `redis` | yes | [`RateGuard::redis`]: counts shared by all servers; also by Unix socket, and by way of sentinels |
+//! | `redis` | yes | [`RateGuard::redis`]: counts shared by all servers; also by Unix socket, sentinels, or over a cluster |
 //! | `tls` | no | `rediss://`: Redis over TLS |
-//! | `cluster` | no | `redis+cluster://`: counts spread over the nodes of a Redis Cluster |
 //! | `upstash` | no | `RateGuard::upstash`: counts in Redis over HTTPS, by Upstash's REST protocol; without `redis` as well |
 //! | `metrics` | no | counters, gauges and histograms through the `metrics` facade ([names](guide::operations)) |
 //! | `test-util` | no | `ManualClock`: a clock for tests, moved by hand |

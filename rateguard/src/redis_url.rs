@@ -11,19 +11,12 @@ pub(crate) fn parse(scheme: &str, rest: &str) -> Result<Endpoint, String> {
     if scheme.starts_with("rediss") && !cfg!(feature = "tls") {
         return Err(format!("this build has no TLS for {scheme}://: enable the feature \"tls\" of rateguard"));
     }
-    if scheme.ends_with("+cluster") && !cfg!(feature = "cluster") {
-        let problem =
-            format!("this build cannot speak to a cluster ({scheme}://): enable the feature \"cluster\" of rateguard");
-        return Err(problem);
-    }
     match scheme {
         "redis" | "rediss" => one(&format!("{scheme}://{rest}")).map(Endpoint::one),
         "redis+unix" | "unix" => unix(rest),
         "redis+sentinel" => sentinels("redis", rest),
         "rediss+sentinel" => sentinels("rediss", rest),
-        #[cfg(feature = "cluster")]
         "redis+cluster" => cluster("redis", rest),
-        #[cfg(feature = "cluster")]
         "rediss+cluster" => cluster("rediss", rest),
         _ => Err("the scheme is unknown".to_owned()),
     }
@@ -126,7 +119,6 @@ fn sentinels(scheme: &str, rest: &str) -> Result<Endpoint, String> {
 }
 
 /// `[[user]:password@]host[:port],…[/0][?protocol=resp2]`: the credentials are every node's.
-#[cfg(feature = "cluster")]
 fn cluster(scheme: &str, rest: &str) -> Result<Endpoint, String> {
     use crate::store::redis::Address;
 

@@ -96,7 +96,7 @@ impl<S: Server> Link<S> {
     }
 
     /// Whether the server is known not to answer.
-    #[cfg(feature = "cluster")]
+    #[cfg(feature = "redis")]
     pub(crate) fn is_down(&self) -> bool {
         self.health.state.load(Ordering::Acquire) == DOWN
     }

@@ -12,7 +12,6 @@ use redis::{
 use tokio::sync::mpsc::{self, UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
-#[cfg(feature = "cluster")]
 use super::cluster::Member;
 use super::connection::serve;
 use super::{Endpoint, Group, Job, reply, script};
@@ -40,7 +39,6 @@ pub(super) struct Settings {
     /// What every key begins with.
     pub(super) prefix: String,
     /// The cluster that the server is a part of.
-    #[cfg(feature = "cluster")]
     pub(super) member: Option<Member>,
 }
 
@@ -55,7 +53,6 @@ impl fmt::Debug for Settings {
 pub(super) struct Connection {
     pub(super) link: MultiplexedConnection,
     pub(super) scripts: Names,
-    #[cfg(feature = "cluster")]
     pub(super) member: Option<Member>,
     /// There are none in the older protocol.
     notices: Option<Notices>,
@@ -86,7 +83,6 @@ impl supervise::Connector for Connector {
         serve(connection, self.deadline, outage, jobs).await
     }
 
-    #[cfg(feature = "cluster")]
     fn lost(&self) {
         if let Some(member) = &self.member {
             member.lost();
@@ -100,7 +96,6 @@ pub(super) struct Connector {
     endpoint: Endpoint,
     deadline: Duration,
     prefix: String,
-    #[cfg(feature = "cluster")]
     member: Option<Member>,
     /// How many attempts there were: where there is a choice whom to ask, each begins with another.
     attempts: usize,
@@ -118,7 +113,6 @@ impl Connector {
             endpoint,
             deadline: settings.deadline,
             prefix: settings.prefix,
-            #[cfg(feature = "cluster")]
             member: settings.member,
             attempts: 0,
         }
@@ -141,7 +135,6 @@ impl Connector {
         let mut connection = Connection {
             link,
             scripts: Names::default(),
-            #[cfg(feature = "cluster")]
             member: self.member.clone(),
             notices,
         };
@@ -168,7 +161,6 @@ impl Connector {
         let command = script::by_name(&connection.scripts, &call);
         let reply = match command.query_async(&mut connection.link).await {
             // A node without that slot. It is there, and says so with each job.
-            #[cfg(feature = "cluster")]
             Err(error) if self.member.as_ref().is_some_and(|member| member.is_redirect(&error)) => return Ok(()),
             answered => answered.map_err(reply::failed)?,
         };
@@ -176,9 +168,7 @@ impl Connector {
     }
 
     /// What stands between the probe's braces.
-    #[cfg_attr(not(feature = "cluster"), expect(clippy::unused_self, reason = "only a cluster has more to say"))]
     fn tag(&self) -> String {
-        #[cfg(feature = "cluster")]
         if let Some(member) = &self.member {
             return member.tag();
         }

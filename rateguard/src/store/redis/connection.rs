@@ -84,7 +84,6 @@ pub(super) async fn serve(
 /// Decides a batch, in one call if it is all for one script, and answers it. On an error what is left of the batch is
 /// still there to be told. An answer may show that the connection is of no use: then that error comes back.
 async fn decide(connection: &mut Connection, batch: &mut Vec<Job>) -> Result<Option<StoreError>, RedisError> {
-    #[cfg(feature = "cluster")]
     if let Some(member) = connection.member.clone() {
         return super::cluster::calls::decide(connection, &member, batch).await;
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, RedisError};
 
-#[cfg(feature = "cluster")]
 use super::Address;
 use super::reply;
 use crate::error::{StoreError, StoreErrorKind};
@@ -26,7 +25,6 @@ enum Way {
     Address,
     Sentinels(Sentinels),
     /// Nodes to ask for the others.
-    #[cfg(feature = "cluster")]
     Cluster(Vec<Address>),
 }
 
@@ -47,18 +45,15 @@ impl Endpoint {
     }
 
     /// The cluster that these nodes belong to. Whatever `info` says besides the address is every node's.
-    #[cfg(feature = "cluster")]
     pub(crate) fn cluster(info: ConnectionInfo, seeds: Vec<Address>) -> Endpoint {
         Endpoint { info, way: Way::Cluster(seeds) }
     }
 
-    #[cfg(feature = "cluster")]
     pub(super) fn is_cluster(&self) -> bool {
         matches!(self.way, Way::Cluster(_))
     }
 
     /// The nodes of the cluster that are known without asking.
-    #[cfg(feature = "cluster")]
     pub(super) fn seeds(&self) -> &[Address] {
         match &self.way {
             Way::Cluster(seeds) => seeds,
@@ -67,7 +62,6 @@ impl Endpoint {
     }
 
     /// One node of the cluster.
-    #[cfg(feature = "cluster")]
     pub(super) fn node(&self, address: &Address) -> Endpoint {
         Endpoint::one(self.info.clone().set_addr(self.at(address.host.clone(), address.port)))
     }
@@ -143,7 +137,6 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.way {
             Way::Address => write!(f, "{}", self.info.addr()),
-            #[cfg(feature = "cluster")]
             Way::Cluster(seeds) => {
                 write!(f, "the cluster of ")?;
                 for (n, seed) in seeds.iter().enumerate() {

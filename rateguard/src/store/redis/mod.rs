@@ -3,7 +3,6 @@
 //! A request never touches the connection. It puts its checks into a queue and waits for the answer, for as long as
 //! its deadline allows; a task owns the connection and answers the queue.
 
-#[cfg(feature = "cluster")]
 mod cluster;
 mod connect;
 mod connection;
@@ -12,14 +11,12 @@ mod reply;
 mod script;
 mod store;
 
-#[cfg(feature = "cluster")]
 pub(crate) use cluster::Address;
 pub(crate) use endpoint::Endpoint;
 pub(crate) use store::RedisStore;
 
 use super::job::Job;
 use super::script::{Answer, Group};
-#[cfg(feature = "cluster")]
 use super::script::{Op, RedisCheck, Reply};
 
 /// The way to one server.

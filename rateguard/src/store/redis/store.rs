@@ -1,11 +1,9 @@
 //! The store: one server, or the servers of a cluster.
 
-#[cfg(feature = "cluster")]
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Link;
-#[cfg(feature = "cluster")]
 use super::cluster::Cluster;
 use super::connect::Settings;
 use super::{Answer, Endpoint, Group};
@@ -19,14 +17,12 @@ pub(crate) struct RedisStore(Servers);
 #[derive(Debug)]
 enum Servers {
     One(Link),
-    #[cfg(feature = "cluster")]
     Cluster(Arc<Cluster>),
 }
 
 impl RedisStore {
     /// A store whose tasks start here if there is a runtime, and else with the first check.
     pub(crate) fn new(endpoint: Endpoint, deadline: Duration, prefix: &str) -> RedisStore {
-        #[cfg(feature = "cluster")]
         if endpoint.is_cluster() {
             return RedisStore(Servers::Cluster(Cluster::new(endpoint, deadline, prefix)));
         }
@@ -34,7 +30,6 @@ impl RedisStore {
             endpoint,
             deadline,
             prefix: prefix.to_owned(),
-            #[cfg(feature = "cluster")]
             member: None,
         };
         RedisStore(Servers::One(Link::new(settings)))
@@ -44,7 +39,6 @@ impl RedisStore {
     pub(crate) fn ask(&self, group: Group) -> Result<Answer<Verdicts>, StoreError> {
         match &self.0 {
             Servers::One(link) => link.ask(group),
-            #[cfg(feature = "cluster")]
             Servers::Cluster(cluster) => cluster.ask(group),
         }
     }
@@ -53,7 +47,6 @@ impl RedisStore {
     pub(crate) fn ping(&self) -> Result<Answer<()>, StoreError> {
         match &self.0 {
             Servers::One(link) => link.ping(),
-            #[cfg(feature = "cluster")]
             Servers::Cluster(cluster) => cluster.ping(),
         }
     }

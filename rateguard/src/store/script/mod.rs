@@ -18,7 +18,7 @@ use crate::error::StoreError;
 use crate::quota::Quota;
 
 /// One check, as Redis sees it.
-#[cfg_attr(feature = "cluster", derive(Clone))]
+#[cfg_attr(feature = "redis", derive(Clone))]
 #[derive(Debug)]
 pub(crate) struct RedisCheck {
     pub(crate) key: String,
@@ -52,12 +52,12 @@ pub(crate) struct Group {
     pub(crate) checks: SmallVec<[RedisCheck; 1]>,
     /// Whether `check.lua` has handed it over.
     handed_over: bool,
-    #[cfg(feature = "cluster")]
+    #[cfg(feature = "redis")]
     pub(super) route: Route,
 }
 
 /// The way of a group through a cluster.
-#[cfg(feature = "cluster")]
+#[cfg(feature = "redis")]
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Route {
     /// The slot that all of its keys are in.
@@ -76,7 +76,7 @@ impl Group {
             op,
             checks,
             handed_over: false,
-            #[cfg(feature = "cluster")]
+            #[cfg(feature = "redis")]
             route: Route::default(),
         }
     }
