@@ -356,14 +356,15 @@ impl RateGuardBuilder {
                 #[cfg(feature = "tls")]
                 self.certificates.apply(&mut endpoint)?;
                 let store = crate::store::redis::RedisStore::new(endpoint, self.deadline, &self.prefix);
-                Store::Shared(SharedStore::Redis(store))
+                Store::Shared(SharedStore::redis(store, self.deadline))
             }
             #[cfg(feature = "upstash")]
             Ok(Target::Upstash(endpoint)) => {
                 #[cfg(feature = "tls")]
                 self.certificates.are_unused()?;
                 let settings = crate::store::upstash::Settings::new(endpoint.clone(), self.deadline, &self.prefix);
-                Store::Shared(SharedStore::Upstash(crate::store::upstash::UpstashStore::new(settings)))
+                let store = crate::store::upstash::UpstashStore::new(settings);
+                Store::Shared(SharedStore::upstash(store, self.deadline))
             }
         };
         let quotas = std::mem::take(&mut self.quotas);

@@ -72,8 +72,6 @@ impl Decision {
     /// The same answer, from a count that this process kept alone.
     pub(crate) fn degrade(mut self, reason: StoreErrorKind) -> Decision {
         self.degraded = Some(reason);
-        // The store that gives back is not the one that counted.
-        self.receipt = None;
         self
     }
 

@@ -76,8 +76,10 @@ pub enum StoreErrorKind {
     /// What came back is not what the limiter's script answers: bytes were damaged on the way, or the other end is no
     /// Redis.
     Protocol,
-    /// More checks are waiting in this process than it will keep.
+    /// More checks wait in this process than the store can answer in time.
     Overloaded,
+    /// Nobody drives the task that asks the store: the runtime that it was started on is blocked or idle.
+    Stalled,
     /// There is no Tokio runtime to run the connection on.
     NoRuntime,
     /// Anything else; the message says what.
@@ -102,6 +104,7 @@ impl StoreErrorKind {
             StoreErrorKind::Throttled => "throttled",
             StoreErrorKind::Protocol => "protocol",
             StoreErrorKind::Overloaded => "overloaded",
+            StoreErrorKind::Stalled => "stalled",
             StoreErrorKind::NoRuntime => "no_runtime",
             StoreErrorKind::Other => "other",
         }

@@ -83,6 +83,7 @@
     allow(
         dead_code,
         irrefutable_let_patterns,
+        unused_variables,
         clippy::unused_async,
         clippy::needless_pass_by_value,
         reason = "for stores that servers share"

@@ -1,6 +1,8 @@
 //! What the layer and the guards of one request share.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::http::Extensions;
 use axum::response::Response;
@@ -12,7 +14,7 @@ use super::refund::Refundable;
 use crate::decision::Decision;
 use crate::denied::OnDenied;
 use crate::headers::Headers;
-use crate::limiter::{Decisions, RateGuard};
+use crate::limiter::{Decisions, RateGuard, Settled};
 
 /// Put into the request's extensions by the layer, found there by the guard.
 #[derive(Clone)]
@@ -32,6 +34,8 @@ struct Shared {
 /// What was decided for this request.
 #[derive(Default)]
 struct Record {
+    /// How long stores have let the request wait, in microseconds.
+    waited: AtomicU64,
     decisions: Mutex<Decisions>,
     refundable: Mutex<Vec<Refundable>>,
 }
@@ -65,6 +69,20 @@ impl Exchange {
 
     fn shared_record(&self) -> &Record {
         &self.0.first.as_ref().unwrap_or(self).0.record
+    }
+
+    /// How much longer the request may wait for this limiter's store. Only waiting for a store counts: not the
+    /// extractors, other middleware or a slow upload.
+    pub(super) fn left(&self, limiter: &RateGuard) -> Duration {
+        let waited = Duration::from_micros(self.shared_record().waited.load(Ordering::Relaxed));
+        limiter.deadline().saturating_sub(waited)
+    }
+
+    /// What was decided after asking a store.
+    pub(super) fn settled(&self, settled: Settled) -> Decisions {
+        let waited = u64::try_from(settled.waited.as_micros()).unwrap_or(u64::MAX);
+        self.shared_record().waited.fetch_add(waited, Ordering::Relaxed);
+        settled.decisions
     }
 
     pub(super) fn record(&self, decisions: Decisions) {
@@ -102,9 +120,11 @@ impl Exchange {
             return None;
         }
         let exchange = self.clone();
+        // All of them at once, so that together they wait no longer than one.
+        let due: Vec<_> = due.into_iter().map(|Refundable { charge, .. }| (charge.give_back(), charge)).collect();
         Some(async move {
-            for Refundable { charge, .. } in due {
-                if charge.give_back().await {
+            for (given_back, charge) in due {
+                if given_back.await {
                     let mut decisions = lock(&exchange.shared_record().decisions);
                     let charged = |decision: &&mut Decision| {
                         decision.policy() == charge.policy.name() && decision.receipt() == Some(charge.receipt)

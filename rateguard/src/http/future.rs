@@ -85,10 +85,14 @@ where
         let mut response = loop {
             match this.state.as_mut().project() {
                 StateProjection::Checking { checking, call, own } => {
-                    let decisions = ready!(checking.as_mut().poll(cx));
+                    let settled = ready!(checking.as_mut().poll(cx));
                     let Some((mut service, request)) = call.take() else { return Poll::Pending };
                     let (mut parts, body) = request.into_parts();
                     let exchange = this.exchange.as_ref();
+                    let decisions = match exchange {
+                        Some(exchange) => exchange.settled(settled),
+                        None => settled.decisions,
+                    };
                     let response = match own {
                         None => rejection::answer(&decisions, None, || None),
                         Some(own) => own.answer(&decisions, exchange.and_then(Exchange::on_denied), &mut parts),

@@ -77,8 +77,9 @@ impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
             Begun::Decided(guard) => return Ok(guard),
             Begun::Asked(later, unsettled) => (later, unsettled),
         };
-        let decisions = later.await;
+        let settled = later.await;
         let Unsettled { exchange, charges, rules } = unsettled;
+        let decisions = exchange.settled(settled);
         settle(exchange, &charges, rules, decisions, parts)
     }
 }
@@ -143,8 +144,11 @@ fn begin(exchange: &Exchange, charges: &Charges) -> Checking {
     match charges.as_slice() {
         [] => Checking::Done(Decisions::new()),
         // One is what most have, and takes no list.
-        [charge] => exchange.limiter().begin(&[check(charge)]),
-        charges => exchange.limiter().begin(&charges.iter().map(check).collect::<SmallVec<[_; 2]>>()),
+        [charge] => exchange.limiter().begin(&[check(charge)], exchange.left(exchange.limiter())),
+        charges => {
+            let checks: SmallVec<[_; 2]> = charges.iter().map(check).collect();
+            exchange.limiter().begin(&checks, exchange.left(exchange.limiter()))
+        }
     }
 }
 
@@ -189,7 +193,14 @@ fn taken(exchange: &Exchange, charges: &[Counted], decisions: &[Decision], wante
         let Some(receipt) = decision.receipt() else { continue };
         let charge = || {
             let policy = rule.policy.clone().with_quota(decision.quota());
-            Charge { limiter: exchange.limiter().clone(), policy, key: key.clone(), cost: *cost, receipt }
+            Charge {
+                limiter: exchange.limiter().clone(),
+                policy,
+                key: key.clone(),
+                cost: *cost,
+                receipt,
+                here: decision.degraded(),
+            }
         };
         if let Some(when) = rule.refund_if {
             exchange.may_refund(Refundable { charge: charge(), when });
@@ -341,7 +352,7 @@ impl<L: Limits> Guard<L> {
                 None => telemetry::skipped(&rule.policy),
             }
         }
-        let decisions = begin(&exchange, &charges).decisions().await;
+        let decisions = exchange.settled(begin(&exchange, &charges).settled().await);
         let request = || Some((kinds(&charges), head?));
         let Some(refusal) = RateLimited::answered(&decisions, exchange.on_denied(), request) else {
             self::taken(&exchange, &charges, &decisions, false);
@@ -351,8 +362,9 @@ impl<L: Limits> Guard<L> {
         exchange.record(decisions);
         // A refusal by one spends none of the others.
         exchange.forget_refunds();
-        for charge in taken {
-            charge.give_back().await;
+        let given_back: Vec<_> = taken.iter().map(Charge::give_back).collect();
+        for given_back in given_back {
+            given_back.await;
         }
         Err(refusal)
     }

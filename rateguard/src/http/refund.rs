@@ -16,13 +16,18 @@ pub(super) struct Charge {
     pub(super) cost: u32,
     /// What the store wants to see.
     pub(super) receipt: u64,
+    /// Whether this process has counted it in the store's place.
+    pub(super) here: bool,
 }
 
 impl Charge {
     /// Gives it back. If the store cannot be asked, it stays charged: the limit holds all the same.
-    pub(super) async fn give_back(&self) -> bool {
-        let given = self.limiter.refund_charge(&self.policy, &self.key, self.cost, Some(self.receipt)).await;
-        given.inspect_err(|error| self.limiter.warn(error)).is_ok()
+    ///
+    /// Begun at once; the future waits until it is done.
+    pub(super) fn give_back(&self) -> impl Future<Output = bool> + Send + use<> {
+        let given = self.limiter.give_back(&self.policy, &self.key, self.cost, Some(self.receipt), self.here);
+        let limiter = self.limiter.clone();
+        async move { given.await.inspect_err(|error| limiter.warn(error)).is_ok() }
     }
 }
 

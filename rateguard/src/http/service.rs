@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::http::Request;
 use axum::http::request::Parts;
@@ -51,7 +52,8 @@ where
             Some(_) => Headers::NONE,
             None => own.headers.unwrap_or(limiter.headers()),
         };
-        let (decisions, later) = match self.begin(&mut parts) {
+        let left = outer.as_ref().map_or(limiter.deadline(), |outer| outer.left(limiter));
+        let (decisions, later) = match self.begin(&mut parts, left) {
             Err(misuse) => return RateLimitFuture::answered(misuse.response()),
             Ok(None) => (Decisions::new(), None),
             Ok(Some(Checking::Done(decisions))) => (decisions, None),
@@ -84,7 +86,7 @@ where
 
 impl<S> RateLimitService<S> {
     /// Starts the check of the layer's own limits, if any apply.
-    fn begin(&self, parts: &mut Parts) -> Result<Option<Checking>, Misuse> {
+    fn begin(&self, parts: &mut Parts, left: Duration) -> Result<Option<Checking>, Misuse> {
         let own = &self.layer.own;
         if own.limits.is_empty() {
             return Ok(None);
@@ -98,11 +100,11 @@ impl<S> RateLimitService<S> {
         let key = |by: &KeyBy| by.key(parts, path.as_ref(), limiter.client_ip());
         // One is what most have, and takes no lists.
         if let [(policy, by)] = own.limits.as_slice() {
-            return Ok(Some(limiter.begin(&[Check::new(policy, &key(by)?)])));
+            return Ok(Some(limiter.begin(&[Check::new(policy, &key(by)?)], left)));
         }
         let keys = own.limits.iter().map(|(_, by)| key(by)).collect::<Result<SmallVec<[Key; 2]>, _>>()?;
         let checks: SmallVec<[Check<'_>; 2]> =
             own.limits.iter().zip(&keys).map(|((policy, _), key)| Check::new(policy, key)).collect();
-        Ok(Some(limiter.begin(&checks)))
+        Ok(Some(limiter.begin(&checks, left)))
     }
 }

@@ -1,26 +1,22 @@
-//! Waiting for a shared store, for as long as the deadline allows.
+//! Waiting for a shared store.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
 
+use super::RateGuard;
+use super::checking::Settled;
 use super::pending::Pending;
-use super::shared::task_ended;
 use super::watch::Watch;
-use super::{Decisions, RateGuard};
-use crate::error::StoreError;
 use crate::store::Verdicts;
-use crate::store::script::Answer;
+use crate::store::wait::Wait;
 
 pin_project! {
     pub(crate) struct Asked {
         #[pin]
-        answer: Answer<Verdicts>,
-        #[pin]
-        deadline: Sleep,
+        answer: Wait<Verdicts>,
         limiter: RateGuard,
         pending: Option<Pending>,
         watch: Option<Watch>,
@@ -28,9 +24,8 @@ pin_project! {
 }
 
 impl Asked {
-    pub(super) fn new(answer: Answer<Verdicts>, limiter: RateGuard, pending: Pending) -> Asked {
-        let deadline = tokio::time::sleep(limiter.inner.settings.deadline);
-        Asked { answer, deadline, limiter, pending: Some(pending), watch: None }
+    pub(super) fn new(answer: Wait<Verdicts>, limiter: RateGuard, pending: Pending) -> Asked {
+        Asked { answer, limiter, pending: Some(pending), watch: None }
     }
 
     /// Who is to be told when it is decided.
@@ -40,23 +35,16 @@ impl Asked {
 }
 
 impl Future for Asked {
-    type Output = Decisions;
+    type Output = Settled;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Decisions> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Settled> {
         let this = self.project();
-        let answer = match this.answer.poll(cx) {
-            Poll::Ready(Ok(answer)) => answer,
-            // The task went away with its runtime; it may have sent the call, so it is not sent again.
-            Poll::Ready(Err(_)) => Err(task_ended()),
-            Poll::Pending => match this.deadline.poll(cx) {
-                Poll::Ready(()) => Err(StoreError::timed_out()),
-                Poll::Pending => return Poll::Pending,
-            },
-        };
-        let decisions = this.pending.take().map(|pending| pending.settle(this.limiter, answer)).unwrap_or_default();
+        let told = ready!(this.answer.poll(cx));
+        let decisions =
+            this.pending.take().map(|pending| pending.settle(this.limiter, told.result)).unwrap_or_default();
         if let Some(watch) = this.watch.take() {
             watch.ended(this.limiter, &decisions);
         }
-        Poll::Ready(decisions)
+        Poll::Ready(Settled { decisions, waited: told.waited })
     }
 }

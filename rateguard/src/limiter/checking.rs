@@ -1,6 +1,7 @@
 //! A check that is under way: done at once in this process, asked for elsewhere.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use super::Decisions;
 #[cfg(feature = "_shared")]
@@ -8,17 +9,25 @@ use super::asked::Asked;
 
 /// Without a shared store, nobody is ever asked.
 #[cfg(not(feature = "_shared"))]
-pub(crate) type Asked = std::future::Pending<Decisions>;
+pub(crate) type Asked = std::future::Pending<Settled>;
 
 pub(crate) enum Checking {
     Done(Decisions),
     Asked(Later),
 }
 
+/// What was decided after asking.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    pub(crate) decisions: Decisions,
+    /// How long the store let us wait.
+    pub(crate) waited: Duration,
+}
+
 impl Checking {
-    pub(crate) async fn decisions(self) -> Decisions {
+    pub(crate) async fn settled(self) -> Settled {
         match self {
-            Checking::Done(decisions) => decisions,
+            Checking::Done(decisions) => Settled { decisions, waited: Duration::ZERO },
             Checking::Asked(later) => later.await,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::slice;
+use std::time::Duration;
 
 use smallvec::{SmallVec, smallvec};
 
@@ -48,22 +49,22 @@ pub(super) fn spread(decisions: Decisions, places: Option<&Places>) -> Decisions
 
 impl RateGuard {
     /// Starts a check of several limits together, with the quotas that these policies have.
-    pub(super) fn begin_as_written(&self, checks: &[Check<'_>]) -> Checking {
+    pub(super) fn begin_as_written(&self, checks: &[Check<'_>], left: Duration) -> Checking {
         match checks {
             [] => Checking::Done(Decisions::new()),
-            [_] => self.begin_distinct(checks, None),
+            [_] => self.begin_distinct(checks, None, left),
             _ => match self.merge(checks) {
-                None => self.begin_distinct(checks, None),
-                Some((merged, places)) => self.begin_distinct(&merged, Some(places)),
+                None => self.begin_distinct(checks, None, left),
+                Some((merged, places)) => self.begin_distinct(&merged, Some(places), left),
             },
         }
     }
 
-    fn begin_distinct(&self, checks: &[Check<'_>], places: Option<Places>) -> Checking {
+    fn begin_distinct(&self, checks: &[Check<'_>], places: Option<Places>, left: Duration) -> Checking {
         match &self.inner.store {
             Store::Memory(store) => Checking::Done(spread(self.count_in(store, checks), places.as_ref())),
             #[cfg(feature = "_shared")]
-            Store::Shared(store) => self.check_in(store, checks, places),
+            Store::Shared(store) => self.check_in(store, checks, places, left),
         }
     }
 

@@ -17,12 +17,12 @@ mod watch;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 #[cfg(feature = "metrics")]
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-pub(crate) use checking::{Checking, Later};
+pub(crate) use checking::{Checking, Later, Settled};
 pub use group::Check;
 pub(crate) use group::Decisions;
 pub use policies::KnownPolicy;
@@ -74,8 +74,9 @@ pub struct RateGuard {
 pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) settings: Settings,
-    /// Where `OnError::Local` counts while the store is away. Made when it is first needed.
-    pub(crate) local: OnceLock<MemoryStore>,
+    /// Where this process counts what a shared store does not.
+    #[cfg(feature = "_shared")]
+    pub(crate) local: MemoryStore,
     warnings: Warnings,
     policies: Policies,
     /// When to measure again how much is kept here.
@@ -164,10 +165,13 @@ impl RateGuard {
             Store::Memory(_) => Spent::new(Duration::ZERO),
             Store::Shared(_) => Spent::new(settings.deny_cache),
         };
+        #[cfg(feature = "_shared")]
+        let local = MemoryStore::new(settings.max_keys);
         let inner = Inner {
             store,
             settings,
-            local: OnceLock::new(),
+            #[cfg(feature = "_shared")]
+            local,
             warnings,
             policies,
             #[cfg(feature = "metrics")]
@@ -201,25 +205,37 @@ impl RateGuard {
     /// come in the order of the checks; the whole may go on if every one of them is
     /// [`allowed`](Decision::allowed).
     pub async fn check_all(&self, checks: &[Check<'_>]) -> Vec<Decision> {
-        let later = match self.begin(checks) {
+        let later = match self.begin(checks, self.deadline()) {
             Checking::Done(decisions) => return decisions.into_vec(),
             Checking::Asked(later) => later,
         };
-        later.await.into_vec()
+        later.await.decisions.into_vec()
     }
 
     /// What a check of cost 1 would be answered, without making it. Changes nothing.
     ///
+    /// Where this process counts while the store does not, its own count answers, and the decision is
+    /// [`degraded`](Decision::degraded).
+    ///
     /// # Errors
     ///
-    /// When the store cannot be asked. No failure policy applies: a guess would be no answer.
+    /// When neither the store nor this process counts: the store is away and the policy is
+    /// [`OnError::Open`](OnError::Open), or it gave no answer and the policy is [`OnError::Closed`](OnError::Closed).
     pub async fn peek(&self, policy: &Policy, key: &Key) -> Result<Decision, StoreError> {
         let policy = &*self.current(policy);
         let check = Check::new(policy, key);
         let verdict = match &self.inner.store {
             Store::Memory(store) => Some(store.peek(&self.inner.settings.clock, &self.memory_check(store, &check))),
             #[cfg(feature = "_shared")]
-            Store::Shared(store) => self.ask(store, Op::Peek, &check).await?.pop(),
+            Store::Shared(store) => match self.ask(store, Op::Peek, &check).await {
+                Ok(mut verdicts) => verdicts.pop(),
+                Err(error) if self.counts_here(policy, &error) => {
+                    let local = self.local_check(policy, &self.memory_check(self.local(), &check));
+                    let verdict = self.local().peek(&self.inner.settings.clock, &local);
+                    return Ok(Decision::counted(policy, policy.quota(), verdict).degrade(error.kind()));
+                }
+                Err(error) => return Err(error),
+            },
         };
         match verdict {
             Some(verdict) => Ok(Decision::counted(policy, policy.quota(), verdict)),
@@ -227,7 +243,8 @@ impl RateGuard {
         }
     }
 
-    /// Forgets what this key has used: it has its whole quota again.
+    /// Forgets what this key has used: it has its whole quota again. What this process has counted in the store's place is
+    /// forgotten in any case.
     ///
     /// # Errors
     ///
@@ -239,9 +256,9 @@ impl RateGuard {
             Store::Memory(store) => store.reset(&self.memory_check(store, &check)),
             #[cfg(feature = "_shared")]
             Store::Shared(store) => {
-                let answer = self.ask(store, Op::Reset, &check).await;
-                self.forget_refusals(&check);
-                answer?;
+                let _forgetting = self.forgetting(&check);
+                self.local().reset(&self.memory_check(self.local(), &check));
+                self.ask(store, Op::Reset, &check).await?;
             }
         }
         Ok(())
@@ -249,36 +266,59 @@ impl RateGuard {
 
     /// Gives `cost` units back, or as many as are still counted: never more than the whole quota.
     ///
-    /// Of a sliding window the oldest units go, so that the limit still holds for those that stay.
+    /// Of a sliding window the oldest units go, so that the limit still holds for those that stay. Where this process counts
+    /// while the store does not, they go from its own count.
     ///
     /// # Errors
     ///
-    /// When the store cannot be asked. The units may have been given back all the same, if only the answer was lost.
+    /// When neither the store nor this process counts. The units may have been given back all the same, if only the answer
+    /// was lost.
     pub async fn refund(&self, policy: &Policy, key: &Key, cost: u32) -> Result<(), StoreError> {
-        self.refund_charge(&self.current(policy), key, cost, None).await
+        let policy = &*self.current(policy);
+        match self.give_back(policy, key, cost, None, false).await {
+            #[cfg(feature = "_shared")]
+            Err(error) if self.counts_here(policy, &error) => self.give_back(policy, key, cost, None, true).await,
+            given => given,
+        }
     }
 
-    /// Gives back what one check has charged, as far as it still counts, under the quota that the policy has.
-    pub(crate) async fn refund_charge(
+    /// Gives back what one check has charged, as far as it still counts, under the quota that the policy has. `here` says
+    /// that this process has charged it in the store's place. What there is to be sent is sent at once; the future only
+    /// waits until it is done.
+    pub(crate) fn give_back(
         &self,
         policy: &Policy,
         key: &Key,
         cost: u32,
         receipt: Option<u64>,
-    ) -> Result<(), StoreError> {
+        here: bool,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
         let check = Check::new(policy, key).cost(cost);
-        match &self.inner.store {
+        let started = match &self.inner.store {
             Store::Memory(store) => {
                 store.refund(&self.inner.settings.clock, &self.memory_check(store, &check), receipt);
+                None
             }
             #[cfg(feature = "_shared")]
-            Store::Shared(store) => {
-                let answer = self.ask(store, Op::Refund(receipt), &check).await;
-                self.forget_refusals(&check);
-                answer?;
+            Store::Shared(_) if here => {
+                let local = self.local_check(policy, &self.memory_check(self.local(), &check));
+                self.local().refund(&self.inner.settings.clock, &local, receipt);
+                None
             }
+            #[cfg(feature = "_shared")]
+            Store::Shared(store) => Some((self.forgetting(&check), self.start(store, Op::Refund(receipt), &check))),
+        };
+        #[cfg(not(feature = "_shared"))]
+        let _ = here;
+        async move {
+            #[cfg(feature = "_shared")]
+            if let Some((_forgetting, started)) = started {
+                started?.await.result?;
+            }
+            #[cfg(not(feature = "_shared"))]
+            let _: Option<()> = started;
+            Ok(())
         }
-        Ok(())
     }
 
     /// Whether the store answers, for a health check; of a cluster, every node that has keys.
@@ -290,7 +330,7 @@ impl RateGuard {
         match &self.inner.store {
             Store::Memory(_) => Ok(()),
             #[cfg(feature = "_shared")]
-            Store::Shared(store) => self.in_time(store.ping()?).await,
+            Store::Shared(store) => store.ping(self.deadline())?.await.result,
         }
     }
 
@@ -298,6 +338,11 @@ impl RateGuard {
     #[cfg(feature = "_shared")]
     pub(crate) fn refused_from_memory(&self) -> u64 {
         self.inner.spent.hits()
+    }
+
+    /// How long a request waits for a shared store at most, over all that it asks.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.inner.settings.deadline
     }
 
     /// How this limiter finds a client's address.

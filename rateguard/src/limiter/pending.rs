@@ -15,11 +15,11 @@ use crate::store::memory::MemoryCheck;
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(super) policies: SmallVec<[Policy; 2]>,
-    /// The checks as the local store knows them, if a policy wants that.
-    pub(super) local: Option<Box<[MemoryCheck]>>,
+    /// The checks as this process counts them, and as it remembers refusals.
+    pub(super) limits: Limits,
+    /// When the store was asked.
+    pub(super) asked: u64,
     pub(super) places: Option<Places>,
-    /// The limits as refusals are remembered by, and when the store was asked, if they are.
-    pub(super) limits: Option<(Limits, u64)>,
 }
 
 impl Pending {
@@ -32,9 +32,7 @@ impl Pending {
         };
         let decisions = match answer {
             Ok(verdicts) => {
-                if let Some((limits, asked)) = &self.limits {
-                    limiter.remember(limits, *asked, &verdicts);
-                }
+                limiter.remember(&self.limits, self.asked, &verdicts);
                 let decision = |(policy, verdict): (&Policy, _)| Decision::counted(policy, policy.quota(), verdict);
                 self.policies.iter().zip(verdicts).map(decision).collect()
             }
@@ -43,19 +41,32 @@ impl Pending {
         spread(decisions, self.places.as_ref())
     }
 
+    /// The failure policies answer. A slow moment is no outage: unless the store is known to be away, what it did not
+    /// count is counted in this process, also where the policy is to allow it then.
     fn without_store(&self, limiter: &RateGuard, error: &StoreError) -> Decisions {
         limiter.warn(error);
         let reason = error.kind();
-        let counted = self.local.as_ref().map(|checks| limiter.local().check(&limiter.inner.settings.clock, checks));
-        let verdict = |at: usize| counted.as_ref().and_then(|verdicts| verdicts.get(at)).copied();
+        let is_closed = |policy: &Policy| limiter.on_error(policy) == OnError::Closed;
+        // A request that is denied spends nothing.
+        let is_denied = self.policies.iter().any(|policy| is_closed(policy) && !policy.is_shadow());
+        let is_counted = |policy: &Policy| !is_denied && limiter.counts_here(policy, error);
+        let counted: SmallVec<[MemoryCheck; 2]> = self
+            .policies
+            .iter()
+            .zip(&self.limits)
+            .filter(|(policy, _)| is_counted(policy))
+            .map(|(policy, limit)| limiter.local_check(policy, limit))
+            .collect();
+        let mut verdicts = Verdicts::new();
+        if !counted.is_empty() {
+            verdicts = limiter.local().check(&limiter.inner.settings.clock, &counted);
+        }
+        let mut verdicts = verdicts.into_iter();
         self.policies
             .iter()
-            .enumerate()
-            .map(|(at, policy)| match (limiter.on_error(policy), verdict(at)) {
-                (OnError::Local | OnError::LocalShare { .. }, Some(verdict)) => {
-                    Decision::counted(policy, policy.quota(), verdict).degrade(reason)
-                }
-                (on_error, _) => Decision::uncounted(policy, policy.quota(), on_error != OnError::Closed, reason),
+            .map(|policy| match is_counted(policy).then(|| verdicts.next()).flatten() {
+                Some(verdict) => Decision::counted(policy, policy.quota(), verdict).degrade(reason),
+                None => Decision::uncounted(policy, policy.quota(), !is_closed(policy), reason),
             })
             .collect()
     }

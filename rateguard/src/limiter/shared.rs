@@ -1,9 +1,11 @@
-//! The way to a store that servers share, and back within the deadline.
+//! The way to a store that servers share, and back.
+
+use std::time::Duration;
 
 use super::asked::Asked;
 use super::group::{Places, spread};
 use super::pending::Pending;
-use super::spent::{Limit, Limits};
+use super::spent::Limits;
 use super::{Check, Checking, Decisions, RateGuard};
 use crate::decision::Decision;
 use crate::error::{StoreError, StoreErrorKind};
@@ -11,21 +13,31 @@ use crate::key::Key;
 use crate::policy::{OnError, Policy};
 use crate::store::Verdicts;
 use crate::store::memory::{MemoryCheck, MemoryStore};
-use crate::store::script::{self, Answer, Group, Op, RedisCheck};
+use crate::store::script::{self, Group, Op, RedisCheck};
 use crate::store::shared::SharedStore;
+use crate::store::wait::Wait;
+
+/// Forgets the denials that are remembered of a limit when it goes, also if whoever wanted that is gone.
+pub(super) struct Forgetting {
+    limiter: RateGuard,
+    fingerprint: u128,
+}
+
+impl Drop for Forgetting {
+    fn drop(&mut self) {
+        self.limiter.inner.spent.forget(self.limiter.inner.settings.clock.micros(), self.fingerprint);
+    }
+}
 
 impl RateGuard {
     pub(super) async fn ask(&self, store: &SharedStore, op: Op, check: &Check<'_>) -> Result<Verdicts, StoreError> {
-        let checks = [self.redis_check(check)].into_iter().collect();
-        self.in_time(store.ask(Group::new(op, checks))?).await
+        self.start(store, op, check)?.await.result
     }
 
-    pub(super) async fn in_time<T>(&self, answer: Answer<T>) -> Result<T, StoreError> {
-        match tokio::time::timeout(self.inner.settings.deadline, answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(task_ended()),
-            Err(_) => Err(StoreError::timed_out()),
-        }
+    /// Asks. Nothing needs to be waited for that it is done.
+    pub(super) fn start(&self, store: &SharedStore, op: Op, check: &Check<'_>) -> Result<Wait<Verdicts>, StoreError> {
+        let checks = [self.redis_check(check)].into_iter().collect();
+        store.ask(Group::new(op, checks), self.inner.settings.deadline)
     }
 
     /// One check of a limiter that counts elsewhere.
@@ -36,17 +48,23 @@ impl RateGuard {
             decisions.pop().unwrap_or_else(none)
         };
         // What is decided at once takes no room in what waits.
-        let later = match self.begin(&[Check::new(policy, key).cost(cost)]) {
+        let later = match self.begin(&[Check::new(policy, key).cost(cost)], self.deadline()) {
             Checking::Done(decisions) => return only(decisions),
             Checking::Asked(later) => later,
         };
-        only(later.await)
+        only(later.await.decisions)
     }
 
-    pub(super) fn check_in(&self, store: &SharedStore, checks: &[Check<'_>], places: Option<Places>) -> Checking {
+    pub(super) fn check_in(
+        &self,
+        store: &SharedStore,
+        checks: &[Check<'_>],
+        places: Option<Places>,
+        left: Duration,
+    ) -> Checking {
         let asked = self.inner.settings.clock.micros();
-        let limits = self.inner.spent.is_on().then(|| self.limits(checks));
-        if let Some(verdicts) = limits.as_ref().and_then(|limits| self.inner.spent.refuse(asked, limits)) {
+        let limits: Limits = checks.iter().map(|check| self.memory_check(self.local(), check)).collect();
+        if let Some(verdicts) = self.inner.spent.refuse(asked, &limits) {
             let decision = |(check, verdict): (&Check<'_>, _)| {
                 Decision::counted(check.policy, check.policy.quota(), verdict).remember()
             };
@@ -54,35 +72,27 @@ impl RateGuard {
             return Checking::Done(spread(decisions, places.as_ref()));
         }
         let group = Group::new(Op::Check, checks.iter().map(|check| self.redis_check(check)).collect());
-        let mut pending = self.pending(checks, places);
-        pending.limits = limits.map(|limits| (limits, asked));
-        match store.ask(group) {
+        let policies = checks.iter().map(|check| check.policy.clone()).collect();
+        let pending = Pending { policies, limits, asked, places };
+        match store.ask(group, left) {
             Ok(answer) => Checking::Asked(Box::pin(Asked::new(answer, self.clone(), pending))),
             Err(error) => Checking::Done(pending.settle(self, Err(error))),
         }
     }
 
-    fn limits(&self, checks: &[Check<'_>]) -> Limits {
-        checks.iter().map(|check| self.limit(check)).collect()
-    }
-
-    fn limit(&self, check: &Check<'_>) -> Limit {
-        let quota = check.policy.quota();
-        let key = self.localize(check.key);
-        let fingerprint = self.inner.spent.fingerprint(check.policy.name(), quota.algorithm(), &key);
-        Limit { fingerprint, quota, cost: check.cost, shadow: check.policy.is_shadow() }
-    }
-
     /// After an answer.
     pub(super) fn remember(&self, limits: &Limits, asked: u64, verdicts: &Verdicts) {
-        if verdicts.iter().any(|verdict| !verdict.admitted) {
+        if self.inner.spent.is_on() && verdicts.iter().any(|verdict| !verdict.admitted) {
             self.inner.spent.learn(asked, self.inner.settings.clock.micros(), limits, verdicts);
         }
     }
 
-    /// After something was given back, or may have been.
-    pub(super) fn forget_refusals(&self, check: &Check<'_>) {
-        self.inner.spent.forget(self.inner.settings.clock.micros(), self.limit(check).fingerprint);
+    /// For as long as something is given back, or may be: what is remembered is forgotten now, and what is learned
+    /// meanwhile when it ends.
+    pub(super) fn forgetting(&self, check: &Check<'_>) -> Forgetting {
+        let fingerprint = self.memory_check(self.local(), check).fingerprint;
+        self.inner.spent.forget(self.inner.settings.clock.micros(), fingerprint);
+        Forgetting { limiter: self.clone(), fingerprint }
     }
 
     fn redis_check(&self, check: &Check<'_>) -> RedisCheck {
@@ -110,19 +120,10 @@ impl RateGuard {
         text
     }
 
-    fn pending(&self, checks: &[Check<'_>], places: Option<Places>) -> Pending {
-        let local = checks.iter().any(|check| self.on_error(check.policy).local_parts().is_some());
-        Pending {
-            policies: checks.iter().map(|check| check.policy.clone()).collect(),
-            local: local.then(|| checks.iter().map(|check| self.local_check(check)).collect()),
-            places,
-            limits: None,
-        }
-    }
-
-    fn local_check(&self, check: &Check<'_>) -> MemoryCheck {
-        let mut local = self.memory_check(self.local(), check);
-        if let Some(servers) = self.on_error(check.policy).local_parts() {
+    /// The check as this process counts it while the store does not, with its share of the quota if it has one.
+    pub(super) fn local_check(&self, policy: &Policy, check: &MemoryCheck) -> MemoryCheck {
+        let mut local = *check;
+        if let Some(servers) = self.on_error(policy).local_parts() {
             let share = local.quota.share(servers);
             // What the quota allows at once, its share does as well.
             if local.cost <= local.quota.capacity() {
@@ -133,15 +134,22 @@ impl RateGuard {
         local
     }
 
+    /// Where this process counts while the store does not.
     pub(super) fn local(&self) -> &MemoryStore {
-        self.inner.local.get_or_init(|| MemoryStore::new(self.inner.settings.max_keys))
+        &self.inner.local
+    }
+
+    /// Whether this process counts what the store did not, for this reason. With `Open` it does unless the store is known
+    /// to be away: what is merely slow, full or asked too much opens nothing.
+    pub(super) fn counts_here(&self, policy: &Policy, error: &StoreError) -> bool {
+        match self.on_error(policy) {
+            OnError::Closed => false,
+            OnError::Local | OnError::LocalShare { .. } => true,
+            OnError::Open => !error.is_of_outage(),
+        }
     }
 
     pub(super) fn on_error(&self, policy: &Policy) -> OnError {
         policy.failure_policy().unwrap_or(self.inner.settings.on_error)
     }
-}
-
-pub(super) fn task_ended() -> StoreError {
-    StoreError::new(StoreErrorKind::Unreachable, "the connection's task has ended with its runtime")
 }

@@ -11,8 +11,6 @@
 //! a window's oldest unit leaves. It is told by the limiter's clock, from before the store was asked, and so ends no later
 //! than the store would say.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,26 +18,16 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::algorithm::Verdict;
-use crate::key::Key;
-use crate::quota::{Algorithm, Quota};
+use crate::quota::Algorithm;
 use crate::store::Verdicts;
+use crate::store::memory::MemoryCheck as Limit;
 
 /// A power of two.
 const BUCKETS: usize = 2048;
 /// Refusals that a bucket holds. A bucket that is full forgets the one that ends first.
 const EACH: usize = 8;
 
-/// One limit of a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Limit {
-    /// What stands for the policy and the key.
-    pub(super) fingerprint: u128,
-    pub(super) quota: Quota,
-    pub(super) cost: u32,
-    /// Its refusal is none.
-    pub(super) shadow: bool,
-}
-
+/// The limits of one request.
 pub(super) type Limits = SmallVec<[Limit; 2]>;
 
 /// The refusals of one limiter.
@@ -51,8 +39,6 @@ pub(super) struct Spent {
     /// When the last of them ends: from then on there is nothing to look for.
     latest: AtomicU64,
     hits: AtomicU64,
-    // Two hashes under keys drawn for this process make 128 bits: clients cannot aim for a collision.
-    hashers: [RandomState; 2],
 }
 
 #[derive(Debug, Default)]
@@ -81,7 +67,6 @@ impl Spent {
             buckets: (0..buckets).map(|_| Mutex::default()).collect(),
             latest: AtomicU64::new(0),
             hits: AtomicU64::new(0),
-            hashers: [RandomState::new(), RandomState::new()],
         }
     }
 
@@ -106,18 +91,6 @@ impl Spent {
             bucket.refusals.iter().filter(|refusal| now < refusal.until).count()
         };
         self.buckets.iter().map(certain).sum()
-    }
-
-    /// What stands for a policy and a key.
-    pub(super) fn fingerprint(&self, policy: &str, algorithm: Algorithm, key: &Key) -> u128 {
-        let [high, low] = self.hashers.each_ref().map(|state| {
-            let mut hasher = state.build_hasher();
-            policy.hash(&mut hasher);
-            algorithm.hash(&mut hasher);
-            key.hash(&mut hasher);
-            hasher.finish()
-        });
-        u128::from(high) << 64 | u128::from(low)
     }
 
     /// The verdicts, as they are now, if the request is certain to be refused.
@@ -215,6 +188,7 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quota::Quota;
     use smallvec::smallvec;
 
     const SECOND: u64 = 1_000_000;

@@ -1,6 +1,7 @@
 //! Policies as they apply now: with the quotas that were set since they were written, and as shadows if all are.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -65,18 +66,18 @@ impl RateGuard {
         self.inner.policies.meet(policy);
     }
 
-    /// Starts a check of several limits together, as they apply now.
-    pub(crate) fn begin(&self, checks: &[Check<'_>]) -> Checking {
+    /// Starts a check of several limits together, as they apply now. A shared store is waited for as long as is left.
+    pub(crate) fn begin(&self, checks: &[Check<'_>], left: Duration) -> Checking {
         for check in checks {
             self.meet(check.policy);
         }
         if !self.is_tuned() {
-            return self.watch(checks, self.begin_as_written(checks));
+            return self.watch(checks, self.begin_as_written(checks, left));
         }
         let policies: SmallVec<[Cow<'_, Policy>; 2]> = checks.iter().map(|check| self.current(check.policy)).collect();
         let checks: SmallVec<[Check<'_>; 2]> =
             checks.iter().zip(&policies).map(|(check, policy)| Check { policy, ..*check }).collect();
-        self.watch(&checks, self.begin_as_written(&checks))
+        self.watch(&checks, self.begin_as_written(&checks, left))
     }
 
     /// The policy as it applies now.

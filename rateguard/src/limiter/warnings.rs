@@ -24,9 +24,7 @@ struct Met {
 
 impl Warnings {
     pub(super) fn tell(&self, error: &StoreError, now: u64) {
-        let timed_out = error.kind() == StoreErrorKind::TimedOut;
-        // A single late answer is a matter for metrics; several in a row end the connection, which is told.
-        if error.is_of_outage() || timed_out {
+        if error.is_of_outage() {
             return;
         }
         if let Some(checks) = self.due(error.kind(), now) {
@@ -34,7 +32,7 @@ impl Warnings {
                 reason = error.kind().name(),
                 error = %error,
                 checks,
-                "rateguard: a check could not be counted; the failure policy answered"
+                "rateguard: checks were not counted by the store; this process counts them, or denies them where the policy is closed"
             );
         }
     }

@@ -8,8 +8,6 @@ use super::Store;
 use super::{Check, Checking, RateGuard};
 use crate::decision::Decision;
 use crate::headers::whole_seconds;
-#[cfg(feature = "metrics")]
-use crate::store::memory::MemoryStore;
 use crate::telemetry;
 
 /// A check that the store was asked about.
@@ -83,13 +81,12 @@ impl RateGuard {
         }
         let next = now.saturating_add(EVERY);
         if self.inner.sizes_due.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            let local = self.inner.local.get().map_or(0, MemoryStore::len);
             let keys = match &self.inner.store {
                 Store::Memory(store) => store.len(),
                 #[cfg(feature = "_shared")]
-                Store::Shared(_) => local,
+                Store::Shared(_) => self.inner.local.len(),
             };
-            telemetry::memory_keys(keys.max(local));
+            telemetry::memory_keys(keys);
             #[cfg(feature = "_shared")]
             if self.inner.spent.is_on() {
                 telemetry::deny_cache_entries(self.inner.spent.len(now));

@@ -2,116 +2,150 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::sleep;
+use tokio::sync::oneshot;
 
+use super::Verdicts;
 use super::script::call::Answered;
-use super::script::{Group, Reply, Script};
+use super::script::{Group, Op, Script};
 use crate::error::{StoreError, StoreErrorKind};
 
 /// Requests that share a call at most.
 pub(crate) const BATCH: usize = 64;
 
+/// What a request is told.
+#[derive(Debug)]
+pub(crate) struct Told<T> {
+    pub(crate) result: Result<T, StoreError>,
+    /// How long it waited for the store.
+    pub(crate) waited: Duration,
+}
+
+/// Where a request is told.
+pub(crate) type Reply<T> = oneshot::Sender<Told<T>>;
+
 /// What a request asks of the task.
 #[derive(Debug)]
-pub(crate) enum Job {
+pub(crate) struct Job {
+    ask: Ask,
+    /// How long it may wait yet.
+    pub(crate) left: Duration,
+    /// How long it has waited so far, elsewhere.
+    waited: Duration,
+}
+
+#[derive(Debug)]
+enum Ask {
     /// Do this; a check and a peek are answered with a verdict each, the others with none.
-    Group(Group, Reply),
+    Group(Group, Option<Reply<Verdicts>>),
     /// Is the server there?
-    Ping(oneshot::Sender<Result<(), StoreError>>),
+    Ping(Option<Reply<()>>),
 }
 
 impl Job {
-    pub(crate) fn group(&self) -> Option<&Group> {
-        match self {
-            Job::Group(group, _) => Some(group),
-            Job::Ping(_) => None,
+    pub(crate) fn group(group: Group, left: Duration, reply: Reply<Verdicts>) -> Job {
+        Job { ask: Ask::Group(group, Some(reply)), left, waited: Duration::ZERO }
+    }
+
+    pub(crate) fn ping(left: Duration, reply: Reply<()>) -> Job {
+        Job { ask: Ask::Ping(Some(reply)), left, waited: Duration::ZERO }
+    }
+
+    /// What is to be done, if it is more than to answer.
+    pub(crate) fn work(&self) -> Option<&Group> {
+        match &self.ask {
+            Ask::Group(group, _) => Some(group),
+            Ask::Ping(_) => None,
+        }
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn work_mut(&mut self) -> Option<&mut Group> {
+        match &mut self.ask {
+            Ask::Group(group, _) => Some(group),
+            Ask::Ping(_) => None,
+        }
+    }
+
+    /// Takes it apart: the group and where its answer goes, if nothing was told yet.
+    #[cfg(feature = "redis")]
+    pub(crate) fn into_group(self) -> Option<(Group, Reply<Verdicts>)> {
+        match self.ask {
+            Ask::Group(group, Some(reply)) => Some((group, reply)),
+            _ => None,
+        }
+    }
+
+    /// Where the answer to a ping goes.
+    #[cfg(feature = "redis")]
+    pub(crate) fn into_ping(self) -> Option<Reply<()>> {
+        match self.ask {
+            Ask::Ping(reply) => reply,
+            Ask::Group(..) => None,
         }
     }
 
     /// The script that is to decide it, if there is anything to decide.
     pub(crate) fn script(&self) -> Option<Script> {
-        self.group().map(Group::script)
+        self.work().map(Group::script)
     }
 
-    /// Whether nobody waits for the answer any more, so that nothing needs to be done.
+    /// Whether nobody waits for the answer any more, so that nothing needs to be done. What is given back is given back
+    /// all the same.
     pub(crate) fn is_abandoned(&self) -> bool {
-        match self {
-            Job::Group(_, reply) => reply.is_closed(),
-            Job::Ping(reply) => reply.is_closed(),
+        match &self.ask {
+            Ask::Group(group, _) if matches!(group.op, Op::Refund(_) | Op::Reset) => false,
+            Ask::Group(_, reply) => reply.as_ref().is_none_or(oneshot::Sender::is_closed),
+            Ask::Ping(reply) => reply.as_ref().is_none_or(oneshot::Sender::is_closed),
         }
     }
 
-    pub(crate) fn fail(self, error: StoreError) {
-        // Whoever has gone meanwhile does not need the answer.
-        let _ = match self {
-            Job::Group(_, reply) => reply.send(Err(error)).is_ok(),
-            Job::Ping(reply) => reply.send(Err(error)).is_ok(),
-        };
+    /// So much of its time is over.
+    pub(crate) fn spend(&mut self, waited: Duration) {
+        self.left = self.left.saturating_sub(waited);
+        self.waited += waited;
     }
-}
 
-/// Tells every request of a batch that it has failed.
-pub(crate) fn fail(batch: &mut Vec<Job>, error: &StoreError) {
-    for job in batch.drain(..) {
-        job.fail(error.clone());
-    }
-}
-
-/// Tells every request of a batch its own answer; those who only asked whether the server is there know now. What was
-/// handed over stays. One of the answers may show that this is no server to ask: then that error comes back.
-pub(crate) fn tell(batch: &mut Vec<Job>, answers: Vec<Answered>) -> Option<StoreError> {
-    // A replica refuses inside the script. Elsewhere there may be a server that does not.
-    let mut useless = None;
-    let mut answers = answers.into_iter();
-    let mut handed_over = Vec::new();
-    for job in batch.drain(..) {
-        // Whoever has gone meanwhile does not need the answer.
-        let _ = match job {
-            Job::Ping(reply) => reply.send(Ok(())).is_ok(),
-            Job::Group(mut group, reply) => match answers.next() {
-                Some(Some(Err(error))) if error.kind() == StoreErrorKind::ReadOnly => {
-                    reply.send(Err(useless.insert(error.outage()).clone())).is_ok()
-                }
-                Some(Some(answer)) => reply.send(answer).is_ok(),
-                Some(None) => {
-                    group.hand_over();
-                    handed_over.push(Job::Group(group, reply));
-                    true
-                }
-                // There is an answer to every group.
-                None => false,
-            },
-        };
-    }
-    *batch = handed_over;
-    useless
-}
-
-/// Puts together what one script decides, the quicker one first; and says how many, from the first on, are one call.
-pub(crate) fn share(batch: &mut [Job]) -> usize {
-    batch.sort_by_key(Job::script);
-    // Those who only ask whether the server is there go with any.
-    let first = batch.iter().find_map(Job::script);
-    batch.partition_point(|job| job.script() <= first)
-}
-
-/// Tells so many, from the first on, their answers. The rest stays, and what was handed over.
-pub(crate) fn tell_first(batch: &mut Vec<Job>, share: usize, answers: Vec<Answered>) -> Option<StoreError> {
-    let mut rest = batch.split_off(share.min(batch.len()));
-    let useless = tell(batch, answers);
-    batch.append(&mut rest);
-    useless
-}
-
-/// Waits before the next attempt; whoever asks meanwhile is told why. `None` once the last handle is gone.
-pub(crate) async fn wait(jobs: &mut mpsc::Receiver<Job>, reason: &StoreError, pause: Duration) -> Option<()> {
-    let pause = sleep(pause);
-    tokio::pin!(pause);
-    loop {
-        tokio::select! {
-            () = &mut pause => return Some(()),
-            job = jobs.recv() => job?.fail(reason.clone()),
+    /// Tells the request that it has failed, unless it was told something before.
+    pub(crate) fn fail(&mut self, error: StoreError) {
+        match self.ask {
+            Ask::Group(_, ref mut reply) => send(reply, Err(error), self.waited),
+            Ask::Ping(ref mut reply) => send(reply, Err(error), self.waited),
         }
+    }
+
+    /// The server has answered: who only asked whether it is there knows now.
+    pub(crate) fn pong(&mut self) {
+        if let Ask::Ping(reply) = &mut self.ask {
+            send(reply, Ok(()), self.waited);
+        }
+    }
+
+    /// Tells the request its own answer. One that the script has handed over, undone, is to be sent again: `true`. An
+    /// answer may show that this is no server to ask: then that error comes back.
+    pub(crate) fn tell(&mut self, answer: Answered) -> Result<bool, StoreError> {
+        let Ask::Group(group, reply) = &mut self.ask else { return Ok(false) };
+        match answer {
+            // A replica refuses inside the script. Elsewhere there may be a server that does not.
+            Some(Err(error)) if error.kind() == StoreErrorKind::ReadOnly => {
+                let error = error.outage();
+                send(reply, Err(error.clone()), self.waited);
+                Err(error)
+            }
+            Some(answer) => {
+                send(reply, answer, self.waited);
+                Ok(false)
+            }
+            None => {
+                group.hand_over();
+                Ok(true)
+            }
+        }
+    }
+}
+
+fn send<T>(reply: &mut Option<Reply<T>>, result: Result<T, StoreError>, waited: Duration) {
+    if let Some(reply) = reply.take() {
+        // The caller may have been cancelled.
+        let _ = reply.send(Told { result, waited });
     }
 }

@@ -2,41 +2,59 @@
 //! server. A request never touches a connection.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Verdicts;
 use super::job::Job;
-use super::script::{Answer, Group};
+use super::queue::Queue;
+use super::script::Group;
 use super::supervise::{Connector, supervise};
+use super::wait::Answer;
 use crate::error::{StoreError, StoreErrorKind};
 
-/// Requests that wait for the server at most; more than that are answered by the failure policy at once.
+/// Requests that wait for the server at most; more than that are not sent.
 pub(crate) const QUEUE: usize = 8192;
+/// A task that does not look at its queue for so long although there is something in it is driven by nobody.
+const NEGLECTED: Duration = Duration::from_secs(1);
 
 /// Knows how to reach a server. Shown, it is the server's address and nothing secret.
 pub(crate) trait Server: fmt::Debug + Send + Sync {
     type Connector: Connector;
 
     fn connector(&self) -> Self::Connector;
+
+    /// How long a request waits at most.
+    fn deadline(&self) -> Duration;
 }
 
 /// The way to one server.
 #[derive(Debug)]
 pub(crate) struct Link<S> {
     server: Box<S>,
-    health: Arc<Health>,
-    queue: RwLock<mpsc::Sender<Job>>,
+    task: RwLock<Task>,
 }
 
-/// What is known of the server.
+/// The request's end of a task that serves the server.
+#[derive(Clone, Debug)]
+struct Task {
+    queue: mpsc::Sender<Job>,
+    health: Arc<Health>,
+}
+
+/// What is known of the server, and of the task.
 #[derive(Debug)]
 pub(crate) struct Health {
     state: AtomicU8,
     reason: Mutex<Option<StoreError>>,
+    started: Instant,
+    /// When the task last looked at its queue, and when a job was last put into an empty one. In microseconds.
+    looked: AtomicU64,
+    filled: AtomicU64,
 }
 
 /// A job that could not be sent, and why.
@@ -48,6 +66,16 @@ const UP: u8 = 1;
 const DOWN: u8 = 2;
 
 impl Health {
+    fn new() -> Health {
+        Health {
+            state: AtomicU8::new(STARTING),
+            reason: Mutex::new(None),
+            started: Instant::now(),
+            looked: AtomicU64::new(0),
+            filled: AtomicU64::new(0),
+        }
+    }
+
     pub(crate) fn up(&self) {
         self.state.store(UP, Ordering::Release);
     }
@@ -57,8 +85,9 @@ impl Health {
         self.state.store(DOWN, Ordering::Release);
     }
 
-    fn restart(&self) {
-        self.state.store(STARTING, Ordering::Release);
+    /// The task looks at its queue.
+    pub(crate) fn beat(&self, now: Instant) {
+        self.looked.store(self.micros(now), Ordering::Relaxed);
     }
 
     fn refusal(&self) -> Option<StoreError> {
@@ -67,81 +96,105 @@ impl Health {
         }
         self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    fn micros(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.started).as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Task {
+    /// Whether there are jobs that nobody has looked at for a long time.
+    fn is_neglected(&self) -> bool {
+        let filled = self.health.filled.load(Ordering::Relaxed);
+        self.queue.capacity() < QUEUE
+            && self.health.looked.load(Ordering::Relaxed) < filled
+            && self.health.micros(Instant::now()).saturating_sub(filled)
+                > u64::try_from(NEGLECTED.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    #[expect(clippy::result_large_err, reason = "what was handed in, so that it can be told")]
+    fn try_send(&self, job: Job) -> Result<(), mpsc::error::TrySendError<Job>> {
+        if self.queue.capacity() == QUEUE {
+            self.health.filled.store(self.health.micros(Instant::now()), Ordering::Relaxed);
+        }
+        self.queue.try_send(job)
+    }
 }
 
 impl<S: Server> Link<S> {
     /// A link whose task starts here if there is a runtime, and else with the first check.
     pub(crate) fn new(server: S) -> Link<S> {
-        let health = Arc::new(Health { state: AtomicU8::new(STARTING), reason: Mutex::new(None) });
         let (closed, _) = mpsc::channel(1);
-        let link = Link { server: Box::new(server), health, queue: RwLock::new(closed) };
+        let task = Task { queue: closed, health: Arc::new(Health::new()) };
+        let link = Link { server: Box::new(server), task: RwLock::new(task) };
         if let Ok(runtime) = current_runtime() {
             link.start(&runtime);
         }
         link
     }
 
-    /// Asks for something to be done. An error if it is known that no answer would come.
-    pub(crate) fn ask(&self, group: Group) -> Result<Answer<Verdicts>, StoreError> {
+    /// Asks for something to be done, and waits for so long. An error if it is known that no answer would come.
+    pub(crate) fn ask(&self, group: Group, left: Duration) -> Result<Answer<Verdicts>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Group(group, reply)).map_err(|(_, error)| error)?;
+        self.send(Job::group(group, left, reply)).map_err(|(_, error)| error)?;
         Ok(answer)
     }
 
     /// Asks whether the server answers.
-    pub(crate) fn ping(&self) -> Result<Answer<()>, StoreError> {
+    pub(crate) fn ping(&self, left: Duration) -> Result<Answer<()>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Ping(reply)).map_err(|(_, error)| error)?;
+        self.send(Job::ping(left, reply)).map_err(|(_, error)| error)?;
         Ok(answer)
     }
 
     /// Whether the server is known not to answer.
     #[cfg(feature = "redis")]
     pub(crate) fn is_down(&self) -> bool {
-        self.health.state.load(Ordering::Acquire) == DOWN
+        self.task.read().unwrap_or_else(PoisonError::into_inner).health.state.load(Ordering::Acquire) == DOWN
     }
 
     /// Puts a job into the queue.
     #[expect(clippy::result_large_err, reason = "what was handed in, so that it can be told")]
     pub(crate) fn send(&self, job: Job) -> Result<(), Unsent> {
-        // Whoever waits for the answer needs a timer.
-        let runtime = match current_runtime() {
-            Ok(runtime) => runtime,
-            Err(error) => return Err((job, error)),
-        };
         let sent = {
-            let queue = self.queue.read().unwrap_or_else(PoisonError::into_inner);
+            let task = self.task.read().unwrap_or_else(PoisonError::into_inner);
             // A task that has ended with its runtime leaves the last word behind; a new one may do better.
-            if let (false, Some(error)) = (queue.is_closed(), self.health.refusal()) {
+            if let (false, Some(error)) = (task.queue.is_closed(), task.health.refusal()) {
                 return Err((job, error));
             }
-            queue.try_send(job)
+            if job.left.is_zero() {
+                return Err((job, StoreError::timed_out()));
+            }
+            if task.is_neglected() { Err(mpsc::error::TrySendError::Closed(job)) } else { task.try_send(job) }
         };
         match sent {
             Ok(()) => Ok(()),
             Err(mpsc::error::TrySendError::Full(job)) => Err((job, overloaded())),
-            Err(mpsc::error::TrySendError::Closed(job)) => {
-                self.start(&runtime).try_send(job).map_err(|unsent| (unsent.into_inner(), overloaded()))
-            }
+            Err(mpsc::error::TrySendError::Closed(job)) => match current_runtime() {
+                Ok(runtime) => self.start(&runtime).try_send(job).map_err(|unsent| (unsent.into_inner(), overloaded())),
+                Err(error) => Err((job, error)),
+            },
         }
     }
 
-    /// Starts the task on this runtime, unless another request was quicker.
-    fn start(&self, runtime: &Handle) -> mpsc::Sender<Job> {
-        let mut queue = self.queue.write().unwrap_or_else(PoisonError::into_inner);
-        if queue.is_closed() {
+    /// Starts the task on this runtime, unless another request was quicker. One that nobody drives answers what it has, if
+    /// ever it is driven again, and ends.
+    fn start(&self, runtime: &Handle) -> Task {
+        let mut task = self.task.write().unwrap_or_else(PoisonError::into_inner);
+        if task.queue.is_closed() || task.is_neglected() {
             let (sender, jobs) = mpsc::channel(QUEUE);
-            self.health.restart();
+            let health = Arc::new(Health::new());
             let server = format!("{:?}", self.server);
-            runtime.spawn(supervise(self.server.connector(), server, Arc::clone(&self.health), jobs));
-            *queue = sender;
+            let queue = Queue::new(jobs, self.server.deadline(), Arc::clone(&health));
+            runtime.spawn(supervise(self.server.connector(), server, Arc::clone(&health), queue));
+            *task = Task { queue: sender, health };
         }
-        queue.clone()
+        task.clone()
     }
 }
 
 pub(crate) fn overloaded() -> StoreError {
-    StoreError::new(StoreErrorKind::Overloaded, format!("{QUEUE} requests wait for the store already"))
+    StoreError::new(StoreErrorKind::Overloaded, "more checks wait for the store than it can answer in time")
 }
 
 pub(crate) fn current_runtime() -> Result<Handle, StoreError> {

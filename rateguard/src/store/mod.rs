@@ -9,6 +9,8 @@ pub(crate) mod memory;
 mod outage;
 #[cfg(feature = "_shared")]
 mod pace;
+#[cfg(feature = "_shared")]
+mod queue;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
 #[cfg(feature = "_shared")]
@@ -16,9 +18,13 @@ pub(crate) mod script;
 #[cfg(feature = "_shared")]
 pub(crate) mod shared;
 #[cfg(feature = "_shared")]
+mod stopwatch;
+#[cfg(feature = "_shared")]
 mod supervise;
 #[cfg(feature = "upstash")]
 pub(crate) mod upstash;
+#[cfg(feature = "_shared")]
+pub(crate) mod wait;
 
 use smallvec::SmallVec;
 

@@ -12,15 +12,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::time::timeout;
-
-use super::job::{Job, wait};
 use super::link::Health;
 use super::outage::Outage;
+use super::queue::Queue;
+use super::stopwatch::within;
 use crate::error::StoreError;
 
-/// Calls in a row without an answer before the server is given up.
+/// Calls in a row without an answer, or so many deadlines of silence, before the server is given up.
 pub(crate) const PATIENCE: u32 = 3;
 
 /// How long all that is needed before the first check may take: the name, the connection, the script, and whatever has to
@@ -50,7 +48,7 @@ pub(crate) trait Connector: Send + Sync + 'static {
         &self,
         connection: Self::Connection,
         outage: &mut Outage,
-        jobs: &mut mpsc::Receiver<Job>,
+        queue: &mut Queue,
     ) -> impl Future<Output = End> + Send;
 
     /// Whatever else there is to do when the server cannot be reached.
@@ -58,20 +56,16 @@ pub(crate) trait Connector: Send + Sync + 'static {
 }
 
 /// Runs until the last handle is gone. The server's name is for the log.
-pub(crate) async fn supervise<C: Connector>(
-    mut connector: C,
-    server: String,
-    health: Arc<Health>,
-    mut jobs: mpsc::Receiver<Job>,
-) {
+pub(crate) async fn supervise<C: Connector>(mut connector: C, server: String, health: Arc<Health>, mut queue: Queue) {
     let mut outage = Outage::new(server);
     loop {
-        let connected = timeout(CONNECT_ALL, connector.connect()).await;
-        let lost = match connected.unwrap_or_else(|_| Err(StoreError::timed_out())) {
+        let connecting = within(CONNECT_ALL, connector.connect());
+        let Some(connected) = queue.while_waiting(connecting).await else { return };
+        let lost = match connected.unwrap_or_else(|| Err(StoreError::timed_out())) {
             Ok(connection) => {
                 health.up();
                 outage.answers();
-                match connector.serve(connection, &mut outage, &mut jobs).await {
+                match connector.serve(connection, &mut outage, &mut queue).await {
                     End::Finished => return,
                     // Nobody was failed, so this is no outage yet. Whoever asks now waits for the attempt, within the
                     // deadline; if it fails, that begins one.
@@ -84,8 +78,9 @@ pub(crate) async fn supervise<C: Connector>(
         };
         health.down(&lost);
         connector.lost();
+        queue.fail(&lost);
         let pause = outage.goes_on(&lost);
-        if wait(&mut jobs, &lost, pause).await.is_none() {
+        if queue.rest(pause, &lost).await.is_none() {
             return;
         }
     }

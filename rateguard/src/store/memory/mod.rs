@@ -28,7 +28,7 @@ use crate::quota::{Algorithm, Quota};
 const SHARDS: usize = 64;
 
 /// One check, as this store sees it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MemoryCheck {
     pub(crate) fingerprint: u128,
     pub(crate) quota: Quota,

@@ -1,7 +1,7 @@
 //! How a connection is made: settings of the socket, the protocol, the script, and whether the server would write.
 
 use std::fmt;
-use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -9,16 +9,18 @@ use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{
     AsyncConnectionConfig, Client, ConnectionInfo, ErrorKind, ProtocolVersion, PushInfo, PushKind, RedisError,
 };
-use tokio::sync::mpsc::{self, UnboundedReceiver, unbounded_channel};
-use tokio::time::timeout;
+use tokio::sync::Notify;
+use tokio::task::coop::unconstrained;
 
 use super::cluster::Member;
 use super::connection::serve;
-use super::{Endpoint, Group, Job, reply, script};
+use super::{Endpoint, Group, reply, script};
 use crate::error::StoreError;
 use crate::store::outage::Outage;
+use crate::store::queue::Queue;
 use crate::store::script::call::Names;
 use crate::store::script::{Call, Script};
+use crate::store::stopwatch::within;
 use crate::store::supervise::{self, End};
 
 /// How long a connect may take, and then what is needed before the first check.
@@ -54,20 +56,23 @@ pub(super) struct Connection {
     pub(super) link: MultiplexedConnection,
     pub(super) scripts: Names,
     pub(super) member: Option<Member>,
-    /// There are none in the older protocol.
-    notices: Option<Notices>,
+    pub(super) closed: Closed,
 }
 
-type Notices = UnboundedReceiver<PushInfo>;
+/// Tells when the other end has closed the connection, also while nobody asks anything. In the older protocol it is never
+/// told.
+#[derive(Clone, Default)]
+pub(super) struct Closed(Arc<Notify>);
 
-impl Connection {
-    /// Until the other end has closed the connection, if that is told.
-    pub(super) async fn closed(&mut self) {
-        let Some(notices) = &mut self.notices else { return pending().await };
-        while let Some(notice) = notices.recv().await {
-            if notice.kind == PushKind::Disconnection {
-                return;
-            }
+impl Closed {
+    pub(super) async fn wait(&self) {
+        self.0.notified().await;
+    }
+
+    /// What a server sends unasked. All but the end is let go at once: nothing that it could send grows here.
+    fn take(&self, info: &PushInfo) {
+        if info.kind == PushKind::Disconnection {
+            self.0.notify_one();
         }
     }
 }
@@ -79,8 +84,9 @@ impl supervise::Connector for Connector {
         self.try_connect().await
     }
 
-    async fn serve(&self, connection: Connection, outage: &mut Outage, jobs: &mut mpsc::Receiver<Job>) -> End {
-        serve(connection, self.deadline, outage, jobs).await
+    async fn serve(&self, connection: Connection, outage: &mut Outage, queue: &mut Queue) -> End {
+        // The runtime's share of polls would make it look as if nothing had come. It yields by itself.
+        unconstrained(serve(connection, self.deadline, outage, queue)).await
     }
 
     fn lost(&self) {
@@ -122,7 +128,7 @@ impl Connector {
         let turn = self.attempts;
         self.attempts += 1;
         let mut server = self.endpoint.resolve(turn).await?;
-        let (link, notices) = match open(&server).await {
+        let (link, closed) = match open(&server).await {
             Err(error) if is_newer_protocol(&server) && lacks_newer_protocol(&error) => {
                 let older = server.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
                 self.endpoint.set_info(self.endpoint.info().clone().set_redis_settings(older.clone()));
@@ -132,14 +138,9 @@ impl Connector {
             opened => opened,
         }
         .map_err(reply::failed)?;
-        let mut connection = Connection {
-            link,
-            scripts: Names::default(),
-            member: self.member.clone(),
-            notices,
-        };
-        let prepared = timeout(CONNECT, self.prepare(&mut connection)).await;
-        prepared.unwrap_or_else(|_| Err(StoreError::timed_out()))?;
+        let mut connection = Connection { link, scripts: Names::default(), member: self.member.clone(), closed };
+        let prepared = within(CONNECT, self.prepare(&mut connection)).await;
+        prepared.unwrap_or_else(|| Err(StoreError::timed_out()))?;
         Ok(connection)
     }
 
@@ -176,18 +177,21 @@ impl Connector {
     }
 }
 
-async fn open(server: &ConnectionInfo) -> Result<(MultiplexedConnection, Option<Notices>), RedisError> {
-    // Each call has a deadline of ours, beside which another would be a timer for nothing.
-    let mut config = AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(None);
-    let mut notices = None;
+async fn open(server: &ConnectionInfo) -> Result<(MultiplexedConnection, Closed), RedisError> {
+    // Deadlines are ours: by a clock that needs no timer of the runtime's, and counts no stall of it.
+    let mut config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+    let closed = Closed::default();
     if is_newer_protocol(server) {
-        // Says when the connection is closed, also while nobody asks anything.
-        let (sender, receiver) = unbounded_channel();
-        config = config.set_push_sender(sender);
-        notices = Some(receiver);
+        let closed = closed.clone();
+        config = config.set_push_sender(move |info| {
+            closed.take(&info);
+            Ok::<(), std::convert::Infallible>(())
+        });
     }
     let client = Client::open(server.clone())?;
-    Ok((client.get_multiplexed_async_connection_with_config(&config).await?, notices))
+    let opened = within(CONNECT, client.get_multiplexed_async_connection_with_config(&config)).await;
+    let link = opened.unwrap_or_else(|| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))?;
+    Ok((link, closed))
 }
 
 /// The process may have several implementations and none chosen, which rustls answers with a panic.

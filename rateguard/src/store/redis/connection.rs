@@ -1,22 +1,31 @@
 //! Serving a connection: the checks that wait together are one call.
 
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
-use redis::RedisError;
-use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use futures_timer::Delay;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use redis::{RedisError, RedisResult, Value};
+use tokio::task::yield_now;
 
+use super::calls::Batch;
 use super::connect::{Connection, Connector, Settings};
-use super::{Group, Job, reply, script};
+use super::reply;
+use super::window::Window;
 use crate::error::{StoreError, StoreErrorKind};
-use crate::store::job::{self, BATCH, fail};
+use crate::store::job::BATCH;
 use crate::store::link::Server;
 use crate::store::outage::Outage;
 use crate::store::pace::SETTLED;
-use crate::store::script::Call;
-use crate::store::script::call::Answered;
+use crate::store::queue::{Queue, Turn};
 use crate::store::supervise::{End, PATIENCE};
 use crate::telemetry;
+
+/// After so many turns others have theirs.
+const TURNS: u32 = 64;
 
 impl Server for Settings {
     type Connector = Connector;
@@ -24,101 +33,168 @@ impl Server for Settings {
     fn connector(&self) -> Connector {
         Connector::new(self.clone())
     }
+
+    fn deadline(&self) -> Duration {
+        self.deadline
+    }
 }
 
-pub(super) async fn serve(
-    mut connection: Connection,
+/// A batch that is under way.
+struct Flight {
+    number: u64,
+    sent: Duration,
+    batch: Batch,
+}
+
+/// The answer to the flight of that number.
+type Landing = Pin<Box<dyn Future<Output = (u64, RedisResult<Vec<RedisResult<Value>>>)> + Send>>;
+
+/// What is under way on a connection.
+struct Flights {
+    connection: Connection,
     deadline: Duration,
-    outage: &mut Outage,
-    jobs: &mut mpsc::Receiver<Job>,
-) -> End {
-    let mut batch = Vec::with_capacity(BATCH);
-    let mut unanswered = 0;
+    under_way: VecDeque<Flight>,
+    landings: FuturesUnordered<Landing>,
+    next: u64,
+    last_sent: Duration,
+    /// When the server last said something.
+    heard: Duration,
+    window: Window,
+}
+
+pub(super) async fn serve(connection: Connection, deadline: Duration, outage: &mut Outage, queue: &mut Queue) -> End {
+    let closed = connection.closed.clone();
+    let mut closed = std::pin::pin!(closed.wait());
+    let mut flights = Flights::new(connection, deadline);
+    let mut turns: u32 = 0;
     let mut settled = false;
-    let lasted = sleep(SETTLED);
-    tokio::pin!(lasted);
+    let mut lasted = Delay::new(SETTLED);
     loop {
-        // In this order, so that no load keeps the rest from being seen.
-        let received = tokio::select! {
+        // What has come is read before anybody is told that nothing came.
+        let lost = tokio::select! {
             biased;
+            Some((number, results)) = flights.landings.next() => flights.land(number, results, queue),
+            () = &mut closed => {
+                if settled && flights.under_way.is_empty() {
+                    return End::Closed;
+                }
+                Some(connection_closed().outage())
+            }
             () = &mut lasted, if !settled => {
                 settled = true;
                 outage.settled();
-                continue;
+                None
             }
-            () = connection.closed() => return if settled { End::Closed } else { End::Lost(closed().outage()) },
-            received = jobs.recv_many(&mut batch, BATCH) => received,
+            turn = queue.turn(!flights.under_way.is_empty()) => match turn {
+                Turn::Ended => return End::Finished,
+                Turn::Jobs => None,
+                Turn::Tick => flights.tick(queue),
+            },
         };
-        if received == 0 {
-            return End::Finished;
+        if let Some(error) = lost {
+            flights.fail(&error);
+            return End::Lost(error);
         }
-        batch.retain(|job| !job.is_abandoned());
-        if batch.is_empty() {
-            continue;
+        flights.send_what_waits(queue);
+        turns = turns.wrapping_add(1);
+        if turns.is_multiple_of(TURNS) {
+            yield_now().await;
         }
-        telemetry::batch(batch.len());
-        let answered = timeout(deadline, decide(&mut connection, &mut batch)).await;
-        match answered {
-            Ok(Ok(None)) => unanswered = 0,
-            Ok(Ok(Some(useless))) => return End::Lost(useless),
-            Ok(Err(error)) => {
-                if is_lost(&error) {
-                    let error = reply::failed(error).outage();
-                    fail(&mut batch, &error);
-                    return End::Lost(error);
-                }
-                fail(&mut batch, &reply::failed(error));
-                unanswered = 0;
+    }
+}
+
+impl Flights {
+    fn new(connection: Connection, deadline: Duration) -> Flights {
+        Flights {
+            connection,
+            deadline,
+            under_way: VecDeque::new(),
+            landings: FuturesUnordered::new(),
+            next: 0,
+            last_sent: Duration::ZERO,
+            heard: Duration::ZERO,
+            window: Window::new(deadline),
+        }
+    }
+
+    /// Sends as much of the queue as is of use now.
+    fn send_what_waits(&mut self, queue: &mut Queue) {
+        while queue.len() > 0 {
+            let now = queue.now();
+            let under_way = self.under_way.len();
+            let is_full = queue.len() >= BATCH;
+            if !self.window.allows(under_way, is_full, now.saturating_sub(self.last_sent)) {
+                return;
             }
-            Err(_) => {
-                fail(&mut batch, &StoreError::timed_out());
-                unanswered += 1;
-                if unanswered == PATIENCE {
-                    return End::Lost(StoreError::timed_out().outage());
-                }
+            // With nothing under way there is no telling how long an answer takes, but by asking.
+            let expected = (under_way > 0).then(|| self.window.expected());
+            let jobs = queue.take(BATCH, expected);
+            if !jobs.is_empty() {
+                telemetry::batch(jobs.len());
+                self.send(Batch::new(jobs), now);
             }
         }
     }
-}
 
-/// Decides a batch, in one call if it is all for one script, and answers it. On an error what is left of the batch is
-/// still there to be told. An answer may show that the connection is of no use: then that error comes back.
-async fn decide(connection: &mut Connection, batch: &mut Vec<Job>) -> Result<Option<StoreError>, RedisError> {
-    if let Some(member) = connection.member.clone() {
-        return super::cluster::calls::decide(connection, &member, batch).await;
+    fn send(&mut self, mut batch: Batch, now: Duration) {
+        let number = self.next;
+        self.next += 1;
+        self.last_sent = now;
+        let answer = batch.commands(&self.connection.scripts).send(self.connection.link.clone());
+        self.landings.push(Box::pin(async move { (number, answer.await) }));
+        self.under_way.push_back(Flight { number, sent: now, batch });
     }
-    while !batch.is_empty() {
-        let share = job::share(batch);
-        let groups: Vec<&Group> = batch.iter().take(share).filter_map(Job::group).collect();
-        let useless = match ask(connection, &groups).await? {
-            Ok(answers) => job::tell_first(batch, share, answers),
-            // Not the script's: the next answer may be to this call then, so there must be none.
-            Err(error) => Some(error.outage()),
-        };
-        if let Some(error) = useless {
-            fail(batch, &error);
-            return Ok(Some(error));
+
+    /// Tells those who asked. An error means that the connection is of no use.
+    fn land(
+        &mut self,
+        number: u64,
+        results: RedisResult<Vec<RedisResult<Value>>>,
+        queue: &mut Queue,
+    ) -> Option<StoreError> {
+        let now = queue.now();
+        let at = self.under_way.iter().position(|flight| flight.number == number)?;
+        let mut flight = self.under_way.remove(at)?;
+        self.heard = now;
+        self.window.answered(number, now.saturating_sub(flight.sent), queue.len() > 0, self.next);
+        flight.batch.settle(now);
+        match results {
+            Ok(results) => {
+                let rest = flight.batch.tell(results, self.connection.member.as_ref());
+                if let Some(again) = rest.again {
+                    self.send(again, now);
+                }
+                rest.useless
+            }
+            Err(error) => {
+                let is_lost = is_lost(&error);
+                let error = reply::failed(error);
+                let error = if is_lost { error.outage() } else { error };
+                flight.batch.fail(&error);
+                is_lost.then_some(error)
+            }
         }
     }
-    Ok(None)
-}
 
-/// One call. The inner error says that its answer is not the script's.
-async fn ask(connection: &mut Connection, groups: &[&Group]) -> Result<Result<Vec<Answered>, StoreError>, RedisError> {
-    if groups.is_empty() {
-        redis::cmd("PING").query_async::<()>(&mut connection.link).await?;
-        return Ok(Ok(Vec::new()));
+    /// Time has passed: tells those whose time is over. A server that has been silent for long is given up.
+    fn tick(&mut self, queue: &mut Queue) -> Option<StoreError> {
+        let now = queue.now();
+        for flight in &mut self.under_way {
+            flight.batch.expire(now);
+        }
+        let oldest = self.under_way.front()?;
+        let silent = now.saturating_sub(oldest.sent.max(self.heard));
+        (silent >= self.deadline * PATIENCE).then(|| StoreError::timed_out().outage())
     }
-    let call = Call::new(groups);
-    let reply = match script::by_name(&connection.scripts, &call).query_async(&mut connection.link).await {
-        // It has not run, so this is no second time.
-        Err(error) if script::is_unknown(&error) => script::by_text(&call).query_async(&mut connection.link).await?,
-        answered => answered?,
-    };
-    Ok(reply::groups(reply, &call))
+
+    fn fail(&mut self, error: &StoreError) {
+        for flight in &mut self.under_way {
+            flight.batch.fail(error);
+        }
+    }
 }
 
-fn closed() -> StoreError {
+fn connection_closed() -> StoreError {
     StoreError::new(StoreErrorKind::Unreachable, "the server closed the connection")
 }
 

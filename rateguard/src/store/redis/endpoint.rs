@@ -8,9 +8,10 @@ use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, Redis
 use super::Address;
 use super::reply;
 use crate::error::{StoreError, StoreErrorKind};
+use crate::store::stopwatch::within;
 
 /// A sentinel that says nothing for so long is passed over. There are others.
-const SENTINEL: Duration = Duration::from_millis(500);
+const SENTINEL: Duration = Duration::from_secs(1);
 
 /// Where the server is, and how to log in.
 #[derive(Clone)]
@@ -102,7 +103,8 @@ impl Endpoint {
         let mut last = StoreError::new(StoreErrorKind::Unreachable, "there are no sentinels");
         let count = sentinels.nodes.len();
         for node in sentinels.nodes.iter().cycle().skip(turn % count.max(1)).take(count) {
-            match ask(node, &sentinels.service).await {
+            let asked = within(SENTINEL, ask(node, &sentinels.service)).await;
+            match asked.unwrap_or_else(|| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into())) {
                 Ok(Some((host, port))) => return Ok(self.info.clone().set_addr(self.at(host, port))),
                 Ok(None) => {
                     let unknown = format!("sentinel {} does not know {:?}", node.addr(), sentinels.service);
@@ -125,8 +127,7 @@ impl Endpoint {
 }
 
 async fn ask(sentinel: &ConnectionInfo, service: &str) -> Result<Option<(String, u16)>, RedisError> {
-    let config =
-        AsyncConnectionConfig::new().set_connection_timeout(Some(SENTINEL)).set_response_timeout(Some(SENTINEL));
+    let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
     let client = Client::open(sentinel.clone())?;
     let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
     redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(service).query_async(&mut connection).await

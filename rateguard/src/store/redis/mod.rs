@@ -3,6 +3,7 @@
 //! A request never touches the connection. It puts its checks into a queue and waits for the answer, for as long as
 //! its deadline allows; a task owns the connection and answers the queue.
 
+mod calls;
 mod cluster;
 mod connect;
 mod connection;
@@ -10,14 +11,15 @@ mod endpoint;
 mod reply;
 mod script;
 mod store;
+mod window;
 
 pub(crate) use cluster::Address;
 pub(crate) use endpoint::Endpoint;
 pub(crate) use store::RedisStore;
 
 use super::job::Job;
-use super::script::{Answer, Group};
-use super::script::{Op, RedisCheck, Reply};
+use super::script::Group;
+use super::script::{Op, RedisCheck};
 
 /// The way to one server.
 type Link = super::link::Link<connect::Settings>;

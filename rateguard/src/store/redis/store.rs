@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::Link;
 use super::cluster::Cluster;
 use super::connect::Settings;
-use super::{Answer, Endpoint, Group};
+use super::{Endpoint, Group};
 use crate::error::StoreError;
 use crate::store::Verdicts;
+use crate::store::wait::Answer;
 
 /// Counts in Redis.
 #[derive(Debug)]
@@ -26,28 +27,23 @@ impl RedisStore {
         if endpoint.is_cluster() {
             return RedisStore(Servers::Cluster(Cluster::new(endpoint, deadline, prefix)));
         }
-        let settings = Settings {
-            endpoint,
-            deadline,
-            prefix: prefix.to_owned(),
-            member: None,
-        };
+        let settings = Settings { endpoint, deadline, prefix: prefix.to_owned(), member: None };
         RedisStore(Servers::One(Link::new(settings)))
     }
 
     /// Asks for something to be done. An error if it is known that no answer would come.
-    pub(crate) fn ask(&self, group: Group) -> Result<Answer<Verdicts>, StoreError> {
+    pub(crate) fn ask(&self, group: Group, left: Duration) -> Result<Answer<Verdicts>, StoreError> {
         match &self.0 {
-            Servers::One(link) => link.ask(group),
-            Servers::Cluster(cluster) => cluster.ask(group),
+            Servers::One(link) => link.ask(group, left),
+            Servers::Cluster(cluster) => cluster.ask(group, left),
         }
     }
 
     /// Asks whether the server answers, or all of them.
-    pub(crate) fn ping(&self) -> Result<Answer<()>, StoreError> {
+    pub(crate) fn ping(&self, left: Duration) -> Result<Answer<()>, StoreError> {
         match &self.0 {
-            Servers::One(link) => link.ping(),
-            Servers::Cluster(cluster) => cluster.ping(),
+            Servers::One(link) => link.ping(left),
+            Servers::Cluster(cluster) => cluster.ping(left),
         }
     }
 }

@@ -85,6 +85,14 @@ struct Share {
     units: usize,
 }
 
+/// How a call was made, without the groups: enough to read its reply.
+#[cfg(feature = "redis")]
+#[derive(Debug)]
+pub(crate) struct Plan {
+    script: Script,
+    shares: Vec<Share>,
+}
+
 /// The answer to one group; `None` if `check.lua` has handed it over, undone.
 pub(crate) type Answered = Option<Result<Verdicts, StoreError>>;
 
@@ -97,6 +105,17 @@ impl<'g> Call<'g> {
         } else {
             Call { script: Script::Whole, groups, shares: Vec::new() }
         }
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn into_plan(self) -> Plan {
+        Plan { script: self.script, shares: self.shares }
+    }
+
+    /// The call that was made of these groups by this plan.
+    #[cfg(feature = "redis")]
+    pub(crate) fn with_plan(groups: &'g [&'g Group], plan: Plan) -> Call<'g> {
+        Call { script: plan.script, groups, shares: plan.shares }
     }
 
     pub(crate) fn script(&self) -> Script {

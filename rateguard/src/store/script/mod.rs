@@ -8,13 +8,10 @@ pub(crate) mod reply;
 use std::time::Duration;
 
 use smallvec::{SmallVec, smallvec};
-use tokio::sync::oneshot;
 
 pub(crate) use arguments::{form, tag};
 pub(crate) use call::{Call, Script};
 
-use super::Verdicts;
-use crate::error::StoreError;
 use crate::quota::Quota;
 
 /// One check, as Redis sees it.
@@ -28,9 +25,6 @@ pub(crate) struct RedisCheck {
     /// Its refusal is none.
     pub(crate) shadow: bool,
 }
-
-/// What a request waits for.
-pub(crate) type Answer<T> = oneshot::Receiver<Result<T, StoreError>>;
 
 /// What is to be done with a group of limits.
 #[derive(Clone, Copy, Debug)]
@@ -105,5 +99,3 @@ impl Group {
         self.handed_over = true;
     }
 }
-
-pub(crate) type Reply = oneshot::Sender<Result<Verdicts, StoreError>>;

@@ -4,20 +4,22 @@ use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_timer::Delay;
 use serde_json::Value;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::task::coop::unconstrained;
 
 use super::lane::{Lane, Unanswered, closed};
 use super::reply::{self, Meaning, Refused};
 use super::{Endpoint, command};
 use crate::error::{StoreError, StoreErrorKind};
-use crate::store::job::{self, BATCH, Job, fail};
+use crate::store::job::BATCH;
 use crate::store::outage::Outage;
 use crate::store::pace::SETTLED;
+use crate::store::queue::{Queue, Turn, Waiting};
 use crate::store::script::call::{Answered, Names};
 use crate::store::script::{Call, Group, Script};
+use crate::store::stopwatch::{Stopwatch, tick, within};
 use crate::store::supervise::{self, End, PATIENCE};
 use crate::telemetry;
 
@@ -50,7 +52,7 @@ struct Caller {
 enum Done {
     Opened(Result<Lane, StoreError>),
     Rested,
-    Called(Option<Lane>, Outcome),
+    Called(Option<Lane>, Outcome, Duration),
 }
 
 /// What a call has come to.
@@ -62,7 +64,7 @@ enum Outcome {
     /// It is of no use to go on.
     Useless(StoreError),
     /// Nothing of it was sent, since the connection had been closed: perhaps as soon as it was made.
-    Unsent { jobs: Vec<Job>, at_once: bool },
+    Unsent { jobs: Vec<Waiting>, at_once: bool },
 }
 
 /// Why a call has no answer.
@@ -96,12 +98,19 @@ impl supervise::Connector for Connector {
         Ok(Connection { lane, caller })
     }
 
-    async fn serve(&self, connection: Connection, outage: &mut Outage, jobs: &mut mpsc::Receiver<Job>) -> End {
+    async fn serve(&self, connection: Connection, outage: &mut Outage, queue: &mut Queue) -> End {
         let Connection { lane, caller } = connection;
-        let mut service =
-            Service { caller, idle: vec![lane], busy: 0, opening: false, tasks: JoinSet::new(), failures: 0 };
-        let end = service.serve(outage, jobs).await;
-        // What is under way is answered yet, each within its deadline.
+        let mut service = Service {
+            caller,
+            idle: vec![lane],
+            busy: 0,
+            opening: false,
+            tasks: JoinSet::new(),
+            failures: 0,
+            usual: Duration::ZERO,
+        };
+        let end = unconstrained(service.serve(outage, queue)).await;
+        // Calls in flight still complete, each within its deadline.
         service.tasks.detach_all();
         end
     }
@@ -116,14 +125,14 @@ struct Service {
     tasks: JoinSet<Done>,
     /// In a row.
     failures: u32,
+    /// How long a call takes.
+    usual: Duration,
 }
 
 impl Service {
-    async fn serve(&mut self, outage: &mut Outage, jobs: &mut mpsc::Receiver<Job>) -> End {
-        let mut batch = Vec::with_capacity(BATCH);
+    async fn serve(&mut self, outage: &mut Outage, queue: &mut Queue) -> End {
         let mut settled = false;
-        let lasted = sleep(SETTLED);
-        tokio::pin!(lasted);
+        let mut lasted = Delay::new(SETTLED);
         loop {
             let lost = tokio::select! {
                 biased;
@@ -133,40 +142,39 @@ impl Service {
                     None
                 }
                 Some(done) = self.tasks.join_next() => match done {
-                    Ok(done) => self.take(done, &mut batch),
+                    Ok(done) => self.take(done, queue),
                     Err(_) => None,
                 },
                 lane = closed(&mut self.idle) => {
                     // As services do with idle ones; but one that hangs up at once is not well.
                     if lane.is_young() { self.failed(hung_up()) } else { None }
                 }
-                received = jobs.recv_many(&mut batch, BATCH), if batch.is_empty() && !self.idle.is_empty() => {
-                    if received == 0 {
-                        return End::Finished;
-                    }
-                    None
-                }
+                turn = queue.turn(false) => match turn {
+                    Turn::Ended => return End::Finished,
+                    Turn::Jobs | Turn::Tick => None,
+                },
             };
             if let Some(error) = lost {
-                let error = error.outage();
-                fail(&mut batch, &error);
-                return End::Lost(error);
+                return End::Lost(error.outage());
             }
-            batch.retain(|job| !job.is_abandoned());
-            self.call(&mut batch);
+            self.call(queue);
             self.open();
         }
     }
 
     /// Sends what waits, if a connection is free.
-    fn call(&mut self, batch: &mut Vec<Job>) {
-        if batch.is_empty() {
-            return;
-        }
-        if let Some(lane) = self.idle.pop() {
+    fn call(&mut self, queue: &mut Queue) {
+        while queue.len() > 0 {
+            let Some(lane) = self.idle.pop() else { return };
+            let expected = (self.busy > 0).then_some(self.usual);
+            let batch = queue.take(BATCH, expected);
+            if batch.is_empty() {
+                self.idle.push(lane);
+                continue;
+            }
             self.busy += 1;
             telemetry::batch(batch.len());
-            self.tasks.spawn(Arc::clone(&self.caller).call(lane, mem::take(batch)));
+            self.tasks.spawn(Arc::clone(&self.caller).call(lane, batch));
         }
     }
 
@@ -180,7 +188,7 @@ impl Service {
     }
 
     /// Takes back what a task had. An error means that it is of no use to go on.
-    fn take(&mut self, done: Done, batch: &mut Vec<Job>) -> Option<StoreError> {
+    fn take(&mut self, done: Done, queue: &mut Queue) -> Option<StoreError> {
         match done {
             Done::Opened(Ok(lane)) => {
                 self.opening = false;
@@ -190,7 +198,7 @@ impl Service {
             Done::Opened(Err(error)) if self.idle.is_empty() && self.busy == 0 => Some(error),
             Done::Opened(Err(_)) => {
                 self.tasks.spawn(async {
-                    sleep(REST).await;
+                    Delay::new(REST).await;
                     Done::Rested
                 });
                 None
@@ -199,8 +207,9 @@ impl Service {
                 self.opening = false;
                 None
             }
-            Done::Called(lane, outcome) => {
+            Done::Called(lane, outcome, took) => {
                 self.busy -= 1;
+                self.usual = (self.usual * 7 + took) / 8;
                 self.idle.extend(lane);
                 match outcome {
                     Outcome::Answered => {
@@ -210,7 +219,7 @@ impl Service {
                     Outcome::Failed(error) => self.failed(error),
                     Outcome::Useless(error) => Some(error),
                     Outcome::Unsent { jobs, at_once } => {
-                        batch.extend(jobs);
+                        queue.put_back(jobs);
                         if at_once { self.failed(hung_up()) } else { None }
                     }
                 }
@@ -226,17 +235,22 @@ impl Service {
 
 impl Caller {
     /// Decides a batch, and answers it.
-    async fn call(self: Arc<Self>, mut lane: Lane, mut batch: Vec<Job>) -> Done {
-        let decided = timeout(self.deadline, async {
+    async fn call(self: Arc<Self>, mut lane: Lane, mut batch: Vec<Waiting>) -> Done {
+        let mut watch = Stopwatch::new(tick(self.deadline));
+        let started = watch.now();
+        let left = batch.iter().map(|waiting| waiting.job.left).max().unwrap_or(self.deadline);
+        let decided = within(left, async {
             let outcome = self.decide(&mut lane, &mut batch).await;
             let reusable = !matches!(outcome, Err(Failure::Unsent | Failure::Lost(_))) && lane.is_ready().await;
             (outcome, reusable)
-        });
+        })
+        .await;
         // A connection with a request under way is closed with it.
-        let Ok((outcome, reusable)) = decided.await else {
-            fail(&mut batch, &StoreError::timed_out());
-            return Done::Called(None, Outcome::Failed(StoreError::timed_out()));
+        let Some((outcome, reusable)) = decided else {
+            fail(&mut batch, &StoreError::timed_out(), left);
+            return Done::Called(None, Outcome::Failed(StoreError::timed_out()), left);
         };
+        let took = watch.now().saturating_sub(started);
         let outcome = match outcome {
             Ok(None) => Outcome::Answered,
             Ok(Some(useless)) => Outcome::Useless(useless),
@@ -246,27 +260,41 @@ impl Caller {
                 Meaning::Useless => Outcome::Useless(error.outage()),
                 Meaning::Unwell => Outcome::Failed(error.outage()),
                 Meaning::UnknownScript | Meaning::Well => {
-                    fail(&mut batch, &error);
+                    fail(&mut batch, &error, took);
                     Outcome::Answered
                 }
             },
         };
         if let Outcome::Failed(error) | Outcome::Useless(error) = &outcome {
-            fail(&mut batch, error);
+            fail(&mut batch, error, took);
         }
-        Done::Called(reusable.then_some(lane), outcome)
+        Done::Called(reusable.then_some(lane), outcome, took)
     }
 
     /// On an error what is left of the batch is still there to be told. An answer may show that the service is of no
     /// use: then that error comes back.
-    async fn decide(&self, lane: &mut Lane, batch: &mut Vec<Job>) -> Result<Option<StoreError>, Failure> {
+    async fn decide(&self, lane: &mut Lane, batch: &mut Vec<Waiting>) -> Result<Option<StoreError>, Failure> {
         while !batch.is_empty() {
-            let share = job::share(batch);
-            let groups: Vec<&Group> = batch.iter().take(share).filter_map(Job::group).collect();
-            let answers = self.ask(lane, &groups).await?;
-            if let Some(useless) = job::tell_first(batch, share, answers) {
-                return Ok(Some(useless));
+            // The quicker script first, and what asks for no script with any.
+            batch.sort_by_key(|waiting| waiting.job.script());
+            let first = batch.iter().find_map(|waiting| waiting.job.script());
+            let share = batch.partition_point(|waiting| waiting.job.script() <= first);
+            let groups: Vec<&Group> = batch.iter().take(share).filter_map(|waiting| waiting.job.work()).collect();
+            let mut answers = self.ask(lane, &groups).await?.into_iter();
+            let mut again = batch.split_off(share);
+            for mut waiting in batch.drain(..) {
+                if waiting.job.work().is_none() {
+                    waiting.job.pong();
+                    continue;
+                }
+                let none = || Some(Err(StoreError::other("the store answered another request")));
+                match waiting.job.tell(answers.next().unwrap_or_else(none)) {
+                    Ok(false) => {}
+                    Ok(true) => again.push(waiting),
+                    Err(useless) => return Ok(Some(useless)),
+                }
             }
+            *batch = again;
         }
         Ok(None)
     }
@@ -303,6 +331,13 @@ impl Failure {
             Failure::Unsent => hung_up(),
             Failure::Lost(error) | Failure::Refused(Refused { error, .. }) => error,
         }
+    }
+}
+
+fn fail(batch: &mut [Waiting], error: &StoreError, waited: Duration) {
+    for waiting in batch {
+        waiting.job.spend(waited);
+        waiting.job.fail(error.clone());
     }
 }
 

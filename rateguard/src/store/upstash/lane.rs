@@ -14,12 +14,12 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::connect::HttpConnector;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 use tower_service::Service;
 
 use super::Endpoint;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::pace::SETTLED;
+use crate::store::stopwatch::within;
 
 /// How long connecting may take, with the name's resolution and the handshakes.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -45,9 +45,9 @@ pub(super) enum Unanswered {
 
 impl Lane {
     pub(super) async fn open(endpoint: &Endpoint) -> Result<Lane, StoreError> {
-        match timeout(CONNECT, connect(endpoint)).await {
-            Ok(opened) => opened.map_err(|error| StoreError::unreachable(whole(&*error))),
-            Err(_) => Err(StoreError::new(StoreErrorKind::TimedOut, "no connection within 3 seconds")),
+        match within(CONNECT, connect(endpoint)).await {
+            Some(opened) => opened.map_err(|error| StoreError::unreachable(whole(&*error))),
+            None => Err(StoreError::new(StoreErrorKind::TimedOut, "no connection within 3 seconds")),
         }
     }
 
@@ -122,6 +122,8 @@ async fn connect(endpoint: &Endpoint) -> Result<Lane, Box<dyn Error + Send + Syn
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_keepalive(Some(SILENCE));
+    // It needs a timer of the runtime, which may have none. The other family is tried when the first fails.
+    tcp.set_happy_eyeballs_timeout(None);
     let mut connector = HttpsConnectorBuilder::new()
         .with_tls_config(endpoint.tls.clone())
         .https_or_http()

@@ -52,4 +52,8 @@ impl Server for Settings {
     fn connector(&self) -> Connector {
         Connector::new(Arc::clone(&self.endpoint), self.deadline, &self.prefix)
     }
+
+    fn deadline(&self) -> Duration {
+        self.deadline
+    }
 }

@@ -12,16 +12,16 @@
 use std::time::Duration;
 
 use smallvec::SmallVec;
-use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
 
 use super::Cluster;
 use super::slots::slot;
 use crate::algorithm::Verdict;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Verdicts;
+use crate::store::job::{Reply, Told};
 use crate::store::link::current_runtime;
-use crate::store::redis::{Answer, Group, Op, RedisCheck, Reply};
+use crate::store::redis::{Group, Op, RedisCheck};
+use crate::store::wait::Answer;
 
 /// The checks of one part, by where they stand in the group.
 type Part = SmallVec<[usize; 2]>;
@@ -53,35 +53,36 @@ pub(super) fn one_by_one(group: &Group) -> Vec<Part> {
 }
 
 /// Starts it; the answer comes by `reply`.
-pub(super) fn start(cluster: &Cluster, group: Group, parts: Vec<Part>, reply: Reply) -> Result<(), StoreError> {
+pub(super) fn start(
+    cluster: &Cluster,
+    group: Group,
+    parts: Vec<Part>,
+    left: Duration,
+    reply: Reply<Verdicts>,
+) -> Result<(), StoreError> {
     let runtime = current_runtime()?;
-    let until = Instant::now() + cluster.deadline;
     let cluster = cluster.this.clone();
     runtime.spawn(async move {
         // The last handle is gone, and with it whoever would wait.
         let Some(cluster) = cluster.upgrade() else { return };
-        let apart = Apart { cluster: &cluster, group: &group, parts: &parts, until };
-        apart.decide(reply).await;
+        let apart = Apart { cluster: &cluster, group: &group, parts: &parts };
+        apart.decide(left, reply).await;
     });
     Ok(())
 }
 
 /// Whether all of these answer, for a health check.
-pub(super) async fn all_answer(
-    pings: Vec<Result<Answer<()>, StoreError>>,
-    deadline: Duration,
-    reply: oneshot::Sender<Result<(), StoreError>>,
-) {
-    let until = Instant::now() + deadline;
-    let mut all = Ok(());
+pub(super) async fn all_answer(pings: Vec<Result<Answer<()>, StoreError>>, reply: Reply<()>) {
+    let mut all = Told { result: Ok(()), waited: Duration::ZERO };
     for ping in pings {
-        let answer = match ping {
-            Ok(answer) => in_time(answer, until).await,
-            Err(error) => Err(error),
+        let told = match ping {
+            Ok(answer) => told(answer).await,
+            Err(error) => Told { result: Err(error), waited: Duration::ZERO },
         };
-        all = all.and(answer);
+        all.result = all.result.and(told.result);
+        all.waited = all.waited.max(told.waited);
     }
-    // Whoever has gone meanwhile does not need the answer.
+    // The caller may have been cancelled.
     let _ = reply.send(all);
 }
 
@@ -89,43 +90,47 @@ struct Apart<'a> {
     cluster: &'a Cluster,
     group: &'a Group,
     parts: &'a [Part],
-    until: Instant,
 }
 
 impl Apart<'_> {
-    async fn decide(&self, reply: Reply) {
+    async fn decide(&self, left: Duration, reply: Reply<Verdicts>) {
         let is_check = matches!(self.group.op, Op::Check);
         let op = if is_check { Op::Peek } else { self.group.op };
-        let seen = self.together(self.ask_all(op).await);
-        // Whoever has gone meanwhile does not need the answer, and is not charged.
+        let (seen, waited) = self.ask_all(op, left).await;
+        let seen = self.together(seen);
+        // A caller that was cancelled is not charged.
         let go_on = is_check && !reply.is_closed() && seen.as_ref().is_ok_and(|seen| self.all_admit(seen));
         if !go_on {
-            let _ = reply.send(seen);
+            let _ = reply.send(Told { result: seen, waited });
             return;
         }
-        let charged = self.ask_all(Op::Check).await;
+        let (charged, more) = self.ask_all(Op::Check, left.saturating_sub(waited)).await;
+        let waited = waited + more;
         let together = self.together(charged.clone());
         if together.as_ref().is_ok_and(|verdicts| self.all_admit(verdicts)) {
-            let _ = reply.send(together);
+            let _ = reply.send(Told { result: together, waited });
             return;
         }
         let (given_back, returned) = self.give_back(charged);
-        let _ = reply.send(self.together(returned));
+        let _ = reply.send(Told { result: self.together(returned), waited });
         for answer in given_back {
             // What cannot be given back expires.
-            let _ = in_time(answer, Instant::now() + self.cluster.deadline).await;
+            let _ = told(answer).await;
         }
     }
 
-    /// The answer of each part.
-    async fn ask_all(&self, op: Op) -> Vec<Result<Verdicts, StoreError>> {
+    /// The answer of each part, and how long the slowest took.
+    async fn ask_all(&self, op: Op, left: Duration) -> (Vec<Result<Verdicts, StoreError>>, Duration) {
         let group = |part: &Part| Group::new(op, self.checks(part).cloned().collect());
-        let asked: Vec<_> = self.parts.iter().map(|part| self.cluster.submit(group(part))).collect();
+        let asked: Vec<_> = self.parts.iter().map(|part| self.cluster.submit(group(part), left)).collect();
         let mut answers = Vec::with_capacity(asked.len());
+        let mut waited = Duration::ZERO;
         for answer in asked {
-            answers.push(in_time(answer, self.until).await);
+            let told = told(answer).await;
+            waited = waited.max(told.waited);
+            answers.push(told.result);
         }
-        answers
+        (answers, waited)
     }
 
     fn checks(&self, part: &Part) -> impl Iterator<Item = &RedisCheck> {
@@ -157,7 +162,8 @@ impl Apart<'_> {
             for (check, verdict) in self.checks(part).zip(&mut verdicts) {
                 let Some(receipt) = verdict.receipt.take() else { continue };
                 let checks = [check.clone()].into_iter().collect();
-                given_back.push(self.cluster.submit(Group::new(Op::Refund(Some(receipt)), checks)));
+                let group = Group::new(Op::Refund(Some(receipt)), checks);
+                given_back.push(self.cluster.submit(group, self.cluster.deadline));
                 let capacity = check.quota.capacity();
                 verdict.remaining = verdict.remaining.saturating_add(check.cost).min(capacity);
                 if verdict.remaining == capacity {
@@ -171,10 +177,9 @@ impl Apart<'_> {
     }
 }
 
-async fn in_time<T>(answer: Answer<T>, until: Instant) -> Result<T, StoreError> {
-    match timeout_at(until, answer).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Err(StoreError::new(StoreErrorKind::Unreachable, "the node's connection has ended")),
-        Err(_) => Err(StoreError::timed_out()),
-    }
+async fn told<T>(answer: Answer<T>) -> Told<T> {
+    answer.await.unwrap_or_else(|_| Told {
+        result: Err(StoreError::new(StoreErrorKind::Unreachable, "the node's connection has ended")),
+        waited: Duration::ZERO,
+    })
 }

@@ -4,12 +4,13 @@ use std::sync::Weak;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use futures_timer::Delay;
 
 use super::Cluster;
 use super::topology;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::pace::Pace;
+use crate::store::stopwatch::{meanwhile, tick};
 
 /// At least so long between two times: ten in a second at the most, and two once it lasts.
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -41,21 +42,27 @@ pub(super) async fn run(mut turn: Turn) {
         let Some(cluster) = turn.cluster.upgrade() else { return };
         cluster.wanted.store(false, Ordering::SeqCst);
         let asked = cluster.whom_to_ask();
+        let tick = tick(cluster.deadline);
         drop(cluster);
         let mut learnt = Err(StoreError::new(StoreErrorKind::Unreachable, "there is no node to ask"));
-        for (address, node) in asked {
-            learnt = topology::ask(node, &address).await;
-            if learnt.is_ok() {
-                break;
+        let asking = async {
+            for (address, node) in asked {
+                learnt = topology::ask(node, &address).await;
+                if learnt.is_ok() {
+                    break;
+                }
             }
-        }
+        };
+        let waiting = turn.cluster.clone();
+        let expire = || waiting.upgrade().map_or((), |cluster| cluster.expire_waiting());
+        meanwhile(tick, asking, expire).await;
         let Some(cluster) = turn.cluster.upgrade() else { return };
         match learnt {
             Ok(ranges) => cluster.adopt(ranges),
             Err(error) => cluster.in_vain(&error.outage()),
         }
         drop(cluster);
-        sleep(pace.next().max(SHORTEST)).await;
+        Delay::new(pace.next().max(SHORTEST)).await;
         let Some(cluster) = turn.cluster.upgrade() else { return };
         if cluster.wants_to_know() {
             continue;

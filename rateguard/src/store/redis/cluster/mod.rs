@@ -6,7 +6,6 @@
 //! would, and the job goes there. Whatever may have run is never sent again.
 
 mod apart;
-pub(super) mod calls;
 mod learn;
 mod node;
 mod redirect;
@@ -24,12 +23,15 @@ use tokio::sync::oneshot;
 pub(crate) use node::{Address, Member};
 
 use super::connect::Settings;
-use super::{Answer, Endpoint, Group, Job, Link, Reply};
+use super::{Endpoint, Group, Job, Link};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Verdicts;
 use crate::store::link::{QUEUE, Unsent, current_runtime, overloaded};
+use crate::store::queue::Waiting;
+use crate::store::stopwatch::{Stopwatch, tick};
+use crate::store::wait::Answer;
 use node::Node;
-use redirect::Redirect;
+pub(crate) use redirect::Redirect;
 use slots::Slots;
 use topology::Range;
 
@@ -60,10 +62,40 @@ pub(crate) struct Cluster {
 #[derive(Debug)]
 enum State {
     /// Nobody has said yet who has which slots. Jobs wait for that, within their deadline.
-    Starting(Mutex<Vec<Job>>),
+    Starting(Mutex<Starting>),
     Known(Arc<Slots>),
     /// Nobody that was asked has said so.
     Unreachable(StoreError),
+}
+
+/// Jobs that wait for the slots to be known.
+#[derive(Debug)]
+struct Starting {
+    jobs: Vec<Waiting>,
+    watch: Stopwatch,
+}
+
+impl Starting {
+    fn new(deadline: Duration) -> Mutex<Starting> {
+        Mutex::new(Starting { jobs: Vec::new(), watch: Stopwatch::new(tick(deadline)) })
+    }
+
+    /// Tells those whose time is over.
+    fn expire(&mut self) {
+        let now = self.watch.now();
+        self.jobs.retain_mut(|waiting| {
+            let is_expired = waiting.is_expired(now);
+            if is_expired {
+                waiting.fail(now, &StoreError::timed_out());
+            }
+            !is_expired
+        });
+    }
+
+    fn into_jobs(mut self) -> impl Iterator<Item = Job> {
+        let now = self.watch.now();
+        self.jobs.into_iter().map(move |waiting| waiting.into_job(now))
+    }
 }
 
 impl Cluster {
@@ -72,7 +104,7 @@ impl Cluster {
             endpoint,
             deadline,
             prefix: prefix.to_owned(),
-            state: RwLock::new(State::Starting(Mutex::default())),
+            state: RwLock::new(State::Starting(Starting::new(deadline))),
             newcomers: Mutex::default(),
             learning: AtomicBool::new(false),
             wanted: AtomicBool::new(false),
@@ -85,20 +117,20 @@ impl Cluster {
     }
 
     /// Asks for something to be done. An error if it is known that no answer would come.
-    pub(crate) fn ask(&self, group: Group) -> Result<Answer<Verdicts>, StoreError> {
+    pub(crate) fn ask(&self, group: Group, left: Duration) -> Result<Answer<Verdicts>, StoreError> {
         let (reply, answer) = oneshot::channel();
         if let Some(parts) = apart::by_slot(&group) {
-            apart::start(self, group, parts, reply)?;
+            apart::start(self, group, parts, left, reply)?;
         } else {
-            self.send(Job::Group(group, reply)).map_err(|(_, error)| error)?;
+            self.send(Job::group(group, left, reply)).map_err(|(_, error)| error)?;
         }
         Ok(answer)
     }
 
     /// Asks whether every node that has slots answers.
-    pub(crate) fn ping(&self) -> Result<Answer<()>, StoreError> {
+    pub(crate) fn ping(&self, left: Duration) -> Result<Answer<()>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Ping(reply)).map_err(|(_, error)| error)?;
+        self.send(Job::ping(left, reply)).map_err(|(_, error)| error)?;
         Ok(answer)
     }
 
@@ -107,26 +139,27 @@ impl Cluster {
     fn send(&self, mut job: Job) -> Result<(), Unsent> {
         self.start_again();
         match &*self.read() {
-            State::Known(slots) => match &mut job {
-                Job::Ping(_) => self.ping_all(slots, job),
-                Job::Group(group, _) => {
-                    if let Some(node) = slots.owner(group.find_slot()) {
-                        return node.link.send(job);
-                    }
-                    self.learn(None);
-                    Err((job, StoreError::new(StoreErrorKind::Busy, "no node of the cluster has the key's slot")))
+            State::Known(slots) => {
+                let Some(slot) = job.work_mut().map(Group::find_slot) else {
+                    return ping_all(slots, job);
+                };
+                if let Some(node) = slots.owner(slot) {
+                    return node.link.send(job);
                 }
-            },
+                self.learn(None);
+                Err((job, StoreError::new(StoreErrorKind::Busy, "no node of the cluster has the key's slot")))
+            }
             State::Starting(waiting) => {
-                // Whoever waits for the answer needs a timer.
+                // Without one nobody learns of the slots.
                 if let Err(error) = current_runtime() {
                     return Err((job, error));
                 }
-                let mut waiting = lock(waiting);
-                if waiting.len() == QUEUE {
+                let mut starting = lock(waiting);
+                if starting.jobs.len() == QUEUE {
                     return Err((job, overloaded()));
                 }
-                waiting.push(job);
+                let now = starting.watch.now();
+                starting.jobs.push(Waiting::new(job, now));
                 Ok(())
             }
             State::Unreachable(error) => Err((job, error.clone())),
@@ -135,70 +168,61 @@ impl Cluster {
 
     /// The same; if nobody takes the job, it is told.
     fn hand_over(&self, job: Job) {
-        if let Err((job, error)) = self.send(job) {
+        if let Err((mut job, error)) = self.send(job) {
             job.fail(error);
         }
     }
 
     /// The same, of a group that is in one slot.
-    fn submit(&self, group: Group) -> Answer<Verdicts> {
+    fn submit(&self, group: Group, left: Duration) -> Answer<Verdicts> {
         let (reply, answer) = oneshot::channel();
-        self.hand_over(Job::Group(group, reply));
+        self.hand_over(Job::group(group, left, reply));
         answer
     }
 
-    #[expect(clippy::result_large_err, reason = "what was handed in, so that it can be told")]
-    fn ping_all(&self, slots: &Slots, job: Job) -> Result<(), Unsent> {
-        let runtime = match current_runtime() {
-            Ok(runtime) => runtime,
-            Err(error) => return Err((job, error)),
-        };
-        let pings: Vec<_> = slots.nodes().iter().map(|node| node.link.ping()).collect();
-        if let Job::Ping(reply) = job {
-            runtime.spawn(apart::all_answer(pings, self.deadline, reply));
-        }
-        Ok(())
-    }
-
     /// Takes a job from a node that has not done it to where it will be done.
-    fn redirect(&self, job: Job, redirect: &Redirect) {
-        let Job::Group(mut group, reply) = job else {
-            return job.fail(StoreError::other("a PING was redirected"));
-        };
+    fn redirect(&self, mut job: Job, redirect: &Redirect) {
         // Nobody waits for it any more: the deadline has passed.
-        if reply.is_closed() {
+        if job.is_abandoned() {
             return;
         }
+        let Some(group) = job.work_mut() else {
+            return job.fail(StoreError::other("a PING was redirected"));
+        };
         group.route.hops += 1;
         if group.route.hops > HOPS {
-            return busy(group, reply, "the nodes of the cluster send us from one to the other");
+            return busy(job, "the nodes of the cluster send us from one to the other");
         }
+        let limits = group.checks.len();
         group.route.asking = matches!(redirect, Redirect::Ask(_));
         match redirect {
             Redirect::Moved(address) => {
                 self.learn(Some(address));
-                self.send_to(address, Job::Group(group, reply));
+                self.send_to(address, job);
             }
-            Redirect::Ask(address) => self.send_to(address, Job::Group(group, reply)),
-            Redirect::TryAgain if group.checks.len() > 1 => {
-                let parts = apart::one_by_one(&group);
-                // Without a runtime there would be no task of ours to call this.
-                let _ = apart::start(self, group, parts, reply);
+            Redirect::Ask(address) => self.send_to(address, job),
+            Redirect::TryAgain if limits > 1 => {
+                let left = job.left;
+                if let Some((group, reply)) = job.into_group() {
+                    let parts = apart::one_by_one(&group);
+                    // Without a runtime there would be no task of ours to call this.
+                    let _ = apart::start(self, group, parts, left, reply);
+                }
             }
             Redirect::TryAgain => {
                 // It was in one call with others of its slot. Alone, it is here or it is not.
                 group.route.alone = true;
-                self.hand_over(Job::Group(group, reply));
+                self.hand_over(job);
             }
             Redirect::Down => {
                 self.learn(None);
-                busy(group, reply, "CLUSTERDOWN: the node's cluster is not whole, or nobody has the slot");
+                busy(job, "CLUSTERDOWN: the node's cluster is not whole, or nobody has the slot");
             }
         }
     }
 
     fn send_to(&self, address: &Address, job: Job) {
-        if let Err((job, error)) = self.at(address).link.send(job) {
+        if let Err((mut job, error)) = self.at(address).link.send(job) {
             job.fail(error);
         }
     }
@@ -260,7 +284,7 @@ impl Cluster {
         }
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if matches!(&*state, State::Unreachable(_)) {
-            *state = State::Starting(Mutex::default());
+            *state = State::Starting(Starting::new(self.deadline));
         }
         drop(state);
         self.learn(None);
@@ -314,7 +338,7 @@ impl Cluster {
         drop(state);
         match was {
             State::Starting(waiting) => {
-                for job in waiting.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                for job in waiting.into_inner().unwrap_or_else(PoisonError::into_inner).into_jobs() {
                     self.hand_over(job);
                 }
             }
@@ -340,9 +364,16 @@ impl Cluster {
                 error = %error,
                 "rateguard: the store does not answer; the failure policy does until it is back"
             );
-            for job in waiting.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            for mut job in waiting.into_inner().unwrap_or_else(PoisonError::into_inner).into_jobs() {
                 job.fail(error.clone());
             }
+        }
+    }
+
+    /// While nobody has said who has which slots, those who wait for it are told when their time is over.
+    fn expire_waiting(&self) {
+        if let State::Starting(waiting) = &*self.read() {
+            lock(waiting).expire();
         }
     }
 
@@ -362,12 +393,26 @@ impl Group {
     }
 }
 
+/// Asks every node that has slots whether it answers.
+#[expect(clippy::result_large_err, reason = "what was handed in, so that it can be told")]
+fn ping_all(slots: &Slots, job: Job) -> Result<(), Unsent> {
+    let runtime = match current_runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return Err((job, error)),
+    };
+    let pings: Vec<_> = slots.nodes().iter().map(|node| node.link.ping(job.left)).collect();
+    if let Some(reply) = job.into_ping() {
+        runtime.spawn(apart::all_answer(pings, reply));
+    }
+    Ok(())
+}
+
 fn find<'n>(mut nodes: impl Iterator<Item = &'n Arc<Node>>, address: &Address) -> Option<Arc<Node>> {
     nodes.find(|node| node.address == *address).map(Arc::clone)
 }
 
-fn busy(group: Group, reply: Reply, why: &'static str) {
-    Job::Group(group, reply).fail(StoreError::new(StoreErrorKind::Busy, why));
+fn busy(mut job: Job, why: &'static str) {
+    job.fail(StoreError::new(StoreErrorKind::Busy, why));
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

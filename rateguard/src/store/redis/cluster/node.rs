@@ -36,7 +36,7 @@ pub(super) struct Node {
 #[derive(Clone)]
 pub(crate) struct Member {
     pub(super) cluster: Weak<Cluster>,
-    pub(super) address: Address,
+    pub(crate) address: Address,
 }
 
 impl Member {
@@ -48,7 +48,7 @@ impl Member {
     }
 
     /// The server has answered that it did not do this, and who would.
-    pub(super) fn pass_on(&self, job: Job, redirect: &Redirect) {
+    pub(crate) fn pass_on(&self, mut job: Job, redirect: &Redirect) {
         match self.cluster.upgrade() {
             Some(cluster) => cluster.redirect(job, redirect),
             None => job.fail(StoreError::other("the last handle is gone")),

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, ProtocolVersion, Value};
-use tokio::time::timeout;
 
 use super::node::Address;
 use super::redirect::named;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::redis::reply;
+use crate::store::stopwatch::within;
 
 /// A node that says nothing for so long is passed over. There are others.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Slots in a row, and the master that has them.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,15 +23,14 @@ pub(super) struct Range {
 
 /// What this node says. `CLUSTER SLOTS` is known to every version, and tells the ports of TLS to those who came by TLS.
 pub(super) async fn ask(node: ConnectionInfo, here: &Address) -> Result<Vec<Range>, StoreError> {
-    let asked = timeout(2 * PATIENCE, async {
-        let config =
-            AsyncConnectionConfig::new().set_connection_timeout(Some(PATIENCE)).set_response_timeout(Some(PATIENCE));
+    let asked = within(PATIENCE, async {
+        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
         let settings = node.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
         let client = Client::open(node.set_redis_settings(settings))?;
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         redis::cmd("CLUSTER").arg("SLOTS").query_async::<Value>(&mut connection).await
     });
-    let answer = asked.await.map_err(|_| StoreError::timed_out())?.map_err(reply::failed)?;
+    let answer = asked.await.ok_or_else(StoreError::timed_out)?.map_err(reply::failed)?;
     match ranges(answer, here) {
         Some(ranges) if ranges.is_empty() => {
             Err(StoreError::new(StoreErrorKind::Busy, format!("{here} knows of no node that has a slot")))
