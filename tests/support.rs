@@ -11,6 +11,7 @@ use redis::{Connection, FromRedisValue};
 
 mod authority;
 mod calls;
+mod delay_line;
 mod log;
 mod proxy;
 pub mod quiet;
@@ -21,6 +22,7 @@ mod upstash_server;
 
 pub use authority::Authority;
 pub use calls::{Answer, App, request};
+pub use delay_line::DelayLine;
 pub use log::Log;
 pub use proxy::{Fault, Proxy};
 pub use redis_cluster::RedisCluster;
