@@ -356,7 +356,7 @@ impl RateGuardBuilder {
                 #[cfg(feature = "tls")]
                 self.certificates.apply(&mut endpoint)?;
                 let store = crate::store::redis::RedisStore::new(endpoint, self.deadline, &self.prefix);
-                Store::Shared(SharedStore::redis(store, self.deadline))
+                Store::Shared(SharedStore::Redis(store))
             }
             #[cfg(feature = "upstash")]
             Ok(Target::Upstash(endpoint)) => {
@@ -364,7 +364,7 @@ impl RateGuardBuilder {
                 self.certificates.are_unused()?;
                 let settings = crate::store::upstash::Settings::new(endpoint.clone(), self.deadline, &self.prefix);
                 let store = crate::store::upstash::UpstashStore::new(settings);
-                Store::Shared(SharedStore::upstash(store, self.deadline))
+                Store::Shared(SharedStore::Upstash(store))
             }
         };
         let quotas = std::mem::take(&mut self.quotas);

@@ -14,7 +14,7 @@ use super::job::Job;
 use super::queue::Queue;
 use super::script::Group;
 use super::supervise::{Connector, supervise};
-use super::wait::Answer;
+use super::wait::{Backstop, Wait};
 use crate::error::{StoreError, StoreErrorKind};
 
 /// Requests that wait for the server at most; more than that are not sent.
@@ -55,6 +55,8 @@ pub(crate) struct Health {
     /// When the task last looked at its queue, and when a job was last put into an empty one. In microseconds.
     looked: AtomicU64,
     filled: AtomicU64,
+    /// When those who wait give the task up.
+    pub(crate) backstop: Backstop,
 }
 
 /// A job that could not be sent, and why.
@@ -66,13 +68,14 @@ const UP: u8 = 1;
 const DOWN: u8 = 2;
 
 impl Health {
-    fn new() -> Health {
+    pub(crate) fn new(deadline: Duration) -> Health {
         Health {
             state: AtomicU8::new(STARTING),
             reason: Mutex::new(None),
             started: Instant::now(),
             looked: AtomicU64::new(0),
             filled: AtomicU64::new(0),
+            backstop: Backstop::new(deadline),
         }
     }
 
@@ -88,6 +91,13 @@ impl Health {
     /// The task looks at its queue.
     pub(crate) fn beat(&self, now: Instant) {
         self.looked.store(self.micros(now), Ordering::Relaxed);
+    }
+
+    /// Whether the task has looked at its queue lately.
+    pub(crate) fn was_driven_within(&self, span: Duration) -> bool {
+        let looked = self.looked.load(Ordering::Relaxed);
+        let now = self.micros(Instant::now());
+        looked > 0 && now.saturating_sub(looked) < u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
     }
 
     fn refusal(&self) -> Option<StoreError> {
@@ -125,7 +135,7 @@ impl<S: Server> Link<S> {
     /// A link whose task starts here if there is a runtime, and else with the first check.
     pub(crate) fn new(server: S) -> Link<S> {
         let (closed, _) = mpsc::channel(1);
-        let task = Task { queue: closed, health: Arc::new(Health::new()) };
+        let task = Task { queue: closed, health: Arc::new(Health::new(server.deadline())) };
         let link = Link { server: Box::new(server), task: RwLock::new(task) };
         if let Ok(runtime) = current_runtime() {
             link.start(&runtime);
@@ -134,17 +144,17 @@ impl<S: Server> Link<S> {
     }
 
     /// Asks for something to be done, and waits for so long. An error if it is known that no answer would come.
-    pub(crate) fn ask(&self, group: Group, left: Duration) -> Result<Answer<Verdicts>, StoreError> {
+    pub(crate) fn ask(&self, group: Group, left: Duration) -> Result<Wait<Verdicts>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::group(group, left, reply)).map_err(|(_, error)| error)?;
-        Ok(answer)
+        let task = self.send(Job::group(group, left, reply)).map_err(|(_, error)| error)?;
+        Ok(Wait::new(answer, task))
     }
 
     /// Asks whether the server answers.
-    pub(crate) fn ping(&self, left: Duration) -> Result<Answer<()>, StoreError> {
+    pub(crate) fn ping(&self, left: Duration) -> Result<Wait<()>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::ping(left, reply)).map_err(|(_, error)| error)?;
-        Ok(answer)
+        let task = self.send(Job::ping(left, reply)).map_err(|(_, error)| error)?;
+        Ok(Wait::new(answer, task))
     }
 
     /// Whether the server is known not to answer.
@@ -153,9 +163,9 @@ impl<S: Server> Link<S> {
         self.task.read().unwrap_or_else(PoisonError::into_inner).health.state.load(Ordering::Acquire) == DOWN
     }
 
-    /// Puts a job into the queue.
+    /// Puts a job into the queue, and says whose queue that is.
     #[expect(clippy::result_large_err, reason = "what was handed in, so that it can be told")]
-    pub(crate) fn send(&self, job: Job) -> Result<(), Unsent> {
+    pub(crate) fn send(&self, job: Job) -> Result<Arc<Health>, Unsent> {
         let sent = {
             let task = self.task.read().unwrap_or_else(PoisonError::into_inner);
             // A task that has ended with its runtime leaves the last word behind; a new one may do better.
@@ -165,13 +175,23 @@ impl<S: Server> Link<S> {
             if job.left.is_zero() {
                 return Err((job, StoreError::timed_out()));
             }
-            if task.is_neglected() { Err(mpsc::error::TrySendError::Closed(job)) } else { task.try_send(job) }
+            if task.is_neglected() {
+                Err(mpsc::error::TrySendError::Closed(job))
+            } else {
+                task.try_send(job).map(|()| Arc::clone(&task.health))
+            }
         };
         match sent {
-            Ok(()) => Ok(()),
+            Ok(task) => Ok(task),
             Err(mpsc::error::TrySendError::Full(job)) => Err((job, overloaded())),
             Err(mpsc::error::TrySendError::Closed(job)) => match current_runtime() {
-                Ok(runtime) => self.start(&runtime).try_send(job).map_err(|unsent| (unsent.into_inner(), overloaded())),
+                Ok(runtime) => {
+                    let task = self.start(&runtime);
+                    match task.try_send(job) {
+                        Ok(()) => Ok(task.health),
+                        Err(unsent) => Err((unsent.into_inner(), overloaded())),
+                    }
+                }
                 Err(error) => Err((job, error)),
             },
         }
@@ -183,7 +203,7 @@ impl<S: Server> Link<S> {
         let mut task = self.task.write().unwrap_or_else(PoisonError::into_inner);
         if task.queue.is_closed() || task.is_neglected() {
             let (sender, jobs) = mpsc::channel(QUEUE);
-            let health = Arc::new(Health::new());
+            let health = Arc::new(Health::new(self.server.deadline()));
             let server = format!("{:?}", self.server);
             let queue = Queue::new(jobs, self.server.deadline(), Arc::clone(&health));
             runtime.spawn(supervise(self.server.connector(), server, Arc::clone(&health), queue));

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures_timer::Delay;
@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::job::Job;
 use super::link::{Health, QUEUE, overloaded};
-use super::stopwatch::{Stopwatch, tick};
+use super::stopwatch::{Stopwatch, Ticks, tick};
 use crate::error::StoreError;
 
 /// The jobs of one server, at its task.
@@ -22,7 +22,7 @@ pub(crate) struct Queue {
     watch: Stopwatch,
     tick: Duration,
     /// Made when somebody waits for the first time.
-    timer: Option<Delay>,
+    ticks: Option<Ticks>,
     health: Arc<Health>,
     /// Whether the last handle is gone.
     ended: bool,
@@ -91,12 +91,12 @@ impl Waiting {
 impl Queue {
     pub(crate) fn new(jobs: mpsc::Receiver<Job>, deadline: Duration, health: Arc<Health>) -> Queue {
         let tick = tick(deadline);
-        Queue { jobs, waiting: VecDeque::new(), watch: Stopwatch::new(tick), tick, timer: None, health, ended: false }
+        Queue { jobs, waiting: VecDeque::new(), watch: Stopwatch::new(tick), tick, ticks: None, health, ended: false }
     }
 
     /// The time by which jobs wait.
     #[cfg(feature = "redis")]
-    pub(crate) fn now(&mut self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.watch.now()
     }
 
@@ -111,8 +111,12 @@ impl Queue {
 
     fn poll_turn(&mut self, cx: &mut Context<'_>, busy: bool) -> Poll<Turn> {
         let looked = Instant::now();
-        let now = self.watch.at(looked);
         self.health.beat(looked);
+        if !busy && self.waiting.is_empty() {
+            // Nobody has waited until now.
+            self.watch.look(looked);
+        }
+        let now = self.watch.at(looked);
         let before = self.waiting.len();
         while self.waiting.len() < QUEUE && !self.ended {
             match self.jobs.poll_recv(cx) {
@@ -128,11 +132,8 @@ impl Queue {
             return if self.ended { Poll::Ready(Turn::Ended) } else { Poll::Pending };
         }
         let tick = self.tick;
-        let timer = self.timer.get_or_insert_with(|| Delay::new(tick));
-        if pin!(&mut *timer).poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        timer.reset(tick);
+        ready!(self.ticks.get_or_insert_with(|| Ticks::new(tick)).poll(cx));
+        let now = self.watch.look(Instant::now());
         self.expire(now);
         Poll::Ready(Turn::Tick)
     }
@@ -153,7 +154,7 @@ impl Queue {
     /// Takes the first so many. Those that nobody waits for are dropped. With an expectation of how long an answer takes,
     /// those for which it would come too late are told at once that the store has too much to do.
     pub(crate) fn take(&mut self, most: usize, expected: Option<Duration>) -> Vec<Waiting> {
-        let now = self.watch.last();
+        let now = self.watch.now();
         let mut taken = Vec::with_capacity(most.min(self.waiting.len()));
         while taken.len() < most {
             let Some(mut waiting) = self.waiting.pop_front() else { break };

@@ -17,6 +17,7 @@ use pin_project_lite::pin_project;
 use tokio::sync::oneshot;
 
 use super::job::Told;
+use super::link::Health;
 use crate::error::{StoreError, StoreErrorKind};
 
 /// How much longer than the deadline a request waits for a task that says nothing.
@@ -26,10 +27,10 @@ const SHARED: Duration = Duration::from_millis(250);
 /// A timer that is noticed so much later than it fired tells of our own stall, and not of the task's.
 const LATE: Duration = Duration::from_millis(100);
 
-/// What a request waits for.
+/// Where a request's answer comes from.
 pub(crate) type Answer<T> = oneshot::Receiver<Told<T>>;
 
-/// The timers of the requests to one store.
+/// The timers of the requests that wait for one task.
 #[derive(Debug)]
 pub(crate) struct Backstop {
     after: Duration,
@@ -44,8 +45,8 @@ struct Timer {
 
 impl Backstop {
     /// For requests that wait for that long.
-    pub(crate) fn new(deadline: Duration) -> Arc<Backstop> {
-        Arc::new(Backstop { after: deadline + PATIENCE, latest: Mutex::new(None) })
+    pub(crate) fn new(deadline: Duration) -> Backstop {
+        Backstop { after: deadline + PATIENCE, latest: Mutex::new(None) }
     }
 
     fn timer(&self) -> Timer {
@@ -68,14 +69,21 @@ pin_project! {
     pub(crate) struct Wait<T> {
         #[pin]
         answer: Answer<T>,
-        backstop: Arc<Backstop>,
+        task: Arc<Health>,
         timer: Option<Timer>,
     }
 }
 
 impl<T> Wait<T> {
-    pub(crate) fn new(answer: Answer<T>, backstop: &Arc<Backstop>) -> Wait<T> {
-        Wait { answer, backstop: Arc::clone(backstop), timer: None }
+    /// For what this task will say.
+    pub(crate) fn new(answer: Answer<T>, task: Arc<Health>) -> Wait<T> {
+        Wait { answer, task, timer: None }
+    }
+
+    /// Only the answer, for a task that has no patience of its own.
+    #[cfg(feature = "redis")]
+    pub(crate) fn into_answer(self) -> Answer<T> {
+        self.answer
     }
 }
 
@@ -92,12 +100,12 @@ impl<T> Future for Wait<T> {
             Poll::Pending => {}
         }
         loop {
-            let timer = this.timer.get_or_insert_with(|| this.backstop.timer());
+            let timer = this.timer.get_or_insert_with(|| this.task.backstop.timer());
             if timer.fires.poll_unpin(cx).is_pending() {
                 return Poll::Pending;
             }
-            if timer.due.elapsed() < LATE {
-                return failed(stalled(), this.backstop.after);
+            if timer.due.elapsed() < LATE && !this.task.was_driven_within(PATIENCE) {
+                return failed(stalled(), this.task.backstop.after);
             }
             *this.timer = None;
         }

@@ -9,7 +9,7 @@ use super::connect::Settings;
 use super::{Endpoint, Group};
 use crate::error::StoreError;
 use crate::store::Verdicts;
-use crate::store::wait::Answer;
+use crate::store::wait::Wait;
 
 /// Counts in Redis.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl RedisStore {
     }
 
     /// Asks for something to be done. An error if it is known that no answer would come.
-    pub(crate) fn ask(&self, group: Group, left: Duration) -> Result<Answer<Verdicts>, StoreError> {
+    pub(crate) fn ask(&self, group: Group, left: Duration) -> Result<Wait<Verdicts>, StoreError> {
         match &self.0 {
             Servers::One(link) => link.ask(group, left),
             Servers::Cluster(cluster) => cluster.ask(group, left),
@@ -40,7 +40,7 @@ impl RedisStore {
     }
 
     /// Asks whether the server answers, or all of them.
-    pub(crate) fn ping(&self, left: Duration) -> Result<Answer<()>, StoreError> {
+    pub(crate) fn ping(&self, left: Duration) -> Result<Wait<()>, StoreError> {
         match &self.0 {
             Servers::One(link) => link.ping(left),
             Servers::Cluster(cluster) => cluster.ping(left),

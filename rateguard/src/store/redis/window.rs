@@ -48,8 +48,8 @@ impl Window {
         let quickest = self.quickest.map_or(took, |quickest| took.min(quickest + quickest / 256));
         self.quickest = Some(quickest);
         self.usual = (self.usual * 7 + took) / 8;
-        let soon = (self.deadline / 4).max(quickest * 5 / 4);
-        if took > soon * 2 {
+        let soon = (self.deadline / 3).max(quickest * 5 / 4);
+        if took > soon * 3 / 2 {
             if call >= self.shrunk_at {
                 self.calls = (self.calls * 3 / 4).max(1);
                 self.shrunk_at = next;

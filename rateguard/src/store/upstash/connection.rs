@@ -2,7 +2,7 @@
 
 use std::mem;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_timer::Delay;
 use serde_json::Value;
@@ -19,7 +19,7 @@ use crate::store::pace::SETTLED;
 use crate::store::queue::{Queue, Turn, Waiting};
 use crate::store::script::call::{Answered, Names};
 use crate::store::script::{Call, Group, Script};
-use crate::store::stopwatch::{Stopwatch, tick, within};
+use crate::store::stopwatch::within;
 use crate::store::supervise::{self, End, PATIENCE};
 use crate::telemetry;
 
@@ -236,8 +236,7 @@ impl Service {
 impl Caller {
     /// Decides a batch, and answers it.
     async fn call(self: Arc<Self>, mut lane: Lane, mut batch: Vec<Waiting>) -> Done {
-        let mut watch = Stopwatch::new(tick(self.deadline));
-        let started = watch.now();
+        let started = Instant::now();
         let left = batch.iter().map(|waiting| waiting.job.left).max().unwrap_or(self.deadline);
         let decided = within(left, async {
             let outcome = self.decide(&mut lane, &mut batch).await;
@@ -250,7 +249,7 @@ impl Caller {
             fail(&mut batch, &StoreError::timed_out(), left);
             return Done::Called(None, Outcome::Failed(StoreError::timed_out()), left);
         };
-        let took = watch.now().saturating_sub(started);
+        let took = started.elapsed().min(left);
         let outcome = match outcome {
             Ok(None) => Outcome::Answered,
             Ok(Some(useless)) => Outcome::Useless(useless),

@@ -10,7 +10,7 @@ use super::Cluster;
 use super::topology;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::pace::Pace;
-use crate::store::stopwatch::{meanwhile, tick};
+use crate::store::stopwatch::{each_tick, tick};
 
 /// At least so long between two times: ten in a second at the most, and two once it lasts.
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -54,8 +54,8 @@ pub(super) async fn run(mut turn: Turn) {
             }
         };
         let waiting = turn.cluster.clone();
-        let expire = || waiting.upgrade().map_or((), |cluster| cluster.expire_waiting());
-        meanwhile(tick, asking, expire).await;
+        let expire = || waiting.upgrade().inspect(|cluster| cluster.expire_waiting()).is_some();
+        each_tick(tick, asking, expire).await;
         let Some(cluster) = turn.cluster.upgrade() else { return };
         match learnt {
             Ok(ranges) => cluster.adopt(ranges),

@@ -26,10 +26,10 @@ use super::connect::Settings;
 use super::{Endpoint, Group, Job, Link};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Verdicts;
-use crate::store::link::{QUEUE, Unsent, current_runtime, overloaded};
+use crate::store::link::{Health, QUEUE, Unsent, current_runtime, overloaded};
 use crate::store::queue::Waiting;
 use crate::store::stopwatch::{Stopwatch, tick};
-use crate::store::wait::Answer;
+use crate::store::wait::{Answer, Wait};
 use node::Node;
 pub(crate) use redirect::Redirect;
 use slots::Slots;
@@ -56,6 +56,8 @@ pub(crate) struct Cluster {
     hint: Mutex<Option<Address>>,
     /// How often somebody was asked, so that it is not always the same node.
     turns: AtomicUsize,
+    /// Of the tasks that serve no node.
+    health: Arc<Health>,
     this: Weak<Cluster>,
 }
 
@@ -82,7 +84,7 @@ impl Starting {
 
     /// Tells those whose time is over.
     fn expire(&mut self) {
-        let now = self.watch.now();
+        let now = self.watch.look(Instant::now());
         self.jobs.retain_mut(|waiting| {
             let is_expired = waiting.is_expired(now);
             if is_expired {
@@ -92,7 +94,7 @@ impl Starting {
         });
     }
 
-    fn into_jobs(mut self) -> impl Iterator<Item = Job> {
+    fn into_jobs(self) -> impl Iterator<Item = Job> {
         let now = self.watch.now();
         self.jobs.into_iter().map(move |waiting| waiting.into_job(now))
     }
@@ -110,6 +112,7 @@ impl Cluster {
             wanted: AtomicBool::new(false),
             hint: Mutex::default(),
             turns: AtomicUsize::new(0),
+            health: Arc::new(Health::new(deadline)),
             this: this.clone(),
         });
         cluster.learn(None);
@@ -117,31 +120,32 @@ impl Cluster {
     }
 
     /// Asks for something to be done. An error if it is known that no answer would come.
-    pub(crate) fn ask(&self, group: Group, left: Duration) -> Result<Answer<Verdicts>, StoreError> {
+    pub(crate) fn ask(&self, group: Group, left: Duration) -> Result<Wait<Verdicts>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        if let Some(parts) = apart::by_slot(&group) {
+        let task = if let Some(parts) = apart::by_slot(&group) {
             apart::start(self, group, parts, left, reply)?;
+            Arc::clone(&self.health)
         } else {
-            self.send(Job::group(group, left, reply)).map_err(|(_, error)| error)?;
-        }
-        Ok(answer)
+            self.send(Job::group(group, left, reply)).map_err(|(_, error)| error)?
+        };
+        Ok(Wait::new(answer, task))
     }
 
     /// Asks whether every node that has slots answers.
-    pub(crate) fn ping(&self, left: Duration) -> Result<Answer<()>, StoreError> {
+    pub(crate) fn ping(&self, left: Duration) -> Result<Wait<()>, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::ping(left, reply)).map_err(|(_, error)| error)?;
-        Ok(answer)
+        let task = self.send(Job::ping(left, reply)).map_err(|(_, error)| error)?;
+        Ok(Wait::new(answer, task))
     }
 
     /// Puts a job into the queue of the node whose slot it is about.
     #[expect(clippy::result_large_err, reason = "what was handed in, so that it can be told")]
-    fn send(&self, mut job: Job) -> Result<(), Unsent> {
+    fn send(&self, mut job: Job) -> Result<Arc<Health>, Unsent> {
         self.start_again();
         match &*self.read() {
             State::Known(slots) => {
                 let Some(slot) = job.work_mut().map(Group::find_slot) else {
-                    return ping_all(slots, job);
+                    return ping_all(slots, job).map(|()| Arc::clone(&self.health));
                 };
                 if let Some(node) = slots.owner(slot) {
                     return node.link.send(job);
@@ -158,9 +162,12 @@ impl Cluster {
                 if starting.jobs.len() == QUEUE {
                     return Err((job, overloaded()));
                 }
-                let now = starting.watch.now();
+                let now = match starting.jobs.is_empty() {
+                    true => starting.watch.look(Instant::now()),
+                    false => starting.watch.now(),
+                };
                 starting.jobs.push(Waiting::new(job, now));
-                Ok(())
+                Ok(Arc::clone(&self.health))
             }
             State::Unreachable(error) => Err((job, error.clone())),
         }
@@ -400,7 +407,7 @@ fn ping_all(slots: &Slots, job: Job) -> Result<(), Unsent> {
         Ok(runtime) => runtime,
         Err(error) => return Err((job, error)),
     };
-    let pings: Vec<_> = slots.nodes().iter().map(|node| node.link.ping(job.left)).collect();
+    let pings: Vec<_> = slots.nodes().iter().map(|node| node.link.ping(job.left).map(Wait::into_answer)).collect();
     if let Some(reply) = job.into_ping() {
         runtime.spawn(apart::all_answer(pings, reply));
     }
