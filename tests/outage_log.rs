@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use rateguard::{Key, Policy, Quota, RateGuard};
-use rateguard_tests::{Fault, Log, Proxy, RedisCluster, RedisServer};
+use rateguard::{Key, ManualClock, Policy, Quota, RateGuard};
+use rateguard_tests::{DelayLine, Fault, Log, Proxy, RedisCluster, RedisServer};
 use tracing::Level;
 
 const OURS: &str = "rateguard:";
@@ -105,6 +105,35 @@ async fn an_error_that_only_some_keys_meet_is_told_once_a_reason() {
     let lines = log.lines_with(OURS);
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[1].contains("reason=\"out_of_memory\""), "{lines:?}");
+}
+
+#[tokio::test]
+async fn slow_moments_are_told_once_and_then_once_a_minute_with_their_number() {
+    let (log, _guard) = Log::capture(Level::INFO);
+    let server = RedisServer::start();
+    let line = DelayLine::start(server.port(), Duration::ZERO);
+    let clock = ManualClock::new();
+    let limiter = RateGuard::builder().redis(line.url()).clock(clock.clone()).build().unwrap();
+    while limiter.ready().await.is_err() {}
+    // Each too late, and never three in a row: that is no outage.
+    let moment = async || {
+        line.set(Duration::from_millis(180));
+        let reason = limiter.check(&policy("slow"), &Key::global()).await.degraded_reason();
+        line.set(Duration::ZERO);
+        tokio::time::sleep(Duration::from_millis(180)).await;
+        assert!(!limiter.check(&policy("slow"), &Key::global()).await.degraded());
+        assert_eq!(reason.map(rateguard::StoreErrorKind::name), Some("timed_out"));
+    };
+    for _ in 0..4 {
+        moment().await;
+    }
+    let lines = log.lines_with(OURS);
+    assert!(lines.len() == 1 && lines[0].contains("WARN") && lines[0].contains("reason=\"timed_out\""), "{lines:?}");
+    clock.advance(Duration::from_secs(61));
+    moment().await;
+    let lines = log.lines_with(OURS);
+    assert!(lines.len() == 2 && lines[1].contains("timed_out") && lines[1].contains("checks=4"), "{lines:?}");
+    assert_eq!(line.connects(), 1, "the breaker stayed closed");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -12,16 +12,14 @@ use axum::http::{Request, Response};
 use futures_util::future::join_all;
 use rateguard::{Key, KeyBy, Policy, Quota, RateGuard, RateLimitLayer};
 use rateguard_tests::{DelayLine, Log, RedisServer, request};
+use tokio::sync::Mutex;
 use tower::{Layer, Service, ServiceExt};
 use tracing::Level;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Not beside the test that measures this program's memory.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// Every algorithm, and every form of a log.
 fn quotas() -> [(&'static str, Quota); 6] {
@@ -107,7 +105,7 @@ fn poisons(now: u64) -> Vec<Words> {
         &packed(&[0; 8]),
         &packed(&[0xff; 8]),
         &packed(&[0x7f; 800]),
-        &packed(&[0xff; 80_000]),
+        &packed(&vec![0xff; 80_000]),
         &packed(&[now.to_be_bytes(), [0; 8]].concat()),
     ] {
         poisons.push(words("SET", &[text]));
@@ -127,7 +125,7 @@ fn poisons(now: u64) -> Vec<Words> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_stands_under_a_clients_key_fails_no_other_clients_check_and_drops_no_connection() {
-    let _alone = alone();
+    let _alone = ALONE.lock().await;
     let server = RedisServer::start();
     let line = DelayLine::start(server.port(), Duration::ZERO);
     let builder = RateGuard::builder().redis(line.url()).deadline(Duration::from_secs(10));
@@ -224,7 +222,7 @@ fn resident() -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_messages_that_nobody_asked_for_takes_no_memory() {
     const MESSAGES: usize = 400_000;
-    let _alone = alone();
+    let _alone = ALONE.lock().await;
     let server = RedisServer::start();
     let line = DelayLine::start(server.port(), Duration::ZERO);
     let limiter = RateGuard::builder().redis(line.url()).deadline(Duration::from_secs(60)).build().unwrap();

@@ -137,6 +137,7 @@ async fn a_foreign_value_under_our_key_is_left_alone_and_fails_only_its_own_chec
     for (name, limit) in [("z", 5), ("p", 200), ("l", 2000)] {
         let some = policy(name, limit);
         let key = format!("ratelimit:{{user:odd}}:{name}:sw");
+        let mut odd_ones = 0;
         for (plant, kind) in [
             (vec!["SET", key.as_str(), "somebody else's"], "string"),
             (vec!["HSET", &key, "field", "value"], "hash"),
@@ -153,12 +154,15 @@ async fn a_foreign_value_under_our_key_is_left_alone_and_fails_only_its_own_chec
                 tasks.spawn(async move { (n, limiter.check(&some, &key).await) });
             }
             for (n, decision) in tasks.join_all().await {
-                assert!(decision.allowed());
                 let reason = (n % 2 == 0).then_some(StoreErrorKind::WrongType);
                 assert_eq!(decision.degraded_reason(), reason, "{name} {kind} {n}");
+                // The odd one is counted here: ten checks of each kind.
+                odd_ones += u32::from(n % 2 == 0 && decision.allowed());
+                assert!(decision.allowed() || n % 2 == 0, "{name} {kind} {n}");
             }
             assert_eq!(server.command::<Vec<u8>>(&["DUMP", &key]), dump);
         }
+        assert_eq!(odd_ones, limit.min(30), "{name}: nobody gains by it");
     }
 }
 
@@ -283,14 +287,16 @@ async fn limits_of_one_identity_share_a_cluster_slot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_out_of_memory_fails_open_and_keeps_nothing_half_written() {
+async fn a_server_out_of_memory_is_counted_for_here_and_keeps_nothing_half_written() {
     let server = RedisServer::start();
     let limiter = limiter(&server).await;
     let _: String = server.command(&["CONFIG", "SET", "maxmemory", "1"]);
     for (name, limit) in [("z", 5), ("p", 200), ("l", 2000)] {
-        let decision = limiter.check(&policy(name, limit), &Key::global()).await;
-        assert!(decision.allowed());
-        assert_eq!(decision.degraded_reason(), Some(StoreErrorKind::OutOfMemory), "{name}");
+        for n in 0..limit + 3 {
+            let decision = limiter.check(&policy(name, limit), &Key::global()).await;
+            assert_eq!(decision.allowed(), n < limit, "{name} {n}");
+            assert_eq!(decision.degraded_reason(), Some(StoreErrorKind::OutOfMemory), "{name}");
+        }
     }
     assert!(server.keys().is_empty());
 }

@@ -68,6 +68,25 @@ async fn three_layers_and_an_attribute_wait_for_a_hung_redis_once() {
     assert!(took < DEADLINE + MARGIN, "one deadline for all four: {took:?}");
 }
 
+#[rate_limit(limit = 1, window = 60, key = "global", name = "narrow")]
+async fn narrow() {}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_that_are_asked_when_the_budget_is_spent_are_counted_here() {
+    let server = RedisServer::start();
+    let limiter = reached(server.url()).await;
+    let layer = RateLimitLayer::new(limiter).limit("wide", Quota::sliding_window(9, MINUTE), KeyBy::Global);
+    let app = Router::new().route("/", get(narrow)).layer(layer);
+    signal(server.pid(), "STOP");
+    // One call each that is not answered: two in a row are no outage yet.
+    let mut statuses = Vec::new();
+    for _ in 0..2 {
+        statuses.push(app.clone().oneshot(request("/")).await.unwrap().status().as_u16());
+    }
+    signal(server.pid(), "CONT");
+    assert_eq!(statuses, [200, 429]);
+}
+
 /// The server that the handler below hangs.
 static HANGS: AtomicU32 = AtomicU32::new(0);
 

@@ -115,7 +115,7 @@ async fn a_server_that_pauses_now_and_then_lets_nobody_past_twice_the_limit() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
-    assert!(degraded >= 10, "{degraded} were too late");
+    assert!(degraded >= 8, "{degraded} were too late");
     assert!((5..=10).contains(&allowed), "{allowed}: five in Redis and five here at the most");
 }
 

@@ -178,6 +178,21 @@ async fn an_outage_shows_as_degraded_requests_errors_by_reason_and_an_open_break
 }
 
 #[tokio::test]
+async fn what_this_process_counts_for_a_full_redis_shows_as_degraded_and_by_reason() {
+    prometheus();
+    let server = RedisServer::start();
+    let limiter = connected(RateGuard::builder(), &server).await;
+    let _: String = server.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    let policy = Policy::new("t-full", Quota::sliding_window(2, MINUTE));
+    for n in 0..5 {
+        let decision = limiter.check(&policy, &Key::global()).await;
+        assert_eq!((decision.allowed(), decision.degraded()), (n < 2, true));
+    }
+    assert_eq!(requests("t-full", "degraded"), Some(5.0), "whichever way");
+    assert_eq!(scraped("rateguard_store_errors_total{reason=\"out_of_memory\"}"), Some(5.0));
+}
+
+#[tokio::test]
 async fn how_much_is_kept_in_this_process_is_measured_once_a_second() {
     prometheus();
     let clock = ManualClock::new();

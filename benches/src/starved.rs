@@ -11,7 +11,7 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,17 +34,28 @@ Handlers that block.
     --only A,B       of: burst, client, addresses, owner
     --block A,B      milliseconds that a handler blocks, in `burst` (20,60,150)
     --workers A,B    worker threads, in `burst`; 0 is a current-thread runtime (0,1,2)
-    --requests A,B   at once, in `burst` (100,300)";
+    --requests A,B   at once, in `burst` (100,300)
+    --burn           handlers keep a core busy instead of sleeping";
 
 /// For how long the handler blocks.
 static BLOCK: AtomicU64 = AtomicU64::new(0);
+/// Whether it keeps a core busy meanwhile.
+static BURN: AtomicBool = AtomicBool::new(false);
 /// How often the handler ran.
 static RUNS: AtomicU32 = AtomicU32::new(0);
 
 fn work() -> &'static str {
     RUNS.fetch_add(1, Ordering::SeqCst);
-    // Hashing on the thread would be the same, but this way the machine's cores are not what is short.
-    thread::sleep(Duration::from_millis(BLOCK.load(Ordering::SeqCst)));
+    let block = Duration::from_millis(BLOCK.load(Ordering::SeqCst));
+    if BURN.load(Ordering::SeqCst) {
+        let end = Instant::now() + block;
+        while Instant::now() < end {
+            std::hint::spin_loop();
+        }
+    } else {
+        // As long as a hash would take, without the machine's cores being what is short.
+        thread::sleep(block);
+    }
     "welcome"
 }
 
@@ -107,15 +118,15 @@ fn burst(arguments: &Arguments) {
     }
 }
 
-/// One client that asks again as soon as it is answered, on eight connections.
+/// One client that asks again as soon as it is answered, on 32 connections.
 fn one_client(arguments: &Arguments) {
-    println!("\n## One client with 8 connections for 6 s, a current-thread runtime, {LIMIT} allowed\n");
+    println!("\n## One client with 32 connections for 6 s, a current-thread runtime, {LIMIT} allowed\n");
     println!("| a handler blocks | in memory | Redis |\n|---:|---:|---:|");
     for block in [20, 60, 150] {
         let cells = [false, true].map(|shared| {
             shown((0..arguments.rounds).map(|_| {
                 BLOCK.store(block, Ordering::SeqCst);
-                let ran = App::start(0, shared).closed_loop("/", &vec![Ipv4Addr::LOCALHOST; 8], 6);
+                let ran = App::start(0, shared).closed_loop("/", &[Ipv4Addr::LOCALHOST; 32], 6);
                 eprintln!("one client, {block} ms, Redis: {shared}: {ran} ran");
                 ran
             }))
@@ -360,6 +371,7 @@ impl Arguments {
                 "--only" => arguments.only = value().split(',').map(ToOwned::to_owned).collect(),
                 "--block" => arguments.block = numbers(&value()),
                 "--workers" => arguments.workers = numbers(&value()),
+                "--burn" => BURN.store(true, Ordering::SeqCst),
                 "--requests" => arguments.requests = numbers(&value()),
                 "--help" | "-h" => stop(HELP),
                 other => stop(&format!("{other}?\n\n{HELP}")),

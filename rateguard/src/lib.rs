@@ -53,6 +53,8 @@
 //! - [Four ways to count](guide::algorithms): what each promises and costs.
 //! - [Security](guide::security): what can be attempted against a limit; who the client is, behind proxies as well.
 //! - [When Redis is not well](guide::outages): what holds then, and what to do.
+//! - [Handlers that block](guide::handlers_that_block): how to recognize them, what to write instead, and why limits hold
+//!   meanwhile.
 //! - [What operators see and set](guide::operations): metrics, the log, shadows, other numbers for the same program.
 //! - [How far it goes](guide::scale): what a check costs, what one Redis carries, and what to do beyond.
 //! - [Testing your limits](guide::testing), without waiting.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use rateguard::{Key, Policy, Quota, StoreErrorKind};
-use rateguard_tests::RedisServer;
+use rateguard_tests::{Proxy, RedisServer};
 use tokio::task::JoinSet;
 
 use crate::watch::{MINUTE, Watch, connected, patient, policy};
@@ -159,4 +159,62 @@ fn all_keys_end_of(server: &RedisServer, name: &str) {
         let is_gone = left == -2;
         assert!(is_gone || (1..=121_000).contains(&left), "T: {key} has {left} ms");
     }
+}
+
+pub(crate) async fn poisoned(watch: &'static Watch) {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port());
+    let limiter = connected(proxy.url()).await;
+    let (connects, mut planted) = (proxy.connects(), 0);
+    let (seconds, _): (u64, u64) = server.command(&["TIME"]);
+    let now = format!("{seconds}000000");
+    let text = |rest: &str| format!("{now} {rest}");
+    let (huge, many, far) =
+        (text("18446744073709551616"), text("1 9223372036854775807"), text("99999999999999999999 1"));
+    let poisons: [&[&str]; 16] = [
+        &["SET", &huge],
+        &["SET", &many],
+        &["SET", &far],
+        &["SET", "-1 1e400 nan"],
+        &["SET", ""],
+        &["SET", "rg1:"],
+        &["SET", "rg1:\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}\u{7f}"],
+        &["RPUSH", "-inf", &now],
+        &["RPUSH", "0", "-1e400"],
+        &["RPUSH", "nan"],
+        &["ZADD", "inf", "inf"],
+        &["ZADD", &now, ""],
+        &["ZADD", "0", "0"],
+        &["HSET", "field", "value"],
+        &["SADD", "member"],
+        &["XADD", "*", "field", "value"],
+    ];
+    let quotas = [
+        Quota::sliding_window(5, MINUTE),
+        Quota::sliding_window(200, MINUTE),
+        Quota::sliding_window(2000, MINUTE),
+        Quota::sliding_counter(5, MINUTE),
+        Quota::fixed_window(5, MINUTE),
+        Quota::token_bucket(5, MINUTE),
+    ];
+    for (n, quota) in quotas.into_iter().enumerate() {
+        let policy = Policy::try_new(format!("poisoned{n}"), quota).unwrap();
+        let odd = Key::user("odd");
+        let _ = watch.check(&limiter, &policy, &odd).await;
+        let key = server.keys().into_iter().find(|key| key.contains(policy.name())).unwrap();
+        for (m, poison) in poisons.iter().enumerate() {
+            let _: i64 = server.command(&["DEL", &key]);
+            let words: Vec<&str> = [poison[0], &key].into_iter().chain(poison[1..].iter().copied()).collect();
+            let _: redis::Value = server.command(&words);
+            planted += 1;
+            let neighbour = Key::user(m.to_string());
+            // In one call, as far as that is in our hands.
+            let (_, other) =
+                tokio::join!(watch.check(&limiter, &policy, &odd), watch.check(&limiter, &policy, &neighbour));
+            assert!(!other.degraded(), "{poison:?} under {key}: {:?}", other.degraded_reason());
+        }
+    }
+    assert_eq!(proxy.connects(), connects, "B: no value drops the connection");
+    watch.recovers(&limiter).await;
+    watch.note(format!("{planted} values planted, no neighbour noticed"));
 }

@@ -2,7 +2,8 @@
 //! each:
 //!
 //! - L: every check answers within the deadline plus a little.
-//! - O: what cannot be counted is admitted (the policy here is `open`), and is marked as degraded.
+//! - O: what Redis does not count is marked as degraded. While Redis is known to be away, all of it is allowed (the policy
+//!   here is `open`); else it is counted in this process, and denied only to a client that has used a full quota here.
 //! - X: a check is executed at most once.
 //! - R: limits are enforced again within seconds of the cure, without a restart.
 //! - W: nobody waits longer than a window.
@@ -17,6 +18,7 @@
 mod clients;
 mod cluster;
 mod keys;
+mod load;
 mod network;
 mod outages;
 mod refusals;
@@ -61,6 +63,7 @@ const ROWS: &[Row] = rows![
     "SCRIPT FLUSH under load": keys::script_flush,
     "FLUSHALL and eviction": keys::flushed,
     "another type under our key, TTL removed": keys::foreign_and_immortal,
+    "poisoned keys": keys::poisoned,
     "server's clock one hour off": keys::clock,
     "answers lost after execution": network::answers_lost,
     "answers cut in the middle": network::answers_halved,
@@ -70,6 +73,11 @@ const ROWS: &[Row] = rows![
     "clients hang up at any await": clients::hang_up,
     "runtime shut down in the middle": clients::runtime_gone,
     "1 MB headers, and bytes that are no text": clients::odd_headers,
+    "app starved by its handlers": load::starved_app,
+    "runtimes that share a limiter, one blocks": load::shared_by_runtimes,
+    "overload over a slow network": load::overload,
+    "Redis full of rotating clients": load::full_redis,
+    "memory store full of spent clients": load::full_memory,
 ];
 
 fn main() -> ExitCode {

@@ -9,6 +9,9 @@ pub mod choosing {}
 #[doc = include_str!("faq.md")]
 pub mod faq {}
 
+#[doc = include_str!("handlers_that_block.md")]
+pub mod handlers_that_block {}
+
 #[doc = include_str!("operations.md")]
 pub mod operations {}
 
