@@ -120,8 +120,11 @@ pub struct StoreError {
 }
 
 impl StoreError {
+    /// What a server says may have line feeds in it, which must not begin lines of their own in a log.
     pub(crate) fn new(kind: StoreErrorKind, detail: impl Into<Arc<str>>) -> StoreError {
-        StoreError { kind, detail: detail.into(), of_outage: false }
+        let detail: Arc<str> = detail.into();
+        let detail = if detail.contains(char::is_control) { escaped(&detail).into() } else { detail };
+        StoreError { kind, detail, of_outage: false }
     }
 
     /// The same, as the reason of an outage, which is logged once and not for each check.
@@ -155,6 +158,14 @@ impl StoreError {
     pub fn kind(&self) -> StoreErrorKind {
         self.kind
     }
+}
+
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if c.is_control() { escaped.extend(c.escape_default()) } else { escaped.push(c) }
+    }
+    escaped
 }
 
 impl fmt::Display for StoreError {

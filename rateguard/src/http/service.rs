@@ -54,7 +54,10 @@ where
         };
         let left = outer.as_ref().map_or(limiter.deadline(), |outer| outer.left(limiter));
         let (decisions, later) = match self.begin(&mut parts, left) {
-            Err(misuse) => return RateLimitFuture::answered(misuse.response()),
+            Err(misuse) => {
+                self.give_back_ready();
+                return RateLimitFuture::answered(misuse.response());
+            }
             Ok(None) => (Decisions::new(), None),
             Ok(Some(Checking::Done(decisions))) => (decisions, None),
             Ok(Some(Checking::Asked(later))) => (Decisions::new(), Some(later)),
@@ -65,6 +68,7 @@ where
                 Some(outer) => outer.record(decisions),
                 None => headers::write(response.headers_mut(), headers, &decisions),
             }
+            self.give_back_ready();
             return RateLimitFuture::answered(response);
         }
         // Made for those alone that go on, since it costs allocations.
@@ -81,6 +85,13 @@ where
         let next = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, next);
         RateLimitFuture::checking(later, (ready, request), own, exchange, headers)
+    }
+}
+
+impl<S: Clone> RateLimitService<S> {
+    /// The service that said it was ready may hold a permit, which this request does not need any more.
+    fn give_back_ready(&mut self) {
+        self.inner = self.inner.clone();
     }
 }
 

@@ -229,7 +229,7 @@ impl RateGuard {
             #[cfg(feature = "_shared")]
             Store::Shared(store) => match self.ask(store, Op::Peek, &check).await {
                 Ok(mut verdicts) => verdicts.pop(),
-                Err(error) if self.counts_here(policy, &error) => {
+                Err(error) if self.acts_here(policy, &error) => {
                     let local = self.local_check(policy, &self.memory_check(self.local(), &check));
                     let verdict = self.local().peek(&self.inner.settings.clock, &local);
                     return Ok(Decision::counted(policy, policy.quota(), verdict).degrade(error.kind()));
@@ -243,12 +243,14 @@ impl RateGuard {
         }
     }
 
-    /// Forgets what this key has used: it has its whole quota again. What this process has counted in the store's place is
-    /// forgotten in any case.
+    /// Forgets what this key has used: it has its whole quota again.
+    ///
+    /// Where this process counts while the store does not, its own count is forgotten, and the log is told that the store's
+    /// may not be.
     ///
     /// # Errors
     ///
-    /// When the store cannot be asked. The key may have been reset all the same, if only the answer was lost.
+    /// When neither the store nor this process counts. The key may have been reset all the same, if only the answer was lost.
     pub async fn reset(&self, policy: &Policy, key: &Key) -> Result<(), StoreError> {
         let policy = &*self.current(policy);
         let check = Check::new(policy, key);
@@ -258,7 +260,12 @@ impl RateGuard {
             Store::Shared(store) => {
                 let _forgetting = self.forgetting(&check);
                 self.local().reset(&self.memory_check(self.local(), &check));
-                self.ask(store, Op::Reset, &check).await?;
+                match self.ask(store, Op::Reset, &check).await {
+                    Err(error) if self.acts_here(policy, &error) => self.warn(&error),
+                    answer => {
+                        answer?;
+                    }
+                }
             }
         }
         Ok(())
@@ -277,7 +284,7 @@ impl RateGuard {
         let policy = &*self.current(policy);
         match self.give_back(policy, key, cost, None, false).await {
             #[cfg(feature = "_shared")]
-            Err(error) if self.counts_here(policy, &error) => self.give_back(policy, key, cost, None, true).await,
+            Err(error) if self.acts_here(policy, &error) => self.give_back(policy, key, cost, None, true).await,
             given => given,
         }
     }

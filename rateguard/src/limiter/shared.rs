@@ -149,6 +149,12 @@ impl RateGuard {
         }
     }
 
+    /// Whether what is asked besides checks is about this process's own count, for the same reason. A value under the key
+    /// that is not ours is told: a reset cures it.
+    pub(super) fn acts_here(&self, policy: &Policy, error: &StoreError) -> bool {
+        error.kind() != StoreErrorKind::WrongType && self.counts_here(policy, error)
+    }
+
     pub(super) fn on_error(&self, policy: &Policy) -> OnError {
         policy.failure_policy().unwrap_or(self.inner.settings.on_error)
     }
