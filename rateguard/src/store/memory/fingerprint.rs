@@ -9,6 +9,14 @@ use crate::key::{Key, Repr};
 use crate::network::{Prefixes, network};
 use crate::quota::Algorithm;
 
+/// What stands for a policy and a key, and for the policy alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fingerprint {
+    pub(super) hash: u128,
+    /// Of a policy's name and algorithm. Policies that happen to share one, share room in a full store. Always even.
+    pub(super) policy: u32,
+}
+
 /// Makes 128 bits of a policy and a key, by SipHash-1-3 (Aumasson and Bernstein, 2012) under a key drawn for this
 /// process: clients cannot aim for a collision, since they cannot know where anything goes.
 #[derive(Clone, Copy)]
@@ -25,16 +33,22 @@ impl Fingerprints {
 
     /// Addresses stand for their network.
     #[inline]
-    pub(super) fn of(&self, policy: &str, algorithm: Algorithm, key: &Key, prefixes: Prefixes) -> u128 {
+    pub(super) fn of(&self, policy: &str, algorithm: Algorithm, key: &Key, prefixes: Prefixes) -> Fingerprint {
         // Every text comes after its length, and every part after its sort: two that differ are written differently. All
         // of it in whole words, from a hasher that is new: so the compiler knows that there is never a part of one left.
         let [first, second] = self.keys;
         let mut hasher = SipHasher13::new_with_keys(first, second);
         head(&mut hasher, algorithm as u8, policy.len());
         text(&mut hasher, policy.as_bytes());
+        let policy = low_half(hasher.finish()) & !1;
         part(&mut hasher, key, prefixes);
-        hasher.finish128().as_u128()
+        Fingerprint { hash: hasher.finish128().as_u128(), policy }
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
+fn low_half(hash: u64) -> u32 {
+    hash as u32
 }
 
 #[expect(clippy::inline_always, reason = "the state of the hash stays in registers")]
@@ -107,7 +121,7 @@ mod tests {
     #[test]
     fn what_differs_in_anything_has_another_fingerprint() {
         let fingerprints = Fingerprints::new();
-        let of = |policy, algorithm, key: &Key| fingerprints.of(policy, algorithm, key, Prefixes::default());
+        let of = |policy, algorithm, key: &Key| fingerprints.of(policy, algorithm, key, Prefixes::default()).hash;
         let ip = |text: &str| Key::ip(text.parse::<IpAddr>().unwrap());
         let keys = [
             Key::global(),
@@ -134,14 +148,25 @@ mod tests {
             of("p", Algorithm::SlidingWindow, &ip("2001:db8::2"))
         );
         let other = Fingerprints::new().of("p", Algorithm::SlidingWindow, &Key::global(), Prefixes::default());
-        assert_ne!(other, of("p", Algorithm::SlidingWindow, &Key::global()), "each process has a key of its own");
+        assert_ne!(other.hash, of("p", Algorithm::SlidingWindow, &Key::global()), "each process has a key of its own");
+    }
+
+    #[test]
+    fn a_policy_is_the_same_for_all_its_keys_and_another_by_another_name_or_algorithm() {
+        let fingerprints = Fingerprints::new();
+        let of = |policy, algorithm, key: &Key| fingerprints.of(policy, algorithm, key, Prefixes::default()).policy;
+        let one = of("policy", Algorithm::SlidingWindow, &Key::global());
+        assert_eq!(one, of("policy", Algorithm::SlidingWindow, &Key::new("a", "b")));
+        assert_ne!(one, of("policz", Algorithm::SlidingWindow, &Key::global()));
+        assert_ne!(one, of("policy", Algorithm::TokenBucket, &Key::global()));
+        assert_eq!(one % 2, 0);
     }
 
     #[test]
     fn every_byte_and_every_length_counts() {
         let fingerprints = Fingerprints::new();
         let of = |policy: &str, key: &Key| {
-            fingerprints.of(policy, Algorithm::SlidingWindow, key, Prefixes { ipv4: 32, ipv6: 128 })
+            fingerprints.of(policy, Algorithm::SlidingWindow, key, Prefixes { ipv4: 32, ipv6: 128 }).hash
         };
         let mut seen = std::collections::HashSet::new();
         for length in 0..40 {
