@@ -229,6 +229,9 @@ impl RateGuard {
 
     /// Forgets what this key has used: it has its whole quota again.
     ///
+    /// Where a [full](RateGuardBuilder::max_keys) memory store counts several clients together, that count stays until it
+    /// runs out.
+    ///
     /// # Errors
     ///
     /// When the store cannot be asked. The key may have been reset all the same, if only the answer was lost.
@@ -249,7 +252,8 @@ impl RateGuard {
 
     /// Gives `cost` units back, or as many as are still counted: never more than the whole quota.
     ///
-    /// Of a sliding window the oldest units go, so that the limit still holds for those that stay.
+    /// Of a sliding window the oldest units go, so that the limit still holds for those that stay. Where a
+    /// [full](RateGuardBuilder::max_keys) memory store counts several clients together, nothing is given back.
     ///
     /// # Errors
     ///

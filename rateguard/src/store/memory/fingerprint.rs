@@ -40,15 +40,33 @@ impl Fingerprints {
         let mut hasher = SipHasher13::new_with_keys(first, second);
         head(&mut hasher, algorithm as u8, policy.len());
         text(&mut hasher, policy.as_bytes());
-        let policy = low_half(hasher.finish()) & !1;
         part(&mut hasher, key, prefixes);
-        Fingerprint { hash: hasher.finish128().as_u128(), policy }
+        Fingerprint { hash: hasher.finish128().as_u128(), policy: policy_number(policy, algorithm) }
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
-fn low_half(hash: u64) -> u32 {
-    hash as u32
+/// Which policy it is. Names are the program's own, so this needs to be quick and not secret.
+#[inline]
+fn policy_number(name: &str, algorithm: Algorithm) -> u32 {
+    let mix = |number: u64, word: u64| (number ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
+    let (words, rest) = name.as_bytes().as_chunks();
+    let mut number = (name.len() as u64) << 8 | algorithm as u64;
+    for word in words {
+        number = mix(number, u64::from_le_bytes(*word));
+    }
+    if !rest.is_empty() {
+        number = mix(number, last_word(name.as_bytes(), rest));
+    }
+    u32::try_from(mix(number, 0) >> 32).unwrap_or(0) & !1
+}
+
+/// The bytes after the last whole word, with those in front of them, if there are any.
+#[inline]
+fn last_word(text: &[u8], rest: &[u8]) -> u64 {
+    match text.last_chunk() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    }
 }
 
 #[expect(clippy::inline_always, reason = "the state of the hash stays in registers")]
@@ -100,11 +118,8 @@ fn text(hasher: &mut SipHasher13, text: &[u8]) {
     if rest.is_empty() {
         return;
     }
-    // With the bytes in front of the rest, if there are any: since the length is known, so is what was written twice.
-    hasher.write_u64(match text.last_chunk() {
-        Some(last) => u64::from_le_bytes(*last),
-        None => rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
-    });
+    // Since the length is known, so is what is written twice.
+    hasher.write_u64(last_word(text, rest));
 }
 
 /// The key of the hash stays here.
@@ -154,9 +169,14 @@ mod tests {
     #[test]
     fn a_policy_is_the_same_for_all_its_keys_and_another_by_another_name_or_algorithm() {
         let fingerprints = Fingerprints::new();
-        let of = |policy, algorithm, key: &Key| fingerprints.of(policy, algorithm, key, Prefixes::default()).policy;
+        let of =
+            |policy: &str, algorithm, key: &Key| fingerprints.of(policy, algorithm, key, Prefixes::default()).policy;
         let one = of("policy", Algorithm::SlidingWindow, &Key::global());
         assert_eq!(one, of("policy", Algorithm::SlidingWindow, &Key::new("a", "b")));
+        let numbers: std::collections::HashSet<u32> = (0..1000)
+            .map(|name| of(&format!("app::handlers::{name}::get"), Algorithm::SlidingWindow, &Key::global()))
+            .collect();
+        assert_eq!(numbers.len(), 1000);
         assert_ne!(one, of("policz", Algorithm::SlidingWindow, &Key::global()));
         assert_ne!(one, of("policy", Algorithm::TokenBucket, &Key::global()));
         assert_eq!(one % 2, 0);

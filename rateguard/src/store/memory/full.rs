@@ -34,7 +34,7 @@ impl Full {
                 checks,
                 "rateguard: the memory store is full. Clients without a place are counted together, so that some may be \
                  denied too early, and none is allowed too much. If these are your clients and no flood of made-up ones, \
-                 raise max_keys: a thousand more take about 0.2 MB"
+                 raise max_keys: a thousand more take about 0.3 MB"
             );
         }
     }
