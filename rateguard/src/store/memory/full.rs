@@ -7,9 +7,7 @@ use crate::telemetry;
 /// How often the log repeats it, in microseconds.
 const AGAIN: u64 = 60_000_000;
 
-/// In cache lines of its own, so that writing here does not slow down who reads what lies beside it.
 #[derive(Debug)]
-#[repr(align(128))]
 pub(super) struct Full {
     max_keys: usize,
     /// Checks of clients without a place, since the log was last told.

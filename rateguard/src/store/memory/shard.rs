@@ -22,8 +22,8 @@ pub(super) struct Shard {
     places: HashTable<u32>,
     slots: Vec<Slot>,
     cap: usize,
-    /// How many of the slots each policy has.
-    shares: Shares,
+    /// How many of the slots each policy has. Elsewhere, so that what each check reads stays within two cache lines.
+    shares: Box<Shares>,
     /// Who has no slot. Made when all slots are taken, and dropped when nothing in it counts any more.
     sketch: Option<Box<Sketch>>,
     /// Checks of clients without a slot, since somebody asked.
@@ -68,7 +68,7 @@ impl Shard {
             places: HashTable::new(),
             slots: Vec::new(),
             cap: cap.min(u32::MAX as usize),
-            shares: Shares::default(),
+            shares: Box::default(),
             sketch: None,
             overflowed: 0,
             hand: 0,

@@ -205,22 +205,19 @@ fn share(bucket: &mut Bucket) -> usize {
     let goes = (0..PLACES)
         .filter(|&at| of(at).owner.is_client() && alike(at) >= 2)
         .min_by_key(|&at| (std::cmp::Reverse(alike(at)), of(at).rank()));
-    let (goes, stays, shared) = match goes {
-        Some(goes) => {
-            let others = (0..PLACES)
-                .filter(|&at| at != goes && of(at).is_of(of(goes).policy) && of(at).owner != Owner::REST_OF_ALL);
-            // The rest of the policy, or else its next smallest client.
-            let stays = others.min_by_key(|&at| (of(at).owner.is_client(), of(at).rank())).unwrap_or(goes);
-            (goes, stays, Owner::REST_OF_POLICY)
-        }
+    let (goes, stays, shared) = if let Some(goes) = goes {
+        let others =
+            (0..PLACES).filter(|&at| at != goes && of(at).is_of(of(goes).policy) && of(at).owner != Owner::REST_OF_ALL);
+        // The rest of the policy, or else its next smallest client.
+        let stays = others.min_by_key(|&at| (of(at).owner.is_client(), of(at).rank())).unwrap_or(goes);
+        (goes, stays, Owner::REST_OF_POLICY)
+    } else {
         // Each place is another policy's.
-        None => {
-            let goes = (0..PLACES).filter(|&at| of(at).owner != Owner::REST_OF_ALL).min_by_key(|&at| of(at).rank());
-            let goes = goes.unwrap_or(0);
-            let others = (0..PLACES).filter(|&at| at != goes);
-            let stays = others.min_by_key(|&at| (of(at).owner != Owner::REST_OF_ALL, of(at).rank())).unwrap_or(goes);
-            (goes, stays, Owner::REST_OF_ALL)
-        }
+        let goes = (0..PLACES).filter(|&at| of(at).owner != Owner::REST_OF_ALL).min_by_key(|&at| of(at).rank());
+        let goes = goes.unwrap_or(0);
+        let others = (0..PLACES).filter(|&at| at != goes);
+        let stays = others.min_by_key(|&at| (of(at).owner != Owner::REST_OF_ALL, of(at).rank())).unwrap_or(goes);
+        (goes, stays, Owner::REST_OF_ALL)
     };
     let count = of(goes).count().at_least(of(stays).count());
     if let Some(place) = bucket.get_mut(stays) {
