@@ -1,4 +1,5 @@
 //! A flood of clients fills the store in this process: the limits hold all the same, of those who flooded and of others.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
