@@ -7,6 +7,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::key::{Key, Repr};
 use crate::network::{Prefixes, network};
+use crate::policy::Policy;
 use crate::quota::Algorithm;
 
 /// What stands for a policy and a key, and for the policy alone.
@@ -24,6 +25,14 @@ pub(super) struct Fingerprints {
     keys: [u64; 2],
 }
 
+impl Fingerprint {
+    #[inline]
+    pub(super) fn new(hash: u128, policy: &Policy) -> Fingerprint {
+        let algorithm = policy.quota().algorithm() as u32;
+        Fingerprint { hash, policy: policy.number().wrapping_add(algorithm << 29) & !1 }
+    }
+}
+
 impl Fingerprints {
     pub(super) fn new() -> Fingerprints {
         // The standard library draws the keys of its tables from the system, and this draws ours from them.
@@ -33,7 +42,7 @@ impl Fingerprints {
 
     /// Addresses stand for their network.
     #[inline]
-    pub(super) fn of(&self, policy: &str, algorithm: Algorithm, key: &Key, prefixes: Prefixes) -> Fingerprint {
+    pub(super) fn of(&self, policy: &str, algorithm: Algorithm, key: &Key, prefixes: Prefixes) -> u128 {
         // Every text comes after its length, and every part after its sort: two that differ are written differently. All
         // of it in whole words, from a hasher that is new: so the compiler knows that there is never a part of one left.
         let [first, second] = self.keys;
@@ -41,23 +50,8 @@ impl Fingerprints {
         head(&mut hasher, algorithm as u8, policy.len());
         text(&mut hasher, policy.as_bytes());
         part(&mut hasher, key, prefixes);
-        Fingerprint { hash: hasher.finish128().as_u128(), policy: policy_number(policy, algorithm) }
+        hasher.finish128().as_u128()
     }
-}
-
-/// Which policy it is. Names are the program's own, so this needs to be quick and not secret.
-#[inline]
-fn policy_number(name: &str, algorithm: Algorithm) -> u32 {
-    let mix = |number: u64, word: u64| (number ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
-    let (words, rest) = name.as_bytes().as_chunks();
-    let mut number = (name.len() as u64) << 8 | algorithm as u64;
-    for word in words {
-        number = mix(number, u64::from_le_bytes(*word));
-    }
-    if !rest.is_empty() {
-        number = mix(number, last_word(name.as_bytes(), rest));
-    }
-    u32::try_from(mix(number, 0) >> 32).unwrap_or(0) & !1
 }
 
 /// The bytes after the last whole word, with those in front of them, if there are any.
@@ -136,7 +130,7 @@ mod tests {
     #[test]
     fn what_differs_in_anything_has_another_fingerprint() {
         let fingerprints = Fingerprints::new();
-        let of = |policy, algorithm, key: &Key| fingerprints.of(policy, algorithm, key, Prefixes::default()).hash;
+        let of = |policy, algorithm, key: &Key| fingerprints.of(policy, algorithm, key, Prefixes::default());
         let ip = |text: &str| Key::ip(text.parse::<IpAddr>().unwrap());
         let keys = [
             Key::global(),
@@ -163,30 +157,29 @@ mod tests {
             of("p", Algorithm::SlidingWindow, &ip("2001:db8::2"))
         );
         let other = Fingerprints::new().of("p", Algorithm::SlidingWindow, &Key::global(), Prefixes::default());
-        assert_ne!(other.hash, of("p", Algorithm::SlidingWindow, &Key::global()), "each process has a key of its own");
+        assert_ne!(other, of("p", Algorithm::SlidingWindow, &Key::global()), "each process has a key of its own");
     }
 
     #[test]
     fn a_policy_is_the_same_for_all_its_keys_and_another_by_another_name_or_algorithm() {
-        let fingerprints = Fingerprints::new();
-        let of =
-            |policy: &str, algorithm, key: &Key| fingerprints.of(policy, algorithm, key, Prefixes::default()).policy;
-        let one = of("policy", Algorithm::SlidingWindow, &Key::global());
-        assert_eq!(one, of("policy", Algorithm::SlidingWindow, &Key::new("a", "b")));
-        let numbers: std::collections::HashSet<u32> = (0..1000)
-            .map(|name| of(&format!("app::handlers::{name}::get"), Algorithm::SlidingWindow, &Key::global()))
-            .collect();
-        assert_eq!(numbers.len(), 1000);
-        assert_ne!(one, of("policz", Algorithm::SlidingWindow, &Key::global()));
-        assert_ne!(one, of("policy", Algorithm::TokenBucket, &Key::global()));
+        let quota = crate::Quota::sliding_window(1, std::time::Duration::from_secs(60));
+        let policy = |name: &str| Policy::try_new(name.to_owned(), quota).unwrap();
+        let number = |policy: &Policy| Fingerprint::new(1, policy).policy;
+        let one = number(&Policy::new("policy", quota));
+        assert_eq!(one, number(&policy("policy")));
         assert_eq!(one % 2, 0);
+        let bucket = crate::Quota::token_bucket(1, quota.window());
+        assert_ne!(one, number(&policy("policy").with_quota(bucket)));
+        let numbers: std::collections::HashSet<u32> =
+            (0..1000).map(|name| number(&policy(&format!("app::handlers::{name}::get")))).collect();
+        assert_eq!(numbers.len(), 1000);
     }
 
     #[test]
     fn every_byte_and_every_length_counts() {
         let fingerprints = Fingerprints::new();
         let of = |policy: &str, key: &Key| {
-            fingerprints.of(policy, Algorithm::SlidingWindow, key, Prefixes { ipv4: 32, ipv6: 128 }).hash
+            fingerprints.of(policy, Algorithm::SlidingWindow, key, Prefixes { ipv4: 32, ipv6: 128 })
         };
         let mut seen = std::collections::HashSet::new();
         for length in 0..40 {

@@ -31,7 +31,8 @@ use crate::algorithm::{Assessment, State, Verdict};
 use crate::clock::TimeSource;
 use crate::key::Key;
 use crate::network::Prefixes;
-use crate::quota::{Algorithm, Quota};
+use crate::policy::Policy;
+use crate::quota::Quota;
 
 const SHARDS: usize = 64;
 
@@ -72,8 +73,8 @@ impl MemoryStore {
 
     /// What stands for a policy and a key, with addresses as their networks.
     #[inline]
-    pub(crate) fn fingerprint(&self, policy: &str, algorithm: Algorithm, key: &Key, prefixes: Prefixes) -> Fingerprint {
-        self.fingerprints.of(policy, algorithm, key, prefixes)
+    pub(crate) fn fingerprint(&self, policy: &Policy, key: &Key, prefixes: Prefixes) -> Fingerprint {
+        Fingerprint::new(self.fingerprints.of(policy.name(), policy.quota().algorithm(), key, prefixes), policy)
     }
 
     /// Decides one check, as nearly always.

@@ -1,6 +1,7 @@
 //! A store that is full: nobody gets more than the rule allows, and few get less.
 
 use super::*;
+use crate::quota::Algorithm;
 use crate::store::memory::shard::Shard;
 
 /// The same numbers on every run (Vigna, "An experimental exploration of Marsaglia's xorshift generators", 2016).
