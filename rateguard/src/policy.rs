@@ -153,7 +153,7 @@ impl Policy {
 }
 
 /// FNV-1a (Fowler, Noll and Vo), folded.
-#[expect(clippy::cast_possible_truncation, clippy::cast_lossless, reason = "folded, and in a constant")]
+#[expect(clippy::cast_possible_truncation, reason = "folded")]
 const fn number(name: &str) -> u32 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     let mut rest = name.as_bytes();
