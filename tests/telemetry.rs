@@ -212,6 +212,17 @@ async fn how_much_is_kept_in_this_process_is_measured_once_a_second() {
 }
 
 #[tokio::test]
+async fn checks_that_a_full_store_had_no_place_for_are_counted() {
+    prometheus();
+    let limiter = RateGuard::builder().max_keys(100).build().unwrap();
+    let policy = Policy::new("t-full", Quota::sliding_window(1, MINUTE));
+    for client in 0..1000 {
+        let _ = limiter.check(&policy, &Key::user(client)).await;
+    }
+    assert!(scraped("rateguard_memory_overflow_total").is_some_and(|checks| checks >= 800.0));
+}
+
+#[tokio::test]
 async fn refusals_from_memory_are_an_outcome_of_their_own_and_their_number_is_measured() {
     prometheus();
     let (log, _guard) = Log::capture(Level::DEBUG);

@@ -175,8 +175,11 @@ impl RateGuardBuilder {
 
     /// How many keys are counted in this process at most (the memory store, and [`OnError::Local`]). Default 1 000 000.
     ///
-    /// A store that is full shuts nobody out and lets nobody go that is being refused: a newcomer takes the place of a
-    /// client that still has quota left.
+    /// A store that is full goes on limiting: clients that are counted keep their places, and newcomers are counted in a
+    /// sketch, which never allows more than the limit. Up to four times as many clients at once as there are places,
+    /// practically none is denied too early; beyond that, some are. A policy with few keys, such as a limit for all, has
+    /// places of its own whatever the others' floods. The chapter on [security](crate::guide::security) has the rules and
+    /// the memory that it takes. The log is told once a minute while the store is full.
     pub fn max_keys(mut self, max_keys: usize) -> Self {
         self.max_keys = max_keys;
         self

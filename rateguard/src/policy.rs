@@ -58,6 +58,8 @@ impl OnError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     name: Cow<'static, str>,
+    /// Stands for the name where a few collisions do no harm. Made with the policy, so that no check pays for it.
+    number: u32,
     quota: Quota,
     on_error: Option<OnError>,
     shadow: bool,
@@ -79,7 +81,7 @@ impl Policy {
         if let Err(error) = check_name(name) {
             panic!("{}", error.rule());
         }
-        Policy { name: Cow::Borrowed(name), quota, on_error: None, shadow: false }
+        Policy { name: Cow::Borrowed(name), number: number(name), quota, on_error: None, shadow: false }
     }
 
     /// A policy under a name made at run time.
@@ -90,7 +92,7 @@ impl Policy {
     pub fn try_new(name: impl Into<Cow<'static, str>>, quota: Quota) -> Result<Policy, PolicyNameError> {
         let name = name.into();
         check_name(&name)?;
-        Ok(Policy { name, quota, on_error: None, shadow: false })
+        Ok(Policy { number: number(&name), name, quota, on_error: None, shadow: false })
     }
 
     /// What to answer while the store cannot be asked, instead of the limiter's own setting.
@@ -125,6 +127,11 @@ impl Policy {
         self.on_error
     }
 
+    /// The same for policies of the same name, and nearly always another for those of another.
+    pub(crate) const fn number(&self) -> u32 {
+        self.number
+    }
+
     /// The same under another quota.
     pub(crate) fn with_quota(mut self, quota: Quota) -> Policy {
         self.quota = quota;
@@ -143,6 +150,18 @@ impl Policy {
     pub(crate) fn shared_name(&self) -> Cow<'static, str> {
         self.name.clone()
     }
+}
+
+/// FNV-1a (Fowler, Noll and Vo), folded.
+#[expect(clippy::cast_possible_truncation, reason = "folded")]
+const fn number(name: &str) -> u32 {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    let mut rest = name.as_bytes();
+    while let [byte, tail @ ..] = rest {
+        hash = (hash ^ *byte as u64).wrapping_mul(0x0100_0000_01b3);
+        rest = tail;
+    }
+    (hash ^ (hash >> 32)) as u32
 }
 
 const fn check_name(name: &str) -> Result<(), PolicyNameError> {

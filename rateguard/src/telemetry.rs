@@ -70,7 +70,7 @@ pub(crate) use facade::deny_cache_entries;
 pub(crate) use facade::memory_keys;
 #[cfg(feature = "_shared")]
 pub(crate) use facade::{batch, breaker};
-pub(crate) use facade::{describe, identity_missing, store_error, unreadable_header};
+pub(crate) use facade::{describe, identity_missing, memory_overflow, store_error, unreadable_header};
 
 #[cfg(feature = "metrics")]
 mod facade {
@@ -91,6 +91,7 @@ mod facade {
     const BREAKER_OPEN: &str = "rateguard_breaker_open";
     const BATCH_SIZE: &str = "rateguard_batch_size";
     const MEMORY_KEYS: &str = "rateguard_memory_keys";
+    const MEMORY_OVERFLOW: &str = "rateguard_memory_overflow_total";
     const DENY_CACHE_ENTRIES: &str = "rateguard_deny_cache_entries";
     const IDENTITY_FALLBACKS: &str = "rateguard_identity_fallbacks_total";
     const UNREADABLE_HEADERS: &str = "rateguard_unreadable_client_headers_total";
@@ -107,6 +108,7 @@ mod facade {
         describe_gauge!(BREAKER_OPEN, "Whether a server is not asked since it does not answer: 1 if so, else 0");
         describe_histogram!(BATCH_SIZE, Unit::Count, "Requests that were decided by one call to the shared store");
         describe_gauge!(MEMORY_KEYS, Unit::Count, "Keys that are counted in this process");
+        describe_counter!(MEMORY_OVERFLOW, Unit::Count, "Checks of clients for whom a full memory store had no place");
         describe_gauge!(DENY_CACHE_ENTRIES, Unit::Count, "Refusals that are remembered in this process");
         describe_counter!(IDENTITY_FALLBACKS, Unit::Count, "Requests counted by address for want of the identity");
         describe_counter!(UNREADABLE_HEADERS, Unit::Count, "Proxied requests whose client could not be read");
@@ -134,6 +136,10 @@ mod facade {
 
     pub(crate) fn memory_keys(keys: usize) {
         gauge!(MEMORY_KEYS).set(f64::from(u32::try_from(keys).unwrap_or(u32::MAX)));
+    }
+
+    pub(crate) fn memory_overflow(checks: u64) {
+        counter!(MEMORY_OVERFLOW).increment(checks);
     }
 
     #[cfg(feature = "_shared")]
@@ -185,6 +191,8 @@ mod facade {
     pub(crate) fn breaker(_: &str, _: bool) {}
     #[inline]
     pub(crate) fn batch(_: usize) {}
+    #[inline]
+    pub(crate) fn memory_overflow(_: u64) {}
     #[inline]
     pub(crate) fn identity_missing() {}
     #[inline]

@@ -84,6 +84,11 @@ impl Log {
         }
     }
 
+    /// How many units there are, those included that nobody has looked at since they left.
+    pub(crate) fn units(&self) -> u64 {
+        self.units
+    }
+
     /// When the last unit leaves: from then on the log is as good as none.
     pub(crate) fn idle_from(&self, window: u64) -> u64 {
         self.hits.back().map_or(0, |hit| hit.at + window)

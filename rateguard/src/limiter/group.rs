@@ -141,7 +141,7 @@ impl RateGuard {
     pub(super) fn memory_check(&self, store: &MemoryStore, check: &Check<'_>) -> MemoryCheck {
         let quota = check.policy.quota();
         let prefixes = self.inner.settings.prefixes;
-        let fingerprint = store.fingerprint(check.policy.name(), quota.algorithm(), check.key, prefixes);
+        let fingerprint = store.fingerprint(check.policy, check.key, prefixes);
         MemoryCheck { fingerprint, quota, cost: check.cost, shadow: check.policy.is_shadow() }
     }
 

@@ -248,6 +248,9 @@ impl RateGuard {
     /// Where this process counts while the store does not, its own count is forgotten, and the log is told that the store's
     /// may not be.
     ///
+    /// Where a [full](RateGuardBuilder::max_keys) memory store counts several clients together, that count stays until it
+    /// runs out.
+    ///
     /// # Errors
     ///
     /// When neither the store nor this process counts. The key may have been reset all the same, if only the answer was lost.
@@ -275,6 +278,9 @@ impl RateGuard {
     ///
     /// Of a sliding window the oldest units go, so that the limit still holds for those that stay. Where this process counts
     /// while the store does not, they go from its own count.
+    ///
+    /// Of a sliding window the oldest units go, so that the limit still holds for those that stay. Where a
+    /// [full](RateGuardBuilder::max_keys) memory store counts several clients together, nothing is given back.
     ///
     /// # Errors
     ///

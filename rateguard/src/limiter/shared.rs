@@ -90,7 +90,7 @@ impl RateGuard {
     /// For as long as something is given back, or may be: what is remembered is forgotten now, and what is learned
     /// meanwhile when it ends.
     pub(super) fn forgetting(&self, check: &Check<'_>) -> Forgetting {
-        let fingerprint = self.memory_check(self.local(), check).fingerprint;
+        let fingerprint = self.memory_check(self.local(), check).fingerprint.hash;
         self.inner.spent.forget(self.inner.settings.clock.micros(), fingerprint);
         Forgetting { limiter: self.clone(), fingerprint }
     }

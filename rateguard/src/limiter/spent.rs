@@ -99,7 +99,7 @@ impl Spent {
             return None;
         }
         let verdicts = limits.iter().filter(|limit| !limit.shadow).find_map(|limit| {
-            let bucket = self.bucket(limit.fingerprint)?;
+            let bucket = self.bucket(limit.fingerprint.hash)?;
             let known = bucket.refusals.iter().find(|refusal| refusal.limits == *limits)?;
             // A clock that was set back knows nothing of what is still certain.
             (known.since..known.until).contains(&now).then(|| known.verdicts_after(now - known.since))
@@ -125,12 +125,12 @@ impl Spent {
         if until <= now {
             return;
         }
-        let Some(mut bucket) = self.bucket(by.fingerprint) else { return };
+        let Some(mut bucket) = self.bucket(by.fingerprint.hash) else { return };
         if asked < bucket.valid_from {
             return;
         }
         let refusal =
-            Refusal { limits: limits.clone(), by: by.fingerprint, verdicts: verdicts.clone(), since: now, until };
+            Refusal { limits: limits.clone(), by: by.fingerprint.hash, verdicts: verdicts.clone(), since: now, until };
         bucket.put(refusal, now);
         self.latest.fetch_max(until, Ordering::Release);
     }
@@ -189,12 +189,15 @@ impl Refusal {
 mod tests {
     use super::*;
     use crate::quota::Quota;
+    use crate::store::memory::Fingerprint;
     use smallvec::smallvec;
 
     const SECOND: u64 = 1_000_000;
 
     fn limit(fingerprint: u128) -> Limit {
-        Limit { fingerprint, quota: Quota::sliding_window(5, Duration::from_secs(60)), cost: 1, shadow: false }
+        let quota = Quota::sliding_window(5, Duration::from_secs(60));
+        let fingerprint = Fingerprint::new(fingerprint, &crate::Policy::new("p", quota));
+        Limit { fingerprint, quota, cost: 1, shadow: false }
     }
 
     fn refused(retry: u64) -> Verdict {

@@ -7,13 +7,30 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::key::{Key, Repr};
 use crate::network::{Prefixes, network};
+use crate::policy::Policy;
 use crate::quota::Algorithm;
+
+/// What stands for a policy and a key, and for the policy alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fingerprint {
+    pub(crate) hash: u128,
+    /// Of a policy's name and algorithm. Policies that happen to share one, share room in a full store. Always even.
+    pub(super) policy: u32,
+}
 
 /// Makes 128 bits of a policy and a key, by SipHash-1-3 (Aumasson and Bernstein, 2012) under a key drawn for this
 /// process: clients cannot aim for a collision, since they cannot know where anything goes.
 #[derive(Clone, Copy)]
 pub(super) struct Fingerprints {
     keys: [u64; 2],
+}
+
+impl Fingerprint {
+    #[inline]
+    pub(crate) fn new(hash: u128, policy: &Policy) -> Fingerprint {
+        let algorithm = policy.quota().algorithm() as u32;
+        Fingerprint { hash, policy: policy.number().wrapping_add(algorithm << 29) & !1 }
+    }
 }
 
 impl Fingerprints {
@@ -34,6 +51,15 @@ impl Fingerprints {
         text(&mut hasher, policy.as_bytes());
         part(&mut hasher, key, prefixes);
         hasher.finish128().as_u128()
+    }
+}
+
+/// The bytes after the last whole word, with those in front of them, if there are any.
+#[inline]
+fn last_word(text: &[u8], rest: &[u8]) -> u64 {
+    match text.last_chunk() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
     }
 }
 
@@ -86,11 +112,8 @@ fn text(hasher: &mut SipHasher13, text: &[u8]) {
     if rest.is_empty() {
         return;
     }
-    // With the bytes in front of the rest, if there are any: since the length is known, so is what was written twice.
-    hasher.write_u64(match text.last_chunk() {
-        Some(last) => u64::from_le_bytes(*last),
-        None => rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
-    });
+    // Since the length is known, so is what is written twice.
+    hasher.write_u64(last_word(text, rest));
 }
 
 /// The key of the hash stays here.
@@ -135,6 +158,21 @@ mod tests {
         );
         let other = Fingerprints::new().of("p", Algorithm::SlidingWindow, &Key::global(), Prefixes::default());
         assert_ne!(other, of("p", Algorithm::SlidingWindow, &Key::global()), "each process has a key of its own");
+    }
+
+    #[test]
+    fn a_policy_is_the_same_for_all_its_keys_and_another_by_another_name_or_algorithm() {
+        let quota = crate::Quota::sliding_window(1, std::time::Duration::from_secs(60));
+        let policy = |name: &str| Policy::try_new(name.to_owned(), quota).unwrap();
+        let number = |policy: &Policy| Fingerprint::new(1, policy).policy;
+        let one = number(&Policy::new("policy", quota));
+        assert_eq!(one, number(&policy("policy")));
+        assert_eq!(one % 2, 0);
+        let bucket = crate::Quota::token_bucket(1, quota.window());
+        assert_ne!(one, number(&policy("policy").with_quota(bucket)));
+        let numbers: std::collections::HashSet<u32> =
+            (0..1000).map(|name| number(&policy(&format!("app::handlers::{name}::get")))).collect();
+        assert_eq!(numbers.len(), 1000);
     }
 
     #[test]

@@ -1,12 +1,18 @@
 //! Counts in this process: sharded, bounded, and never locked across an await.
 //!
 //! A key costs one slot, of which there are at most the cap. Slots whose count has run out are swept a few at a time
-//! by the checks that come by. When every slot is taken, a newcomer takes the place of a client that still has quota
-//! left (which gets the rest of a window anew), never of one that is being refused; if the slots it may look at are
-//! all of that sort, it is admitted without being counted. So a full store shuts nobody out and lets nobody go.
+//! by the checks that come by. When every slot is taken, newcomers are counted in a sketch, of which nobody's count comes
+//! out too small, and move to a slot with what was counted as soon as there is one. Nobody who still counts gives up a
+//! slot to a client of the same policy. A policy with less than its share of the slots takes one from a policy with more,
+//! whose client goes on in the sketch. So a full store forgets nobody, and a flood of one policy's clients pushes out none
+//! of another's.
 
+mod count;
 mod fingerprint;
+mod full;
 mod shard;
+mod shares;
+mod sketch;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +21,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use smallvec::SmallVec;
 
+pub(crate) use fingerprint::Fingerprint;
 use fingerprint::Fingerprints;
+use full::Full;
 use shard::Shard;
 
 use super::Verdicts;
@@ -23,14 +31,15 @@ use crate::algorithm::{Assessment, State, Verdict};
 use crate::clock::TimeSource;
 use crate::key::Key;
 use crate::network::Prefixes;
-use crate::quota::{Algorithm, Quota};
+use crate::policy::Policy;
+use crate::quota::Quota;
 
 const SHARDS: usize = 64;
 
 /// One check, as this store sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MemoryCheck {
-    pub(crate) fingerprint: u128,
+    pub(crate) fingerprint: Fingerprint,
     pub(crate) quota: Quota,
     pub(crate) cost: u32,
     /// Its refusal is none.
@@ -42,6 +51,8 @@ pub(crate) struct MemoryCheck {
 pub(crate) struct MemoryStore {
     shards: Box<[Locked]>,
     fingerprints: Fingerprints,
+    /// Elsewhere, so that writing there does not slow down who reads what lies here.
+    full: Box<Full>,
 }
 
 /// In cache lines of its own: a processor that takes one lock does not slow down who takes the next.
@@ -56,24 +67,31 @@ impl MemoryStore {
         MemoryStore {
             shards: (0..SHARDS).map(|_| Locked(Mutex::new(Shard::new(each)))).collect(),
             fingerprints: Fingerprints::new(),
+            full: Box::new(Full::new(cap)),
         }
     }
 
     /// What stands for a policy and a key, with addresses as their networks.
     #[inline]
-    pub(crate) fn fingerprint(&self, policy: &str, algorithm: Algorithm, key: &Key, prefixes: Prefixes) -> u128 {
-        self.fingerprints.of(policy, algorithm, key, prefixes)
+    pub(crate) fn fingerprint(&self, policy: &Policy, key: &Key, prefixes: Prefixes) -> Fingerprint {
+        Fingerprint::new(self.fingerprints.of(policy.name(), policy.quota().algorithm(), key, prefixes), policy)
     }
 
     /// Decides one check, as nearly always.
     #[inline]
     pub(crate) fn check_one(&self, clock: &TimeSource, check: &MemoryCheck) -> Verdict {
-        match self.shards.get(number(check.fingerprint)) {
+        match self.shards.get(number(check.fingerprint.hash)) {
             Some(shard) => {
                 let early = clock.steady_micros();
                 let mut shard = lock(shard);
                 let now = early.map_or_else(|| clock.micros(), |now| shard.not_before(now));
-                shard.check(now, check)
+                let verdict = shard.check(now, check);
+                let overflowed = shard.take_overflowed();
+                drop(shard);
+                if overflowed > 0 {
+                    self.full.tell(now, overflowed);
+                }
+                verdict
             }
             // There is none; this is only so that nothing needs to panic.
             None => {
@@ -88,8 +106,8 @@ impl MemoryStore {
         let now = time(clock, &mut locked);
         let assessed: SmallVec<[Assessment; 2]> = checks
             .iter()
-            .map(|check| match find(&mut locked, check).and_then(|shard| shard.existing(check)) {
-                Some(slot) => slot.state.assess(now, &check.quota, check.cost),
+            .map(|check| match find(&mut locked, check) {
+                Some(shard) => shard.assess(now, check),
                 None => State::new(check.quota.algorithm()).assess(now, &check.quota, check.cost),
             })
             .collect();
@@ -97,14 +115,15 @@ impl MemoryStore {
         let mut verdicts = Verdicts::new();
         for (check, assessment) in checks.iter().zip(assessed) {
             let charge = charge && assessment.admitted;
-            if let Some(shard) = find(&mut locked, check) {
-                if charge {
-                    shard.charge(now, check, &assessment);
-                } else if let (Some(slot), Some(retry)) = (shard.existing(check), assessment.retry_after) {
-                    slot.block(now, retry);
-                }
+            if charge && let Some(shard) = find(&mut locked, check) {
+                shard.charge(now, check);
             }
             verdicts.push(assessment.verdict(now, &check.quota, charge.then_some(check.cost)));
+        }
+        let overflowed = locked.iter_mut().map(|(_, shard)| shard.take_overflowed()).sum();
+        drop(locked);
+        if overflowed > 0 {
+            self.full.tell(now, overflowed);
         }
         verdicts
     }
@@ -113,23 +132,23 @@ impl MemoryStore {
     pub(crate) fn peek(&self, clock: &TimeSource, check: &MemoryCheck) -> Verdict {
         let mut locked = self.lock(slice::from_ref(check));
         let now = time(clock, &mut locked);
-        let assessment = match find(&mut locked, check).and_then(|shard| shard.existing(check)) {
-            Some(slot) => slot.state.peek(now, &check.quota, check.cost),
+        let assessment = match find(&mut locked, check) {
+            Some(shard) => shard.peek(now, check),
             None => State::new(check.quota.algorithm()).assess(now, &check.quota, check.cost),
         };
         assessment.verdict(now, &check.quota, None)
     }
 
-    /// Gives units back.
+    /// Gives units back. What the sketch counts for several clients together stays until it runs out.
     pub(crate) fn refund(&self, clock: &TimeSource, check: &MemoryCheck, receipt: Option<u64>) {
         let mut locked = self.lock(slice::from_ref(check));
         let now = time(clock, &mut locked);
-        if let Some(slot) = find(&mut locked, check).and_then(|shard| shard.existing(check)) {
-            slot.refund(now, check, receipt);
+        if let Some(shard) = find(&mut locked, check) {
+            shard.refund(now, check, receipt);
         }
     }
 
-    /// Forgets a key.
+    /// Forgets a key; of the sketch, what it counts for this key alone.
     pub(crate) fn reset(&self, check: &MemoryCheck) {
         let mut locked = self.lock(slice::from_ref(check));
         if let Some(shard) = find(&mut locked, check) {
@@ -137,7 +156,7 @@ impl MemoryStore {
         }
     }
 
-    /// How many keys are counted.
+    /// How many keys have a slot.
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| lock(shard).len()).sum()
     }
@@ -145,7 +164,7 @@ impl MemoryStore {
     /// The shards of these checks, each once and in the order of their numbers, so that two requests never wait for
     /// each other.
     fn lock(&self, checks: &[MemoryCheck]) -> Guards<'_> {
-        let mut numbers: SmallVec<[usize; 2]> = checks.iter().map(|check| number(check.fingerprint)).collect();
+        let mut numbers: SmallVec<[usize; 2]> = checks.iter().map(|check| number(check.fingerprint.hash)).collect();
         numbers.sort_unstable();
         numbers.dedup();
         numbers.into_iter().filter_map(|number| Some((number, lock(self.shards.get(number)?)))).collect()
@@ -155,7 +174,7 @@ impl MemoryStore {
 type Guards<'a> = SmallVec<[(usize, MutexGuard<'a, Shard>); 2]>;
 
 fn find<'l>(locked: &'l mut Guards<'_>, check: &MemoryCheck) -> Option<&'l mut Shard> {
-    let wanted = number(check.fingerprint);
+    let wanted = number(check.fingerprint.hash);
     locked.iter_mut().find(|(number, _)| *number == wanted).map(|(_, shard)| &mut **shard)
 }
 

@@ -1,8 +1,12 @@
-//! A part of the keys: where each is, and which of them go.
+//! A part of the keys: where each is, which of them go, and who counts without a slot.
 
 use hashbrown::HashTable;
 
 use super::MemoryCheck;
+use super::count::Count;
+use super::fingerprint::Fingerprint;
+use super::shares::Shares;
+use super::sketch::Sketch;
 use crate::algorithm::{Assessment, State, Verdict};
 
 /// Slots that a check sweeps at most, and how often it does, in microseconds.
@@ -18,6 +22,12 @@ pub(super) struct Shard {
     places: HashTable<u32>,
     slots: Vec<Slot>,
     cap: usize,
+    /// How many of the slots each policy has. Elsewhere, so that what each check reads stays within two cache lines.
+    shares: Box<Shares>,
+    /// Who has no slot. Made when all slots are taken, and dropped when nothing in it counts any more.
+    sketch: Option<Box<Sketch>>,
+    /// Checks of clients without a slot, since somebody asked.
+    overflowed: u64,
     hand: usize,
     next_sweep: u64,
     latest: u64,
@@ -25,43 +35,46 @@ pub(super) struct Shard {
 
 /// What is counted for one key.
 #[derive(Debug)]
-pub(super) struct Slot {
+struct Slot {
     fingerprint: u128,
-    pub(super) state: State,
+    state: State,
     /// From then on nothing counts any more.
     idle_from: u64,
-    /// Until then the client is being refused.
-    blocked_until: u64,
+    policy: u32,
 }
 
 impl Slot {
-    /// The client is being refused, for so long.
-    pub(super) fn block(&mut self, now: u64, retry: u64) {
-        self.blocked_until = now.saturating_add(retry);
-    }
-
-    pub(super) fn refund(&mut self, now: u64, check: &MemoryCheck, receipt: Option<u64>) {
+    fn refund(&mut self, now: u64, check: &MemoryCheck, receipt: Option<u64>) {
         self.state.refund(now, &check.quota, check.cost, receipt);
         self.idle_from = self.state.idle_from(&check.quota);
-        self.blocked_until = 0;
     }
 
-    fn charge(&mut self, now: u64, check: &MemoryCheck, assessment: &Assessment) {
-        if check.cost == 0 {
-            return;
-        }
+    /// An assessment mends what a clock that stepped back has left, so that it runs out sooner.
+    fn assess(&mut self, now: u64, check: &MemoryCheck) -> Assessment {
+        let assessment = self.state.assess(now, &check.quota, check.cost);
+        self.idle_from = self.state.idle_from(&check.quota);
+        assessment
+    }
+
+    fn charge(&mut self, now: u64, check: &MemoryCheck) {
         self.state.charge(now, &check.quota, check.cost);
         self.idle_from = self.state.idle_from(&check.quota);
-        if assessment.available == check.cost {
-            self.blocked_until = now.saturating_add(assessment.reset_charged);
-        }
     }
 }
 
 impl Shard {
     pub(super) fn new(cap: usize) -> Shard {
-        let cap = cap.min(u32::MAX as usize);
-        Shard { places: HashTable::new(), slots: Vec::new(), cap, hand: 0, next_sweep: 0, latest: 0 }
+        Shard {
+            places: HashTable::new(),
+            slots: Vec::new(),
+            cap: cap.min(u32::MAX as usize),
+            shares: Box::default(),
+            sketch: None,
+            overflowed: 0,
+            hand: 0,
+            next_sweep: 0,
+            latest: 0,
+        }
     }
 
     /// A time that was read before the lock was taken, or a later one that another thread brought meanwhile. Reading it
@@ -71,19 +84,50 @@ impl Shard {
         self.latest
     }
 
-    /// How many keys there are.
+    /// How many keys have a slot.
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn holds(&mut self, client: Fingerprint) -> bool {
+        self.find(client.hash).is_some() || self.sketch.as_mut().is_some_and(|sketch| sketch.holds(client))
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_sketch(&self) -> bool {
+        self.sketch.is_some()
+    }
+
+    #[cfg(test)]
+    pub(super) fn slots_of(&self, policy: u32) -> usize {
+        self.shares.of(policy)
+    }
+
+    /// How many checks of clients without a slot there were since this was last asked.
+    #[inline]
+    pub(super) fn take_overflowed(&mut self) -> u64 {
+        std::mem::take(&mut self.overflowed)
+    }
+
     pub(super) fn forget(&mut self, check: &MemoryCheck) {
-        if let Some(at) = self.find(check.fingerprint) {
+        if let Some(at) = self.find(check.fingerprint.hash) {
             self.remove(at);
+        } else if let Some(sketch) = &mut self.sketch {
+            sketch.remove(check.fingerprint);
         }
     }
 
-    pub(super) fn existing(&mut self, check: &MemoryCheck) -> Option<&mut Slot> {
-        let at = self.find(check.fingerprint)?;
+    pub(super) fn refund(&mut self, now: u64, check: &MemoryCheck, receipt: Option<u64>) {
+        if let Some(slot) = self.existing(check) {
+            slot.refund(now, check, receipt);
+        } else if let Some(sketch) = &mut self.sketch {
+            sketch.refund(now, check, receipt);
+        }
+    }
+
+    fn existing(&mut self, check: &MemoryCheck) -> Option<&mut Slot> {
+        let at = self.find(check.fingerprint.hash)?;
         self.slots.get_mut(at)
     }
 
@@ -97,69 +141,129 @@ impl Shard {
     pub(super) fn check(&mut self, now: u64, check: &MemoryCheck) -> Verdict {
         let (quota, cost) = (&check.quota, check.cost);
         let Some(slot) = self.existing(check) else {
-            let assessment = State::new(quota.algorithm()).assess(now, quota, cost);
+            let assessment = self.assess_without_slot(now, check);
             if assessment.admitted {
-                self.charge_newcomer(now, check, &assessment);
+                self.charge_without_slot(now, check);
             }
             return assessment.verdict(now, quota, assessment.admitted.then_some(cost));
         };
         let assessment = slot.state.assess(now, quota, cost);
         if assessment.admitted {
-            slot.charge(now, check, &assessment);
+            slot.charge(now, check);
             self.sweep(now);
-        } else if let Some(retry) = assessment.retry_after {
-            slot.block(now, retry);
+        } else {
+            slot.idle_from = slot.state.idle_from(quota);
         }
         assessment.verdict(now, quota, assessment.admitted.then_some(cost))
     }
 
-    pub(super) fn charge(&mut self, now: u64, check: &MemoryCheck, assessment: &Assessment) {
+    /// What a check would meet.
+    pub(super) fn assess(&mut self, now: u64, check: &MemoryCheck) -> Assessment {
+        match self.existing(check) {
+            Some(slot) => slot.assess(now, check),
+            None => self.assess_without_slot(now, check),
+        }
+    }
+
+    /// The same, for a look that changes nothing.
+    pub(super) fn peek(&mut self, now: u64, check: &MemoryCheck) -> Assessment {
+        match self.existing(check) {
+            Some(slot) => slot.state.peek(now, &check.quota, check.cost),
+            None => self.sketched(now, check).assess(now, &check.quota, check.cost),
+        }
+    }
+
+    pub(super) fn charge(&mut self, now: u64, check: &MemoryCheck) {
         match self.existing(check) {
             Some(slot) => {
-                slot.charge(now, check, assessment);
+                slot.charge(now, check);
                 self.sweep(now);
             }
-            None => self.charge_newcomer(now, check, assessment),
+            None => self.charge_without_slot(now, check),
         }
     }
 
-    fn charge_newcomer(&mut self, now: u64, check: &MemoryCheck, assessment: &Assessment) {
+    fn assess_without_slot(&mut self, now: u64, check: &MemoryCheck) -> Assessment {
+        if self.sketch.is_none() {
+            return State::new(check.quota.algorithm()).assess(now, &check.quota, check.cost);
+        }
+        let assessment = self.sketched(now, check).assess(now, &check.quota, check.cost);
+        self.overflowed += u64::from(!assessment.admitted);
+        assessment
+    }
+
+    /// What the sketch counts for a client.
+    fn sketched(&mut self, now: u64, check: &MemoryCheck) -> Count {
+        match &mut self.sketch {
+            Some(sketch) => sketch.count(now, check.fingerprint, &check.quota),
+            None => Count::NOTHING,
+        }
+    }
+
+    /// In a slot if there is one, with what the sketch counts so far; else in the sketch.
+    fn charge_without_slot(&mut self, now: u64, check: &MemoryCheck) {
         self.sweep(now);
-        if check.cost == 0 || !self.make_room(now) {
+        if check.cost == 0 {
             return;
         }
-        let mut slot = Slot {
-            fingerprint: check.fingerprint,
-            state: State::new(check.quota.algorithm()),
-            idle_from: 0,
-            blocked_until: 0,
-        };
-        slot.charge(now, check, assessment);
-        let at = place(self.slots.len());
-        self.slots.push(slot);
-        self.places.insert_unique(hash(check.fingerprint), at, hash_at(&self.slots));
+        let count = self.sketched(now, check);
+        if count.has_state(now, &check.quota)
+            && self.make_room(now, check.fingerprint.policy)
+            && let Some(state) = count.to_state(now, &check.quota)
+        {
+            if let Some(sketch) = &mut self.sketch {
+                sketch.remove(check.fingerprint);
+            }
+            let Fingerprint { hash: fingerprint, policy } = check.fingerprint;
+            let mut slot = Slot { fingerprint, state, idle_from: 0, policy };
+            slot.charge(now, check);
+            self.insert(slot);
+            return;
+        }
+        self.overflowed += 1;
+        let count = count.charged(now, &check.quota, check.cost);
+        self.put_in_sketch(now, check.fingerprint, count);
     }
 
-    /// Whether there is a slot for a newcomer, once a client that still has quota left gave way.
-    fn make_room(&mut self, now: u64) -> bool {
+    fn put_in_sketch(&mut self, now: u64, client: Fingerprint, count: Count) {
+        let cap = self.cap;
+        self.sketch.get_or_insert_with(|| Box::new(Sketch::new(cap))).put(now, client, count);
+    }
+
+    fn insert(&mut self, slot: Slot) {
+        let (fingerprint, policy) = (slot.fingerprint, slot.policy);
+        let at = place(self.slots.len());
+        self.slots.push(slot);
+        self.places.insert_unique(hash(fingerprint), at, hash_at(&self.slots));
+        self.shares.took(policy);
+    }
+
+    /// Whether there is a slot for a client of this policy. If all are taken, by one whose count has run out; or, for a
+    /// policy with less than its share, by one of a policy with more, which goes on being counted in the sketch.
+    fn make_room(&mut self, now: u64, policy: u32) -> bool {
         if self.slots.len() < self.cap {
             return true;
         }
-        let victim = self.victim(now);
-        victim.map(|at| self.remove(at)).is_some()
-    }
-
-    /// Of the next slots, one that is idle, or else the one that will be soonest; never one being refused.
-    fn victim(&mut self, now: u64) -> Option<usize> {
         let len = self.slots.len().max(1);
-        let start = self.hand;
+        let start = self.hand % len;
         self.hand = (start + CANDIDATES) % len;
-        (start..start + CANDIDATES.min(len))
-            .map(|at| at % len)
-            .filter_map(|at| Some((at, self.slots.get(at)?)))
-            .filter(|(_, slot)| slot.blocked_until <= now)
-            .min_by_key(|(_, slot)| slot.idle_from)
-            .map(|(at, _)| at)
+        let candidates =
+            || (start..start + CANDIDATES.min(len)).filter_map(|at| Some((at % len, self.slots.get(at % len)?)));
+        if let Some((at, _)) = candidates().find(|(_, slot)| slot.idle_from <= now) {
+            self.remove(at);
+            return true;
+        }
+        let share = self.shares.share(self.cap, policy);
+        if self.shares.of(policy) >= share {
+            return false;
+        }
+        let others = candidates().filter(|(_, slot)| self.shares.of(slot.policy) > share);
+        let Some((at, slot)) = others.min_by_key(|(_, slot)| slot.idle_from) else { return false };
+        let client = Fingerprint { hash: slot.fingerprint, policy: slot.policy };
+        let count = Count::of(&slot.state, slot.idle_from);
+        self.remove(at);
+        self.put_in_sketch(now, client, count);
+        true
     }
 
     fn remove(&mut self, at: usize) {
@@ -167,6 +271,7 @@ impl Shard {
             return;
         }
         let gone = self.slots.swap_remove(at);
+        self.shares.left(gone.policy);
         if let Ok(entry) = self.places.find_entry(hash(gone.fingerprint), |&there| there == place(at)) {
             entry.remove();
         }
@@ -195,6 +300,9 @@ impl Shard {
                 Some(_) => self.hand += 1,
                 None => break,
             }
+        }
+        if self.sketch.as_ref().is_some_and(|sketch| sketch.is_idle(now)) {
+            self.sketch = None;
         }
         if self.slots.len() < self.slots.capacity() / 4 {
             self.slots.shrink_to(self.slots.len() * 2);
