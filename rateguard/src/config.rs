@@ -161,13 +161,18 @@ impl RateGuardBuilder {
         self
     }
 
-    /// How long a check may take at most, everything included; then the failure policy answers. Default 100 ms.
+    /// How long a request waits for the store at most, over all its layers and the attribute, or a check of
+    /// [`RateGuard::check`]. Default 100 ms.
+    ///
+    /// Then the check is counted in this process, or the [failure policy](Self::on_error) answers
+    /// ([which](crate::guide::outages)). Only waiting for the store counts: not a thread that a handler blocks, extractors,
+    /// other middleware or a slow upload.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// What a check answers while the store cannot be asked. Default [`OnError::Open`].
+    /// What a check answers while the store is away. Default [`OnError::Open`].
     pub fn on_error(mut self, on_error: OnError) -> Self {
         self.on_error = on_error;
         self

@@ -153,6 +153,11 @@ impl Decision {
         }
     }
 
+    /// Whether this process has counted in the store's place.
+    pub(crate) fn is_counted_here(&self) -> bool {
+        self.degraded.is_some() && self.origin == Origin::Count
+    }
+
     /// Whether nothing was counted, not even in this process.
     pub(crate) fn is_unknown(&self) -> bool {
         self.origin == Origin::Nowhere

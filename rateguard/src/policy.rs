@@ -9,10 +9,11 @@ use crate::quota::Quota;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum OnError {
-    /// Admit the request: availability first.
+    /// Allow the request while the store is known to be away: availability first. What it is merely too slow, too full or
+    /// too busy for is counted in this process, with the full quota.
     #[default]
     Open,
-    /// Refuse it with `503 Service Unavailable`: protection first.
+    /// Deny it with `503 Service Unavailable`, whenever the store gives no answer: protection first.
     Closed,
     /// Count in this process alone, with the full quota, until the store is back.
     Local,

@@ -10,7 +10,9 @@ use crate::error::StoreErrorKind;
 
 /// How a limit took a request. Of a group of which one limit refuses, nothing is charged.
 fn outcome(decision: &Decision, group_is_refused: bool) -> &'static str {
-    if decision.degraded() {
+    if decision.is_counted_here() {
+        if decision.would_refuse() { "local_denied" } else { "local" }
+    } else if decision.degraded() {
         "degraded"
     } else if !decision.would_refuse() {
         if group_is_refused { "spared" } else { "admitted" }
