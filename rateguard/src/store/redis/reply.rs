@@ -5,7 +5,8 @@ use redis::{RedisError, Value};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::script::Call;
 use crate::store::script::call::Answered;
-use crate::store::script::reply::{Part, kind_of, malformed, named};
+use crate::store::script::error_text::{self, named};
+use crate::store::script::reply::{Part, malformed};
 
 /// The answers to each group, or an error if the reply is not what the script sends.
 pub(super) fn groups(reply: Value, call: &Call<'_>) -> Result<Vec<Answered>, StoreError> {
@@ -23,17 +24,24 @@ pub(super) fn groups(reply: Value, call: &Call<'_>) -> Result<Vec<Answered>, Sto
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(super) fn failed(error: RedisError) -> StoreError {
     let text = error.to_string();
-    let kind = match (error.code().and_then(kind_of), error.code()) {
+    let kind = match said(&error) {
         _ if error.kind() == redis::ErrorKind::AuthenticationFailed => StoreErrorKind::Authentication,
         _ if error.is_timeout() => StoreErrorKind::TimedOut,
-        (Some(kind), _) => kind,
-        _ if text.contains("max number of clients") => StoreErrorKind::TooManyClients,
-        (_, Some(_)) if error.kind() != redis::ErrorKind::Server(redis::ServerErrorKind::ResponseError) => {
-            StoreErrorKind::Other
-        }
-        _ if error.kind() == redis::ErrorKind::Parse => StoreErrorKind::Protocol,
-        (_, None) if error.is_io_error() || error.is_unrecoverable_error() => return StoreError::unreachable(text),
-        _ => return named(&text),
+        Some(said) => return named(&said),
+        None if error.kind() == redis::ErrorKind::Parse => StoreErrorKind::Protocol,
+        None if error.is_io_error() || error.is_unrecoverable_error() => return StoreError::unreachable(text),
+        None => return named(&text),
     };
     StoreError::new(kind, text)
+}
+
+/// The word that the server's error begins with, also if it happened inside a script.
+pub(super) fn code(error: &RedisError) -> Option<String> {
+    said(error).map(|said| error_text::code(&said).to_owned())
+}
+
+/// The error as the server wrote it, if it is one of a server.
+fn said(error: &RedisError) -> Option<String> {
+    let code = error.code()?;
+    Some(error.detail().map_or_else(|| code.to_owned(), |detail| format!("{code} {detail}")))
 }

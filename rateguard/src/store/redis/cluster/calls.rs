@@ -52,7 +52,11 @@ pub(crate) async fn decide(
                     again.append(&mut jobs);
                 }
                 Err(error) => {
-                    if let Some(redirect) = Redirect::of(&error, &member.address) {
+                    if let Some(mut redirect) = Redirect::of(&error, &member.address) {
+                        // Redis 6.2 also says this if some of the keys are here, which only each by itself can show.
+                        if matches!(redirect, Redirect::Ask(_)) && jobs.len() > 1 {
+                            redirect = Redirect::TryAgain;
+                        }
                         for job in jobs {
                             member.pass_on(job, &redirect);
                         }
