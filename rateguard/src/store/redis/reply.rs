@@ -45,3 +45,32 @@ fn said(error: &RedisError) -> Option<String> {
     let code = error.code()?;
     Some(error.detail().map_or_else(|| code.to_owned(), |detail| format!("{code} {detail}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(text: &str) -> RedisError {
+        let answer = redis::parse_redis_value(format!("-{text}\r\n").as_bytes());
+        answer.and_then(Value::extract_error).unwrap_err()
+    }
+
+    #[test]
+    fn an_error_of_the_whole_call_is_the_servers_also_if_a_script_was_ended_by_it() {
+        let ended = "ERR Error running script (call to f_f7): @user_script:1: @user_script: 1: ";
+        for (text, word, kind) in [
+            ("READONLY You can't write", "READONLY", StoreErrorKind::ReadOnly),
+            (&format!("{ended}-READONLY You can't write"), "READONLY", StoreErrorKind::ReadOnly),
+            ("@user_script: 1: -MASTERDOWN Link", "MASTERDOWN", StoreErrorKind::Busy),
+            (&format!("{ended}-OOM command not allowed"), "OOM", StoreErrorKind::OutOfMemory),
+            (&format!("{ended}The user executing the script can't run this command"), "The", StoreErrorKind::Forbidden),
+            ("MISCONF Valkey is configured", "MISCONF", StoreErrorKind::WritesRefused),
+            ("NOAUTH Authentication required.", "NOAUTH", StoreErrorKind::Authentication),
+            ("ERR max number of clients reached", "ERR", StoreErrorKind::TooManyClients),
+            ("NOSCRIPT No matching script.", "NOSCRIPT", StoreErrorKind::Other),
+        ] {
+            assert_eq!(code(&answered(text)).as_deref(), Some(word), "{text}");
+            assert_eq!(failed(answered(text)).kind(), kind, "{text}");
+        }
+    }
+}

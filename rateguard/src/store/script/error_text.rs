@@ -18,6 +18,7 @@ pub(crate) fn named(text: &str) -> StoreError {
 }
 
 /// The word that an error begins with, such as `OOM`.
+#[cfg(any(feature = "redis", test))]
 pub(crate) fn code(text: &str) -> &str {
     first_word(unwrapped(text.trim()))
 }
