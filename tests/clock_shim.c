@@ -2,9 +2,13 @@
  * RATEGUARD_TEST_CLOCK holds, and moves when the test writes there. Timers run on the monotonic clock, which is left
  * alone. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -44,4 +48,23 @@ time_t time(time_t *out) {
     time_t seconds = now() / 1000000;
     if (out) *out = seconds;
     return seconds;
+}
+
+/* Valkey 9 reads the wall clock once a millisecond and adds the processor's ticks in between, if /proc/cpuinfo says that
+ * these are steady. Without that file it reads the wall clock each time. */
+static FILE *open_unless_cpuinfo(const char *name, const char *path, const char *mode) {
+    if (strcmp(path, "/proc/cpuinfo") == 0) {
+        errno = ENOENT;
+        return NULL;
+    }
+    FILE *(*real)(const char *, const char *) = (FILE * (*)(const char *, const char *)) dlsym(RTLD_NEXT, name);
+    return real == NULL ? NULL : real(path, mode);
+}
+
+FILE *fopen(const char *restrict path, const char *restrict mode) {
+    return open_unless_cpuinfo("fopen", path, mode);
+}
+
+FILE *fopen64(const char *restrict path, const char *restrict mode) {
+    return open_unless_cpuinfo("fopen64", path, mode);
 }

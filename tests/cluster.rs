@@ -257,7 +257,10 @@ async fn the_connections_end_with_the_last_handle() {
     let cluster = RedisCluster::start();
     let connections = || -> usize {
         let lists = cluster.nodes.iter().map(|node| node.command::<String>(&["CLIENT", "LIST"]));
-        lists.map(|list| list.lines().filter(|line| line.contains("resp=3")).count()).sum()
+        // No replica's, and by what was asked last: the script, or whether the node is there.
+        let asked = |line: &str| line.contains("cmd=evalsha") || line.contains("cmd=ping");
+        let is_ours = |line: &&str| line.contains(" flags=N ") && asked(line);
+        lists.map(|list| list.lines().filter(is_ours).count()).sum()
     };
     let limiter = connected(cluster.url()).await;
     assert_eq!(connections(), 3, "one for each master");
@@ -278,7 +281,8 @@ async fn a_check_whose_answer_is_lost_is_not_made_again() {
     let told =
         |node: &RedisServer| node.command::<String>(&["CLUSTER", "NODES"]).contains(&format!(":{}@", proxy.port()));
     let patience = Instant::now() + Duration::from_secs(20);
-    while !cluster.nodes.iter().all(told) {
+    // Redis 6.2 tells the others, but not those who ask itself.
+    while !cluster.nodes.iter().skip(1).all(told) {
         assert!(Instant::now() < patience, "the nodes do not hear of the new port");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

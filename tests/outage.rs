@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::routing::get;
 use rateguard::{Key, KeyBy, OnError, Policy, Quota, RateGuard, RateLimitLayer, StoreErrorKind};
-use rateguard_tests::{RedisServer, serve};
+use rateguard_tests::{Proxy, RedisServer, serve};
 use reqwest::Client;
 
 const DEADLINE: Duration = Duration::from_millis(100);
@@ -121,6 +121,12 @@ async fn redis_killed_under_load_is_never_a_5xx_and_limits_come_back_with_it() {
     more(&tally.degraded).await;
     server.launch();
     enforced_again(&limiter, &Key::user("probe")).await;
+    // A refusal from before the fault may be remembered for a second.
+    let patience = Instant::now() + Duration::from_secs(20);
+    while tally.passed.load(Ordering::SeqCst) - tally.degraded.load(Ordering::SeqCst) < 20 {
+        assert!(Instant::now() < patience, "the fresh window is not counted");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     more(&tally.refused).await;
     stop.store(true, Ordering::Relaxed);
     for client in clients {
@@ -258,4 +264,34 @@ async fn a_check_that_nobody_waits_for_leaves_later_answers_right() {
     let left = limiter.check_cost(&hundred, &gone, 0).await;
     let counted: u64 = server.command(&["ZCARD", "ratelimit:{user:gone}:hundred:sw"]);
     assert_eq!(u64::from(left.remaining()), 100 - counted);
+}
+
+/// As behind a name that follows the master. The old one hangs up on nobody and refuses every write, inside the script.
+#[tokio::test]
+async fn a_master_that_became_a_replica_is_left_for_the_one_that_its_address_leads_to() {
+    let (old, new) = (RedisServer::start(), RedisServer::start());
+    let way = Proxy::start(old.port());
+    let limiter = RateGuard::builder().redis(way.url()).deadline(Duration::from_secs(10)).build().unwrap();
+    limiter.ready().await.unwrap();
+    let fifty = Policy::new("fifty", Quota::sliding_window(50, Duration::from_secs(60)));
+    for _ in 0..5 {
+        assert!(!limiter.check(&fifty, &Key::global()).await.degraded());
+    }
+    way.lead_to(new.port());
+    let _: String = old.command(&["REPLICAOF", "127.0.0.1", &new.port().to_string()]);
+    let patience = Instant::now() + Duration::from_secs(20);
+    loop {
+        let decision = limiter.check(&fifty, &Key::global()).await;
+        if !decision.degraded() && new.keys().iter().any(|key| key.contains("fifty")) {
+            break;
+        }
+        let reason = decision.degraded_reason();
+        assert!(Instant::now() < patience, "still asks the old one: {reason:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mut admitted = 1;
+    while limiter.check(&fifty, &Key::global()).await.allowed() {
+        admitted += 1;
+        assert!(admitted <= 50, "the new master's limit is not enforced");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub struct Proxy {
 
 #[derive(Debug)]
 struct Shared {
-    server: u16,
+    server: AtomicU16,
     fault: Mutex<Fault>,
     stopped: AtomicBool,
     connects: AtomicUsize,
@@ -48,7 +48,7 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port for the proxy");
         let port = listener.local_addr().expect("its number").port();
         let shared = Arc::new(Shared {
-            server,
+            server: AtomicU16::new(server),
             fault: Mutex::new(Fault::None),
             stopped: AtomicBool::new(false),
             connects: AtomicUsize::new(0),
@@ -84,6 +84,11 @@ impl Proxy {
         *self.shared.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 
+    /// Where new connections lead from now on. Those that are open stay.
+    pub fn lead_to(&self, server: u16) {
+        self.shared.server.store(server, Ordering::Relaxed);
+    }
+
     /// Cuts every connection.
     pub fn cut(&self) {
         for stream in self.shared.streams.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
@@ -114,7 +119,7 @@ impl Shared {
         if self.fault() == Fault::ThrowOut {
             return;
         }
-        let Ok(server) = TcpStream::connect(("127.0.0.1", self.server)) else { return };
+        let Ok(server) = TcpStream::connect(("127.0.0.1", self.server.load(Ordering::Relaxed))) else { return };
         for stream in [&client, &server] {
             let _ = stream.set_nodelay(true);
         }

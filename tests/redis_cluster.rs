@@ -4,11 +4,13 @@ use std::time::{Duration, Instant};
 
 use redis::{FromRedisValue, Value};
 
-use crate::{Authority, RedisServer, free_port};
+use crate::{Authority, RedisServer, ServerProgram, free_port, free_port_with};
 
 /// How many slots there are.
 const SLOTS: u16 = 16_384;
 const MASTERS: u16 = 3;
+/// So far above its port a node listens to the others, unless it is told where.
+const BUS_ABOVE: u16 = 10_000;
 
 /// Real processes, ended with the value.
 #[derive(Debug)]
@@ -48,14 +50,18 @@ impl RedisCluster {
     /// Starts them, each with more arguments.
     fn start_each(mut arguments: impl FnMut() -> Vec<String>) -> RedisCluster {
         let node = |_| {
-            let bus = free_port().to_string();
-            let mut all = vec!["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", &bus];
+            let arguments = arguments();
+            // Before Redis 7 the port of the bus cannot be told.
+            let has_bus = ServerProgram::of(&arguments).is_at_least(7);
+            let port = if has_bus { free_port() } else { free_port_with(BUS_ABOVE) };
+            let bus = has_bus.then(|| free_port().to_string());
+            let mut all = vec!["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
+            all.extend(bus.iter().flat_map(|bus| ["--cluster-port", bus]));
             // A slot without a node is no other slot's trouble; and a replica is not to weigh whether it is fit.
             all.extend(["--cluster-require-full-coverage", "no", "--cluster-replica-validity-factor", "0"]);
             all.extend(["--repl-ping-replica-period", "1", "--repl-diskless-sync-delay", "0"]);
-            let arguments = arguments();
             all.extend(arguments.iter().map(String::as_str));
-            RedisServer::start_with(&all)
+            RedisServer::start_at(port, &all)
         };
         let cluster = RedisCluster { nodes: (0..2 * MASTERS).map(node).collect() };
         cluster.join();
@@ -67,13 +73,17 @@ impl RedisCluster {
         let share = SLOTS / MASTERS + 1;
         for (n, master) in (0..MASTERS).zip(&self.nodes) {
             let (from, to) = (n * share, (n * share + share - 1).min(SLOTS - 1));
-            let _: String = master.command(&["CLUSTER", "ADDSLOTSRANGE", &from.to_string(), &to.to_string()]);
+            // Redis 6.2 does not know ADDSLOTSRANGE.
+            let slots: Vec<String> = (from..=to).map(|slot| slot.to_string()).collect();
+            let words: Vec<&str> =
+                ["CLUSTER", "ADDSLOTS"].into_iter().chain(slots.iter().map(String::as_str)).collect();
+            let _: String = master.command(&words);
             let _: String = master.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(n + 1).to_string()]);
         }
         for other in others {
             let bus: Vec<String> = other.command(&["CONFIG", "GET", "cluster-port"]);
-            let bus = bus.last().expect("its number");
-            let _: String = first.command(&["CLUSTER", "MEET", "127.0.0.1", &other.port().to_string(), bus]);
+            let bus = bus.last().cloned().unwrap_or_else(|| (other.port() + BUS_ABOVE).to_string());
+            let _: String = first.command(&["CLUSTER", "MEET", "127.0.0.1", &other.port().to_string(), &bus]);
         }
         let count = self.nodes.len();
         self.until("the nodes do not meet", |node| {

@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{RedisServer, free_port};
+use crate::{RedisServer, ServerProgram, free_port};
 
 /// Real processes, ended with the value.
 #[derive(Debug)]
@@ -33,9 +33,9 @@ impl Sentinels {
                 master.port()
             );
             std::fs::write(&configuration, text).expect("a sentinel's configuration");
-            let mut command = Command::new("redis-sentinel");
-            command.arg(configuration).stdout(Stdio::null()).stderr(Stdio::null());
-            command.spawn().expect("redis-sentinel, as ./tests/run installs it")
+            let mut command = Command::new(ServerProgram::tested().path());
+            command.arg(configuration).arg("--sentinel").stdout(Stdio::null()).stderr(Stdio::null());
+            command.spawn().expect("a server program that told its version")
         });
         let processes = processes.collect();
         let sentinels = Sentinels { master, replica, processes, ports, _directory: directory };

@@ -17,6 +17,7 @@ mod proxy;
 pub mod quiet;
 mod redis_cluster;
 mod sentinel;
+mod server_program;
 mod tls_proxy;
 mod upstash_server;
 
@@ -27,10 +28,11 @@ pub use log::Log;
 pub use proxy::{Fault, Proxy};
 pub use redis_cluster::RedisCluster;
 pub use sentinel::Sentinels;
+pub use server_program::ServerProgram;
 pub use tls_proxy::TlsProxy;
 pub use upstash_server::{Illness, UpstashServer};
 
-/// A `redis-server` of the test's own, ended with it.
+/// A server of the test's own, ended with it: [`ServerProgram::tested`], or, for TLS, [`ServerProgram::installed`].
 #[derive(Debug)]
 pub struct RedisServer {
     process: Option<Child>,
@@ -52,7 +54,8 @@ impl ServerClock {
     fn new(directory: &std::path::Path) -> ServerClock {
         let shim = directory.join("clock_shim.so");
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/clock_shim.c");
-        let compiled = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&shim).arg(source).status();
+        let compiled =
+            Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&shim).arg(source).arg("-ldl").status();
         let compiled = compiled.expect("a C compiler as `cc`, which Rust needs as well to link");
         assert!(compiled.success(), "clock_shim.c does not compile");
         let path = directory.join("clock");
@@ -77,7 +80,12 @@ impl RedisServer {
 
     /// Starts one with more arguments, such as `["--maxmemory", "1mb"]`.
     pub fn start_with(arguments: &[&str]) -> RedisServer {
+        RedisServer::start_at(free_port(), arguments)
+    }
+
+    pub(crate) fn start_at(port: u16, arguments: &[&str]) -> RedisServer {
         let mut server = RedisServer::stopped();
+        server.port = port;
         server.arguments = arguments.iter().map(ToString::to_string).collect();
         server.launch();
         server
@@ -104,7 +112,7 @@ impl RedisServer {
 
     /// Starts the server, on the port it had if it ran before, and waits until it answers.
     pub fn launch(&mut self) {
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(self.program().path());
         command
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .arg("--dir")
@@ -115,15 +123,17 @@ impl RedisServer {
         if let Some(clock) = &self.clock {
             command.env("LD_PRELOAD", &clock.shim).env("RATEGUARD_TEST_CLOCK", &clock.path);
         }
-        let process = command.spawn().unwrap_or_else(|error| {
-            panic!("redis-server cannot be started ({error}). Install it with ./tests/run, or: apt-get install redis-server")
-        });
-        self.process = Some(process);
+        self.process = Some(command.spawn().expect("a server program that told its version"));
         let patience = Instant::now() + Duration::from_secs(20);
         while !self.answers() {
-            assert!(Instant::now() < patience, "redis-server on port {} does not answer", self.port);
+            let program = self.program().path().display();
+            assert!(Instant::now() < patience, "{program} on port {} does not answer", self.port);
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    fn program(&self) -> &'static ServerProgram {
+        ServerProgram::of(&self.arguments)
     }
 
     /// Ends the server as `kill -9` does.
@@ -216,6 +226,18 @@ pub fn free_port() -> u16 {
         }
     }
     panic!("no port from {FIRST} on is free");
+}
+
+/// One where the port so many above is free as well.
+fn free_port_with(above: u16) -> u16 {
+    loop {
+        let port = free_port();
+        // Not among those that the system hands out.
+        let other = port + above;
+        if other < 32_768 && TcpListener::bind(("127.0.0.1", other)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Serves an app on a real listener until the test's runtime ends.

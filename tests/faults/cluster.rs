@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rateguard::{Check, Decision, Key, RateGuard};
-use rateguard_tests::{RedisCluster, RedisServer};
+use rateguard_tests::{RedisCluster, RedisServer, ServerProgram};
 use tokio::task::JoinSet;
 
 use crate::outages::signal;
@@ -213,7 +213,22 @@ pub(crate) async fn node_hangs(watch: &'static Watch) {
     assert!(!watch.check(&limiter, &policy("after"), &lost).await.degraded(), "R");
 }
 
+/// Redis 6.2 before 6.2.7: after the failover the old master keeps those waiting who ask it, ten seconds in all. So the
+/// slots' users are those of a node that hangs.
+async fn failover_with_a_pause(watch: &'static Watch) {
+    let cluster = RedisCluster::start();
+    let limiter = connected(cluster.url()).await;
+    away(watch, &cluster, &limiter, || {
+        let _: String = cluster.nodes[3].command(&["CLUSTER", "FAILOVER"]);
+    })
+    .await;
+    assert!(cluster.nodes[3].is_master());
+}
+
 pub(crate) async fn failover_by_hand(watch: &'static Watch) {
+    if !ServerProgram::tested().is_at_least(7) {
+        return failover_with_a_pause(watch).await;
+    }
     let cluster = RedisCluster::start();
     let limiter = patient(cluster.url()).await;
     let users = users(&cluster);

@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rateguard::{Key, RateGuard};
-use rateguard_tests::{Fault, Proxy, RedisServer};
+use rateguard_tests::{Fault, Proxy, RedisServer, ServerProgram};
 
 use crate::watch::{Watch, connected, policy};
 
@@ -95,7 +95,9 @@ impl Namespace {
             return None;
         }
         let server = Command::new("ip")
-            .args(["netns", "exec", &name, "redis-server", "--port", &port.to_string()])
+            .args(["netns", "exec", &name])
+            .arg(ServerProgram::tested().path())
+            .args(["--port", &port.to_string()])
             .args(["--bind", "10.203.117.2", "--protected-mode", "no", "--save", "", "--appendonly", "no"])
             .stdout(Stdio::null())
             .spawn();

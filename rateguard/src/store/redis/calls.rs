@@ -119,9 +119,12 @@ impl Batch {
                     again.append(&mut jobs);
                 }
                 Err(error) => {
-                    if let Some((member, redirect)) =
-                        member.and_then(|member| Some((member, Redirect::of(&error, &member.address)?)))
-                    {
+                    let redirect = member.and_then(|member| Some((member, Redirect::of(&error, &member.address)?)));
+                    if let Some((member, mut redirect)) = redirect {
+                        // Redis 6.2 also says this if some of the keys are here, which only each by itself can show.
+                        if matches!(redirect, Redirect::Ask(_)) && jobs.len() > 1 {
+                            redirect = Redirect::TryAgain;
+                        }
                         for waiting in jobs {
                             member.pass_on(waiting.job, &redirect);
                         }

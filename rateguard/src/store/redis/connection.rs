@@ -202,5 +202,5 @@ fn connection_closed() -> StoreError {
 pub(super) fn is_lost(error: &RedisError) -> bool {
     error.is_unrecoverable_error()
         || error.is_io_error()
-        || matches!(error.code(), Some("READONLY" | "MASTERDOWN" | "NOAUTH" | "WRONGPASS"))
+        || matches!(reply::code(error).as_deref(), Some("READONLY" | "MASTERDOWN" | "NOAUTH" | "WRONGPASS"))
 }

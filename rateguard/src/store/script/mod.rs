@@ -3,6 +3,7 @@
 
 pub(crate) mod arguments;
 pub(crate) mod call;
+pub(crate) mod error_text;
 pub(crate) mod reply;
 
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 use smallvec::SmallVec;
 
+use super::error_text::named;
 use super::{Group, Op, RedisCheck};
 use crate::algorithm::Assessment;
 use crate::algorithm::fixed_window::Counter;
@@ -216,47 +217,6 @@ pub(crate) fn malformed() -> StoreError {
     StoreError::new(StoreErrorKind::Protocol, "the server's answer is not the script's")
 }
 
-/// An error of the script, or one of Redis, by its text.
-pub(crate) fn named(text: &str) -> StoreError {
-    let code = text.split(' ').next().and_then(kind_of);
-    let kind = match code {
-        Some(kind) => kind,
-        None => kind_in(text).unwrap_or(StoreErrorKind::Other),
-    };
-    StoreError::new(kind, text)
-}
-
-/// What an error without a code of its own says.
-fn kind_in(text: &str) -> Option<StoreErrorKind> {
-    let says = |words: &str| text.contains(words);
-    // An access rule, inside a script: in Redis 7.0 and before, and in those after and Valkey.
-    if says("can't run this command") || says("can't access") || says("ACL failure in script") {
-        return Some(StoreErrorKind::Forbidden);
-    }
-    // Upstash, of its plans.
-    if says("max daily request limit") || says("max requests limit") {
-        return Some(StoreErrorKind::Throttled);
-    }
-    if says("max concurrent connections") {
-        return Some(StoreErrorKind::TooManyClients);
-    }
-    says("capacity quota exceeded").then_some(StoreErrorKind::OutOfMemory)
-}
-
-/// What the word that an error of Redis begins with stands for.
-pub(crate) fn kind_of(code: &str) -> Option<StoreErrorKind> {
-    Some(match code {
-        "WRONGTYPE" => StoreErrorKind::WrongType,
-        "OOM" => StoreErrorKind::OutOfMemory,
-        "NOAUTH" | "WRONGPASS" => StoreErrorKind::Authentication,
-        "NOPERM" => StoreErrorKind::Forbidden,
-        "READONLY" => StoreErrorKind::ReadOnly,
-        "LOADING" | "BUSY" | "MASTERDOWN" | "TRYAGAIN" | "CLUSTERDOWN" => StoreErrorKind::Busy,
-        "MISCONF" | "NOREPLICAS" => StoreErrorKind::WritesRefused,
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,18 +252,6 @@ mod tests {
             for number in [-1, i64::MIN, i64::MAX] {
                 let _ = groups(reply(&[&[i64::MAX], &[number; 4]]), &[&asked]).unwrap();
             }
-        }
-    }
-
-    #[test]
-    fn what_an_access_rule_forbids_inside_a_script_is_known_by_every_servers_words() {
-        for text in [
-            "ERR The user executing the script can't run this command or subcommand",
-            "ERR ACL failure in script: User limiter has no permissions to run the 'zadd' command",
-            "ERR ACL failure in script: No permissions to access a key",
-            "NOPERM this user has no permissions",
-        ] {
-            assert_eq!(named(text).kind(), StoreErrorKind::Forbidden, "{text}");
         }
     }
 

@@ -7,7 +7,8 @@ use super::Endpoint;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::script::Call;
 use crate::store::script::call::Answered;
-use crate::store::script::reply::{Part, malformed, named};
+use crate::store::script::error_text::named;
+use crate::store::script::reply::{Part, malformed};
 
 /// A command that was answered with an error.
 #[derive(Debug)]
