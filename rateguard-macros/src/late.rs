@@ -1,7 +1,8 @@
 //! Limits over the handler's arguments: the body is put behind a check that sees them.
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{GenericArgument, PathArguments, Type};
 
 use crate::expand::{Plan, within};
@@ -25,28 +26,35 @@ pub(crate) fn guard() -> Ident {
 pub(crate) fn wrapped(plan: &Plan, handler: &Handler, itself: Option<&TokenStream>, guard: &Ident) -> Wrapped {
     let private = plan.private(Span::mixed_site());
     let returned = handler.output.as_ref().map(|(_, ty)| ty);
-    let shown = returned.map_or_else(|| quote!(()), |ty| quote!(#ty));
+    let shown = match returned {
+        None => quote!(()),
+        // The type `!` is only known as the type of a function.
+        Some(Type::Never(_)) => quote!(::core::convert::Infallible),
+        Some(ty) => quote!(#ty),
+    };
     let late = answers(plan);
     let (attributes, statements) = split(&handler.body);
     let hint = returned.and_then(return_hint);
-    let body = within(&handler.body, quote!(#itself #hint #statements));
-    // Placed at the body, so that an error about what it captures points there.
-    let wrap = quote_spanned!(Span::mixed_site().located_at(handler.body.span())=> async move);
+    let statements = if itself.is_some() { within(&handler.body, statements).into_token_stream() } else { statements };
+    let inner = within(&handler.body, quote!(#itself #hint #statements));
+    // Placed at the body, as is the block around it: the compiler then speaks of the code as if it were the user's alone.
+    let wrap = quote_spanned!(handler.body.span()=> async move);
     // The answers are made in a statement of their own: nothing borrowed from an argument lives across the await.
     let body = quote_spanned! {Span::mixed_site()=>
-        {
-            let late = [#(#late),*];
-            if let ::core::result::Result::Err(refused) = #private::Guard::settle(#guard, late).await {
-                return ::core::result::Result::Err(refused);
-            }
-            // `return` and `?` in the body end the body, not this function.
-            ::core::result::Result::Ok(#wrap #body.await)
+        let late = [#(#late),*];
+        if let ::core::result::Result::Err(refused) = #private::Guard::settle(#guard, late).await {
+            return ::core::result::Result::Err(refused);
         }
+        // `return` and `?` in the body end the body, not this function.
+        ::core::result::Result::Ok(#wrap #inner.await)
     };
+    // The last token decides whose function this is for lints.
+    let last = handler.output.as_ref().map_or(handler.parentheses, |(arrow, _)| arrow.span());
+    let end = quote_spanned!(last=> >);
     Wrapped {
         attributes: quote!(#(# #attributes)*),
-        output: quote!(-> ::core::result::Result<#shown, #private::RateLimited>),
-        body,
+        output: quote!(-> ::core::result::Result<#shown, #private::RateLimited #end),
+        body: within(&handler.body, body).into_token_stream(),
     }
 }
 

@@ -133,7 +133,7 @@ pub use decision::Decision;
 pub use denied::Denied;
 pub use error::{ConfigError, StoreError, StoreErrorKind};
 pub use headers::Headers;
-pub use http::{KeyBy, RateLimitFuture, RateLimitLayer, RateLimitService, RateLimited, UserId};
+pub use http::{KeyBy, Limited, RateLimitFuture, RateLimitLayer, RateLimitService, RateLimited, UserId};
 pub use key::{IntoKey, Key};
 pub use limiter::{Check, KnownPolicy, RateGuard};
 pub use policy::{OnError, Policy, PolicyNameError};

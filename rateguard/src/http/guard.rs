@@ -27,8 +27,13 @@ use crate::telemetry;
 pub trait Limits: Send + Sync + 'static {
     /// The handler, as `module::path::function`.
     const HANDLER: &'static str;
-    /// Its limits, outermost attribute first.
+    /// Its limits, outermost attribute first. Those without a name of their own have the handler's.
     const RULES: &'static [Rule];
+
+    /// The same under their full names.
+    fn rules() -> &'static [Rule] {
+        Self::RULES
+    }
 }
 
 /// Decides a handler's limits: those that the request's head says enough about when it is extracted, the others when
@@ -104,10 +109,17 @@ struct Unsettled {
     rules: Vec<Prepared>,
 }
 
+impl<L> Guard<L> {
+    /// One that decides nothing, for a handler that is called directly.
+    pub(super) fn open() -> Guard<L> {
+        Guard { waiting: None, limits: PhantomData }
+    }
+}
+
 impl<L: Limits> Guard<L> {
     #[expect(clippy::result_large_err, reason = "the answer to a refusal, which a box would cost an allocation")]
     fn begin(parts: &mut Parts) -> Result<Begun<L>, Response> {
-        let path = L::RULES.iter().any(|rule| rule.key.needs_path()).then(|| captured(parts)).flatten();
+        let path = L::rules().iter().any(|rule| rule.key.needs_path()).then(|| captured(parts)).flatten();
         let Some(exchange) = parts.extensions.get::<Exchange>().cloned() else {
             return Err(Misuse::LayerMissing { handler: L::HANDLER }.into());
         };
@@ -116,7 +128,7 @@ impl<L: Limits> Guard<L> {
         let head = Head { parts, path: path.as_ref(), handler: L::HANDLER, client_ip };
         let mut charges = Charges::new();
         let mut rules = Vec::new();
-        for (index, rule) in L::RULES.iter().enumerate() {
+        for (index, rule) in L::rules().iter().enumerate() {
             if rule.is_late() {
                 rules.push(head.prepare(index, rule)?);
             } else if head.skip(rule).unwrap_or(false) {
@@ -346,7 +358,7 @@ impl<L: Limits> Guard<L> {
                 Some(at) => late.swap_remove(at),
                 None => Late::rule(index),
             };
-            let Some(rule) = L::RULES.get(index) else { continue };
+            let Some(rule) = L::rules().get(index) else { continue };
             match prepared.complete(said, exchange.limiter().client_ip())? {
                 Some((key, cost)) => charges.push((rule, key, cost)),
                 None => telemetry::skipped(&rule.policy),
