@@ -79,27 +79,27 @@ type Tokens = std::iter::Peekable<std::vec::IntoIter<TokenTree>>;
 ///
 /// An option whose comma is missing, as in `limit = 5 window = 60`, ends where the next one begins.
 fn until_comma(rest: &mut Tokens, errors: &mut Errors) -> Vec<TokenTree> {
-    let mut taken: Vec<TokenTree> = Vec::new();
+    let mut option: Vec<TokenTree> = Vec::new();
     let mut angles = 0_usize;
     let mut bars = false;
     let mut return_type = false;
     let (mut previous, mut before) = (' ', ' ');
     let mut starts_value = false;
     loop {
-        if let Some(next) = comma_missing(&taken, rest) {
+        if let Some(next) = comma_missing(&option, rest) {
             errors
                 .on(&next, format!("a comma is missing before `{next}`: options are written `limit = 5, window = 60`"));
-            return taken;
+            return option;
         }
-        let Some(token) = rest.next() else { return taken };
+        let Some(token) = rest.next() else { return option };
         let mut current = ' ';
         if let TokenTree::Punct(punct) = &token {
             current = punct.as_char();
             match current {
-                ',' if angles == 0 && !bars && !return_type => return taken,
+                ',' if angles == 0 && !bars && !return_type => return option,
                 ';' => {
                     errors.on(token, "options are separated by commas: write `,` instead of `;`");
-                    return taken;
+                    return option;
                 }
                 '|' if bars => bars = false,
                 '|' if starts_value => bars = true,
@@ -115,7 +115,7 @@ fn until_comma(rest: &mut Tokens, errors: &mut Errors) -> Vec<TokenTree> {
         // A closure begins right after `=`, or after `move`.
         starts_value = current == '=' || matches!(&token, TokenTree::Ident(word) if word == "move");
         (before, previous) = (previous, current);
-        taken.push(token);
+        option.push(token);
     }
 }
 

@@ -103,7 +103,7 @@ fn function(plan: &Plan, handler: &Handler, marker: &Ident) -> TokenStream {
         None => handler.body.clone(),
         Some(itself) => {
             let (inner, statements) = late::split(&handler.body);
-            let statements = within(&handler.body, statements);
+            let statements = late::block(&handler.body, &inner, statements);
             within(&handler.body, quote!(#(# ! #inner)* #itself #statements))
         }
     };

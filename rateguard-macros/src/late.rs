@@ -2,7 +2,6 @@
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::spanned::Spanned;
 use syn::{GenericArgument, PathArguments, Type};
 
 use crate::expand::{Plan, within};
@@ -35,7 +34,7 @@ pub(crate) fn wrapped(plan: &Plan, handler: &Handler, itself: Option<&TokenStrea
     let late = answers(plan);
     let (attributes, statements) = split(&handler.body);
     let hint = returned.and_then(return_hint);
-    let statements = if itself.is_some() { within(&handler.body, statements).into_token_stream() } else { statements };
+    let statements = block(&handler.body, &attributes, statements);
     let inner = within(&handler.body, quote!(#itself #hint #statements));
     // Placed at the body, as is the block around it: the compiler then speaks of the code as if it were the user's alone.
     let wrap = quote_spanned!(handler.body.span()=> async move);
@@ -48,11 +47,13 @@ pub(crate) fn wrapped(plan: &Plan, handler: &Handler, itself: Option<&TokenStrea
         // `return` and `?` in the body end the body, not this function.
         ::core::result::Result::Ok(#wrap #inner.await)
     };
+    // Ours is a `Result` also where the function as written returns none, and its errors want no documentation.
+    let quiet = (!returned.is_some_and(is_result)).then(|| quote!(#[allow(clippy::missing_errors_doc)]));
     // The last token decides whose function this is for lints.
-    let last = handler.output.as_ref().map_or(handler.parentheses, |(arrow, _)| arrow.span());
+    let last = returned.and_then(|ty| end(ty.to_token_stream())).unwrap_or(handler.parentheses);
     let end = quote_spanned!(last=> >);
     Wrapped {
-        attributes: quote!(#(# #attributes)*),
+        attributes: quote!(#(# #attributes)* #quiet),
         output: quote!(-> ::core::result::Result<#shown, #private::RateLimited #end),
         body: within(&handler.body, body).into_token_stream(),
     }
@@ -90,14 +91,41 @@ fn return_hint(ty: &Type) -> Option<TokenStream> {
         return None;
     }
     let mut ty = ty.clone();
+    // Named where the type is: a message about another type in the body says that this is what is returned.
+    let returned = Ident::new("__returned", end(ty.to_token_stream()).unwrap_or_else(Span::mixed_site));
     open(&mut ty);
     Some(quote_spanned! {Span::mixed_site()=>
         #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::let_unit_value, clippy::needless_return)]
         if false {
-            let returned: #ty = loop {};
-            return returned;
+            let #returned: #ty = loop {};
+            return #returned;
         }
     })
+}
+
+/// The body as a block of its own: the very tokens where that can be, since only they keep the places of their braces.
+pub(crate) fn block(body: &Group, attributes: &[TokenTree], statements: TokenStream) -> Group {
+    if attributes.is_empty() { body.clone() } else { within(body, statements) }
+}
+
+/// Where the last token is.
+fn end(tokens: TokenStream) -> Option<Span> {
+    tokens.into_iter().last().map(|token| match token {
+        TokenTree::Group(group) => group.span_close(),
+        token => token.span(),
+    })
+}
+
+/// Whether it is a `Result`, by its name: `ApiResult<T>` may be one.
+fn is_result(ty: &Type) -> bool {
+    match ty {
+        Type::Path(path) => {
+            path.path.segments.last().is_some_and(|segment| segment.ident.to_string().ends_with("Result"))
+        }
+        Type::Paren(inner) => is_result(&inner.elem),
+        Type::Group(inner) => is_result(&inner.elem),
+        _ => false,
+    }
 }
 
 /// Puts `_` in the place of every `impl Trait`, which a variable's type cannot have.

@@ -11,18 +11,15 @@ use crate::window;
 
 /// `At most 5 requests a minute for each client address.`
 pub(crate) fn sentence(rule: &Rule) -> String {
-    let mut text = format!("At most {} {} for {}", amount(rule), window(&rule.window), who(&rule.key));
-    if let Some(burst) = &rule.burst {
-        text.push_str(&format!(", up to {} at once", number(burst)));
-    }
-    match &rule.cost {
-        Amount::Default => {}
-        Amount::Fixed(cost) => text.push_str(&format!("; a request counts as {cost}")),
-        Amount::Late(cost) => text.push_str(&format!("; a request counts as {}", code(&cost.stream()))),
-        Amount::Head(_) | Amount::Anywhere(_) => text.push_str("; what a request counts as depends on it"),
-    }
-    text.push('.');
-    text
+    let limit = format!("At most {} {} for {}", amount(rule), window(&rule.window), who(&rule.key));
+    let burst = rule.burst.as_ref().map(|burst| format!(", up to {} at once", number(burst))).unwrap_or_default();
+    let cost = match &rule.cost {
+        Amount::Default => String::new(),
+        Amount::Fixed(cost) => format!("; a request counts as {cost}"),
+        Amount::Late(cost) => format!("; a request counts as {}", code(&cost.stream())),
+        Amount::Head(_) | Amount::Anywhere(_) => "; what a request counts as depends on it".to_owned(),
+    };
+    format!("{limit}{burst}{cost}.")
 }
 
 fn amount(rule: &Rule) -> String {
