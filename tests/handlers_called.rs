@@ -117,7 +117,7 @@ mod namesakes {
         pub(super) async fn login(n: u32) -> u32 {
             n + 1
         }
-        pub(super) fn logout<T: ToString>(n: T) -> String {
+        pub(super) fn logout<T: ToString + Copy>(n: T) -> String {
             n.to_string()
         }
     }

@@ -16,6 +16,7 @@ mod expand;
 mod handler;
 mod key;
 mod late;
+mod openapi;
 mod rules;
 mod validate;
 mod value;
@@ -116,6 +117,12 @@ use handler::Handler;
 ///
 /// It cannot stand in an `impl` block, because a hidden type goes beside it.
 ///
+/// # OpenAPI
+///
+/// With the feature `utoipa`, a `#[utoipa::path]` below the attribute documents the 429, with its headers and the limits in
+/// words, unless it has a 429 of its own. One above the attribute is expanded first: there, name the type,
+/// `responses(…, rateguard::RateLimited)`. With the feature `aide`, every limited handler has its 429.
+///
 /// # Mistakes
 ///
 /// Each is a compile error on the word that is wrong, all of them are reported together, and the function stays.
@@ -186,7 +193,7 @@ pub fn rate_limit(args: proc_macro::TokenStream, item: proc_macro::TokenStream) 
 }
 
 fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
-    let handler = match syn::parse2::<Handler>(item.clone()) {
+    let mut handler = match syn::parse2::<Handler>(item.clone()) {
         Ok(mut handler) => {
             handler.libraries.extend(attribute::library_names(&args));
             handler
@@ -217,6 +224,9 @@ fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
         let attributes = expand::kept(&handler).map(|attribute| &attribute.tokens);
         let item = &handler.item;
         return quote!(#errors #(#attributes)* #item);
+    }
+    if cfg!(feature = "utoipa") {
+        openapi::document(&mut handler, &words::sentences(&rules));
     }
     if let Some(moved) = expand::reordered(&handler, &own, &library) {
         return moved;

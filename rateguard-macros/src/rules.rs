@@ -11,6 +11,7 @@ use crate::handler::Handler;
 use crate::key::Key;
 use crate::validate::Rule;
 use crate::value::Value;
+use crate::words;
 
 /// The request's head, as a parameter of ours that no closure of the user's can see.
 fn parts() -> Ident {
@@ -34,6 +35,7 @@ pub(crate) fn limits(plan: &Plan, handler: &Handler, marker: &Ident) -> TokenStr
         };
         one(plan, rule, &name)
     });
+    let words = words::sentences(&plan.rules);
     // `module_path!` does not tell functions of one name in different functions apart. What does is no constant.
     let named = plan.rules.iter().any(|rule| rule.name.is_none()).then(|| {
         quote! {
@@ -49,6 +51,7 @@ pub(crate) fn limits(plan: &Plan, handler: &Handler, marker: &Ident) -> TokenStr
         impl #private::Limits for #marker {
             const HANDLER: &'static ::core::primitive::str = #handler_name;
             const RULES: &'static [#private::Rule] = &[#(#rules),*];
+            const WORDS: &'static ::core::primitive::str = #words;
             #named
         }
         // An associated constant is only computed where it is used; this one finds a bad quota in any build.

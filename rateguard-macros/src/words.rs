@@ -9,6 +9,11 @@ use crate::validate::Rule;
 use crate::value;
 use crate::window;
 
+/// All limits of a handler.
+pub(crate) fn sentences(rules: &[Rule]) -> String {
+    rules.iter().map(sentence).collect::<Vec<_>>().join(" ")
+}
+
 /// `At most 5 requests a minute for each client address.`
 pub(crate) fn sentence(rule: &Rule) -> String {
     let limit = format!("At most {} {} for {}", amount(rule), window(&rule.window), who(&rule.key));

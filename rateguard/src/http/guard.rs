@@ -29,8 +29,10 @@ pub trait Limits: Send + Sync + 'static {
     const HANDLER: &'static str;
     /// Its limits, outermost attribute first. Those without a name of their own have the handler's.
     const RULES: &'static [Rule];
+    /// The limits in words, for the readers of an API's documentation.
+    const WORDS: &'static str = "";
 
-    /// The same under their full names.
+    /// The limits under their full names.
     fn rules() -> &'static [Rule] {
         Self::RULES
     }

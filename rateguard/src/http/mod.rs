@@ -10,11 +10,15 @@ mod key_by;
 mod layer;
 mod limited;
 mod misuse;
+#[cfg(any(feature = "aide", feature = "utoipa"))]
+mod openapi;
 mod peer;
 mod refund;
 mod rejection;
 pub(crate) mod rule;
 mod service;
+#[cfg(feature = "axum-extra")]
+mod typed_path;
 
 pub use future::RateLimitFuture;
 pub use identity::UserId;

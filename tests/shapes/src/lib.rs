@@ -22,7 +22,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::RwLock;
 
 #[cfg(half_typed)]
-mod half_typed;
+mod half_typed {
+    // Not as a module's file, which could not be formatted.
+    include!("half_typed.in");
+}
 #[cfg(lints)]
 pub mod lints;
 #[cfg(mistakes)]
@@ -130,7 +133,11 @@ pub async fn todos_create(State(app): State<App>, Json(input): Json<Todo>) -> im
 /// When there is none.
 #[cfg_attr(head, rate_limit(limit = 5, window = 60))]
 #[cfg_attr(late, rate_limit(limit = 5, window = 60, key = id))]
-pub async fn todos_update(Path(id): Path<u32>, State(app): State<App>, Json(change): Json<Change>) -> Result<Json<Todo>> {
+pub async fn todos_update(
+    Path(id): Path<u32>,
+    State(app): State<App>,
+    Json(change): Json<Change>,
+) -> Result<Json<Todo>> {
     let mut todo = app.db.read().await.get(&id).cloned().ok_or(Error::NotFound)?;
     if let Some(text) = change.text {
         todo.text = text;
