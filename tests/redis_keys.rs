@@ -26,7 +26,7 @@ async fn a_key_is_named_for_identity_policy_and_algorithm_and_holds_one_member_a
     for _ in 0..3 {
         let _ = limiter.check(&policy("search", 5), &Key::ip([203, 0, 113, 7])).await;
     }
-    let key = "ratelimit:{ip:203.0.113.7}:search:sw";
+    let key = "ratelimit:{ip:203.0.113.7}:search:sw2";
     assert_eq!(server.keys(), [key]);
     let members: Vec<(String, u64)> = server.command(&["ZRANGE", key, "0", "-1", "WITHSCORES"]);
     assert_eq!(members.len(), 3);
@@ -41,7 +41,7 @@ async fn the_prefix_is_the_builders() {
     let server = RedisServer::start();
     let limiter = connected(RateGuard::builder().prefix("shop:limits"), &server).await;
     let _ = limiter.check(&policy("p", 5), &Key::global()).await;
-    assert_eq!(server.keys(), ["shop:limits:{global}:p:sw"]);
+    assert_eq!(server.keys(), ["shop:limits:{global}:p:sw2"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,7 +52,7 @@ async fn a_refused_request_writes_nothing() {
         let full = policy(name, limit);
         let key = Key::user("u");
         let _ = limiter.check_cost(&full, &key, limit).await;
-        let name = format!("ratelimit:{{user:u}}:{name}:sw");
+        let name = format!("ratelimit:{{user:u}}:{name}:sw2");
         let before: Vec<u8> = server.command(&["DUMP", &name]);
         let changes = |server: &RedisServer| -> String {
             let info: String = server.command(&["INFO", "persistence"]);
@@ -75,7 +75,7 @@ async fn every_key_has_a_lifetime_of_one_to_two_windows_and_a_second() {
         let some = policy(name, limit);
         for _ in 0..10 {
             let _ = limiter.check(&some, &Key::global()).await;
-            let ttl: i64 = server.command(&["PTTL", &format!("ratelimit:{{global}}:{name}:sw")]);
+            let ttl: i64 = server.command(&["PTTL", &format!("ratelimit:{{global}}:{name}:sw2")]);
             assert!((60_000..=121_000).contains(&ttl), "{name}: {ttl}");
         }
     }
@@ -87,7 +87,7 @@ async fn a_lifetime_that_was_taken_away_is_mended_by_the_next_check_that_is_refu
     let limiter = limiter(&server).await;
     for (name, limit) in [("z", 2), ("p", 200), ("l", 2000)] {
         let full = policy(name, limit);
-        let key = format!("ratelimit:{{global}}:{name}:sw");
+        let key = format!("ratelimit:{{global}}:{name}:sw2");
         let _ = limiter.check_cost(&full, &Key::global(), limit).await;
         for spoil in [vec!["PERSIST", &key], vec!["PEXPIRE", &key, "3604000"]] {
             let _: i64 = server.command(&spoil);
@@ -115,7 +115,7 @@ async fn what_only_looks_like_a_log_of_ours_fails_its_own_check_and_no_others_an
         ("l", 2000, vec!["RPUSH", "5000", &now]),
     ] {
         let some = policy(name, limit);
-        let key = format!("ratelimit:{{user:odd}}:{name}:sw");
+        let key = format!("ratelimit:{{user:odd}}:{name}:sw2");
         let _: i64 = server.command(&["DEL", &key]);
         let plant: Vec<&str> = [plant[0], &key].into_iter().chain(plant[1..].iter().copied()).collect();
         let _: i64 = server.command(&plant);
@@ -136,7 +136,7 @@ async fn a_foreign_value_under_our_key_is_left_alone_and_fails_only_its_own_chec
     let limiter = limiter(&server).await;
     for (name, limit) in [("z", 5), ("p", 200), ("l", 2000)] {
         let some = policy(name, limit);
-        let key = format!("ratelimit:{{user:odd}}:{name}:sw");
+        let key = format!("ratelimit:{{user:odd}}:{name}:sw2");
         for (plant, kind) in [
             (vec!["SET", key.as_str(), "somebody else's"], "string"),
             (vec!["HSET", &key, "field", "value"], "hash"),
@@ -176,9 +176,9 @@ async fn a_limit_changed_across_forms_keeps_what_was_counted() {
         assert!(!decision.degraded() && decision.allowed());
         used += 3;
         assert_eq!(decision.remaining(), limit - used, "{limit}");
-        let found: String = server.command(&["TYPE", "ratelimit:{user:redeploy}:resized:sw"]);
+        let found: String = server.command(&["TYPE", "ratelimit:{user:redeploy}:resized:sw2"]);
         assert_eq!(found, form);
-        let ttl: i64 = server.command(&["PTTL", "ratelimit:{user:redeploy}:resized:sw"]);
+        let ttl: i64 = server.command(&["PTTL", "ratelimit:{user:redeploy}:resized:sw2"]);
         assert!((60_000..=121_000).contains(&ttl));
     }
 }
@@ -202,7 +202,7 @@ async fn a_sorted_set_stays_compact_and_its_numbers_do_not_run_out() {
             assert!(!decision.degraded());
             admitted += u32::from(decision.allowed());
         }
-        let encoding: Option<String> = server.command(&["OBJECT", "ENCODING", "ratelimit:{global}:quick:sw"]);
+        let encoding: Option<String> = server.command(&["OBJECT", "ENCODING", "ratelimit:{global}:quick:sw2"]);
         assert!(encoding.is_none_or(|encoding| encoding == "listpack" || encoding == "ziplist"));
     }
 }
@@ -213,7 +213,7 @@ async fn hits_from_the_future_count_from_now_on() {
     let limiter = limiter(&server).await;
     for (name, limit) in [("z", 4), ("p", 200), ("l", 2000)] {
         let stepped = policy(name, limit);
-        let key = format!("ratelimit:{{global}}:{name}:sw");
+        let key = format!("ratelimit:{{global}}:{name}:sw2");
         let _ = limiter.check_cost(&stepped, &Key::global(), limit).await;
         // As if the clock had stepped back an hour: what was counted now lies an hour ahead.
         let (seconds, _): (u64, u64) = server.command(&["TIME"]);

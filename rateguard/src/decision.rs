@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::algorithm::Verdict;
+use crate::algorithm::{Receipt, Verdict};
 use crate::error::StoreErrorKind;
 use crate::policy::Policy;
 use crate::quota::{Algorithm, Quota};
@@ -19,7 +19,7 @@ pub struct Decision {
     remaining: u32,
     reset_after: u64,
     retry_after: Option<u64>,
-    receipt: Option<u64>,
+    receipt: Option<Receipt>,
     degraded: Option<StoreErrorKind>,
     origin: Origin,
 }
@@ -142,7 +142,7 @@ impl Decision {
     }
 
     /// What to show to have the charge given back; `None` if nothing was charged.
-    pub(crate) fn receipt(&self) -> Option<u64> {
+    pub(crate) fn receipt(&self) -> Option<Receipt> {
         self.receipt
     }
 

@@ -27,6 +27,7 @@ pub use group::Check;
 pub(crate) use group::Decisions;
 pub use policies::KnownPolicy;
 
+use crate::algorithm::Receipt;
 use crate::client_ip::ClientIp;
 use crate::clock::TimeSource;
 use crate::config::RateGuardBuilder;
@@ -264,7 +265,7 @@ impl RateGuard {
         policy: &Policy,
         key: &Key,
         cost: u32,
-        receipt: Option<u64>,
+        receipt: Option<Receipt>,
     ) -> Result<(), StoreError> {
         let check = Check::new(policy, key).cost(cost);
         match &self.inner.store {
@@ -279,6 +280,22 @@ impl RateGuard {
             }
         }
         Ok(())
+    }
+
+    /// Gives back what a check of so many units has charged, by its receipt. For tests of the rules.
+    #[cfg(feature = "test-util")]
+    #[doc(hidden)]
+    pub async fn refund_by_receipt(
+        &self,
+        policy: &Policy,
+        key: &Key,
+        cost: u32,
+        decision: &Decision,
+    ) -> Result<(), StoreError> {
+        match decision.receipt() {
+            Some(receipt) => self.refund_charge(policy, key, cost, Some(receipt)).await,
+            None => Ok(()),
+        }
     }
 
     /// Whether the store answers, for a health check; of a cluster, every node that has keys.

@@ -19,7 +19,7 @@ use fingerprint::Fingerprints;
 use shard::Shard;
 
 use super::Verdicts;
-use crate::algorithm::{Assessment, State, Verdict};
+use crate::algorithm::{Assessment, Receipt, State, Verdict};
 use crate::clock::TimeSource;
 use crate::key::Key;
 use crate::network::Prefixes;
@@ -77,7 +77,7 @@ impl MemoryStore {
             }
             // There is none; this is only so that nothing needs to panic.
             None => {
-                State::new(check.quota.algorithm()).assess(0, &check.quota, check.cost).verdict(0, &check.quota, None)
+                State::new(check.quota.algorithm()).assess(0, &check.quota, check.cost).verdict(None, None)
             }
         }
     }
@@ -97,14 +97,15 @@ impl MemoryStore {
         let mut verdicts = Verdicts::new();
         for (check, assessment) in checks.iter().zip(assessed) {
             let charge = charge && assessment.admitted;
+            let mut receipt = None;
             if let Some(shard) = find(&mut locked, check) {
                 if charge {
-                    shard.charge(now, check, &assessment);
+                    receipt = shard.charge(now, check, &assessment);
                 } else if let (Some(slot), Some(retry)) = (shard.existing(check), assessment.retry_after) {
                     slot.block(now, retry);
                 }
             }
-            verdicts.push(assessment.verdict(now, &check.quota, charge.then_some(check.cost)));
+            verdicts.push(assessment.verdict(charge.then_some(check.cost), receipt));
         }
         verdicts
     }
@@ -117,11 +118,11 @@ impl MemoryStore {
             Some(slot) => slot.state.peek(now, &check.quota, check.cost),
             None => State::new(check.quota.algorithm()).assess(now, &check.quota, check.cost),
         };
-        assessment.verdict(now, &check.quota, None)
+        assessment.verdict(None, None)
     }
 
     /// Gives units back.
-    pub(crate) fn refund(&self, clock: &TimeSource, check: &MemoryCheck, receipt: Option<u64>) {
+    pub(crate) fn refund(&self, clock: &TimeSource, check: &MemoryCheck, receipt: Option<Receipt>) {
         let mut locked = self.lock(slice::from_ref(check));
         let now = time(clock, &mut locked);
         if let Some(slot) = find(&mut locked, check).and_then(|shard| shard.existing(check)) {

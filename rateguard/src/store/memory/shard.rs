@@ -3,7 +3,7 @@
 use hashbrown::HashTable;
 
 use super::MemoryCheck;
-use crate::algorithm::{Assessment, State, Verdict};
+use crate::algorithm::{Assessment, Receipt, State, Verdict};
 
 /// Slots that a check sweeps at most, and how often it does, in microseconds.
 const SWEEP_SLOTS: usize = 128;
@@ -37,24 +37,24 @@ pub(super) struct Slot {
 impl Slot {
     /// The client is being refused, for so long.
     pub(super) fn block(&mut self, now: u64, retry: u64) {
+        // A quota that is new to the key keeps what it has denied.
+        self.idle_from = self.state.idle_from();
         self.blocked_until = now.saturating_add(retry);
     }
 
-    pub(super) fn refund(&mut self, now: u64, check: &MemoryCheck, receipt: Option<u64>) {
+    pub(super) fn refund(&mut self, now: u64, check: &MemoryCheck, receipt: Option<Receipt>) {
         self.state.refund(now, &check.quota, check.cost, receipt);
-        self.idle_from = self.state.idle_from(&check.quota);
+        self.idle_from = self.state.idle_from();
         self.blocked_until = 0;
     }
 
-    fn charge(&mut self, now: u64, check: &MemoryCheck, assessment: &Assessment) {
-        if check.cost == 0 {
-            return;
-        }
-        self.state.charge(now, &check.quota, check.cost);
-        self.idle_from = self.state.idle_from(&check.quota);
+    fn charge(&mut self, now: u64, check: &MemoryCheck, assessment: &Assessment) -> Option<Receipt> {
+        let receipt = self.state.charge(now, &check.quota, check.cost)?;
+        self.idle_from = self.state.idle_from();
         if assessment.available == check.cost {
             self.blocked_until = now.saturating_add(assessment.reset_charged);
         }
+        Some(receipt)
     }
 }
 
@@ -98,35 +98,35 @@ impl Shard {
         let (quota, cost) = (&check.quota, check.cost);
         let Some(slot) = self.existing(check) else {
             let assessment = State::new(quota.algorithm()).assess(now, quota, cost);
-            if assessment.admitted {
-                self.charge_newcomer(now, check, &assessment);
-            }
-            return assessment.verdict(now, quota, assessment.admitted.then_some(cost));
+            let receipt = assessment.admitted.then(|| self.charge_newcomer(now, check, &assessment)).flatten();
+            return assessment.verdict(assessment.admitted.then_some(cost), receipt);
         };
         let assessment = slot.state.assess(now, quota, cost);
+        let mut receipt = None;
         if assessment.admitted {
-            slot.charge(now, check, &assessment);
+            receipt = slot.charge(now, check, &assessment);
             self.sweep(now);
         } else if let Some(retry) = assessment.retry_after {
             slot.block(now, retry);
         }
-        assessment.verdict(now, quota, assessment.admitted.then_some(cost))
+        assessment.verdict(assessment.admitted.then_some(cost), receipt)
     }
 
-    pub(super) fn charge(&mut self, now: u64, check: &MemoryCheck, assessment: &Assessment) {
+    pub(super) fn charge(&mut self, now: u64, check: &MemoryCheck, assessment: &Assessment) -> Option<Receipt> {
         match self.existing(check) {
             Some(slot) => {
-                slot.charge(now, check, assessment);
+                let receipt = slot.charge(now, check, assessment);
                 self.sweep(now);
+                receipt
             }
             None => self.charge_newcomer(now, check, assessment),
         }
     }
 
-    fn charge_newcomer(&mut self, now: u64, check: &MemoryCheck, assessment: &Assessment) {
+    fn charge_newcomer(&mut self, now: u64, check: &MemoryCheck, assessment: &Assessment) -> Option<Receipt> {
         self.sweep(now);
         if check.cost == 0 || !self.make_room(now) {
-            return;
+            return None;
         }
         let mut slot = Slot {
             fingerprint: check.fingerprint,
@@ -134,10 +134,11 @@ impl Shard {
             idle_from: 0,
             blocked_until: 0,
         };
-        slot.charge(now, check, assessment);
+        let receipt = slot.charge(now, check, assessment);
         let at = place(self.slots.len());
         self.slots.push(slot);
         self.places.insert_unique(hash(check.fingerprint), at, hash_at(&self.slots));
+        receipt
     }
 
     /// Whether there is a slot for a newcomer, once a client that still has quota left gave way.

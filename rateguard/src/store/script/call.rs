@@ -32,14 +32,13 @@ impl Script {
         match self {
             Script::Check => concat!(
                 include_str!("head.lua"),
-                include_str!("list.lua"),
                 include_str!("counters.lua"),
                 include_str!("check.lua")
             ),
             Script::Whole => concat!(
                 include_str!("head.lua"),
-                include_str!("list.lua"),
                 include_str!("counters.lua"),
+                include_str!("log.lua"),
                 include_str!("whole.lua")
             ),
         }
