@@ -149,9 +149,10 @@ impl Both {
         let memory = self.memory.check_all(&checks).await;
         let redis = self.redis.check_all(&checks).await;
         let both = memory.iter().all(Decision::allowed);
-        let mut told = memory.into_iter().zip(redis).map(|(memory, redis)| {
-            agreed(memory, redis, &format!("{:?} and {other:?}", policy.quota()))
-        });
+        let mut told = memory
+            .into_iter()
+            .zip(redis)
+            .map(|(memory, redis)| agreed(memory, redis, &format!("{:?} and {other:?}", policy.quota())));
         let first = told.next().unwrap();
         told.for_each(drop);
         (first, both)

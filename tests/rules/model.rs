@@ -50,8 +50,20 @@ pub(crate) struct Sliding {
 pub(crate) struct Bucket {
     limit: u64,
     window: u64,
+    burst: u64,
     at: u64,
     missing: Vec<(u64, u128)>,
+}
+
+/// So many counts by different quotas are kept for one key.
+const MOST: usize = 4;
+
+/// Makes room for another, in place of the one that ends first.
+fn make_room<C>(counts: &mut Vec<C>, end: impl Fn(&C) -> u64) {
+    if counts.len() >= MOST {
+        let first = (0..counts.len()).min_by_key(|at| end(&counts[*at])).unwrap();
+        counts.remove(first);
+    }
 }
 
 impl Log {
@@ -148,12 +160,12 @@ impl Log {
 }
 
 impl Sliding {
-    fn at(self, now: u64, window: u64) -> Option<Sliding> {
+    fn at(self, now: u64, window: u64) -> Sliding {
         let mut counter = Sliding { window, start: self.start.min(now), ..self };
         while now - counter.start >= window && (counter.previous, counter.current) != (0, 0) {
             counter = Sliding { window, start: counter.start + window, previous: counter.current, current: 0 };
         }
-        ((counter.previous, counter.current) != (0, 0)).then_some(counter)
+        if (counter.previous, counter.current) == (0, 0) { Sliding { start: now, ..counter } } else { counter }
     }
 
     /// Parts of a unit, of which a unit is as many as the window has microseconds.
@@ -165,7 +177,13 @@ impl Sliding {
 
 impl Bucket {
     fn of(quota: &Quota, now: u64) -> Bucket {
-        Bucket { limit: quota.limit().into(), window: window(quota), at: now, missing: Vec::new() }
+        Bucket {
+            limit: quota.limit().into(),
+            window: window(quota),
+            burst: quota.capacity().into(),
+            at: now,
+            missing: Vec::new(),
+        }
     }
 
     fn is_of(&self, quota: &Quota) -> bool {
@@ -198,6 +216,7 @@ impl Bucket {
             }
         }
         self.at = now;
+        self.limit();
     }
 
     fn convert(&self, quota: &Quota) -> Bucket {
@@ -206,15 +225,26 @@ impl Bucket {
         Bucket { missing, ..Bucket::of(quota, self.at) }
     }
 
-    fn limited(mut self, quota: &Quota) -> Bucket {
-        let capacity = u128::from(quota.capacity()) * u128::from(self.window);
-        self.take(self.total().saturating_sub(capacity));
-        self
+    /// No more is missing than there was.
+    fn limit(&mut self) {
+        self.take(self.total().saturating_sub(u128::from(self.burst) * u128::from(self.window)));
+    }
+
+    fn full_at(&self) -> u64 {
+        self.at + u64::try_from(self.total().div_ceil(self.limit.into())).unwrap()
     }
 }
 
 fn window(quota: &Quota) -> u64 {
     u64::try_from(quota.window().as_micros()).unwrap()
+}
+
+/// All are kept until all are full.
+fn update(buckets: &mut Vec<Bucket>, now: u64) {
+    buckets.iter_mut().for_each(|bucket| bucket.update(now));
+    if buckets.iter().all(|bucket| bucket.missing.is_empty()) {
+        buckets.clear();
+    }
 }
 
 /// The bucket of a quota, or what is told of it by those of others.
@@ -223,7 +253,10 @@ fn bucket(buckets: &[Bucket], now: u64, quota: &Quota) -> Bucket {
     let others = buckets.iter().map(|bucket| bucket.convert(quota));
     // Of equal ones, the first.
     let most = others.reduce(|one, other| if other.total() > one.total() { other } else { one });
-    own.or(most).unwrap_or_else(|| Bucket::of(quota, now)).limited(quota)
+    let mut found = own.or(most).unwrap_or_else(|| Bucket::of(quota, now));
+    found.burst = quota.capacity().into();
+    found.limit();
+    found
 }
 
 impl Model {
@@ -252,8 +285,7 @@ impl Model {
                 u64::try_from((limit * window).saturating_sub(counted) / window).unwrap()
             }
             Model::TokenBucket { buckets, .. } => {
-                buckets.iter_mut().for_each(|bucket| bucket.update(now));
-                buckets.retain(|bucket| !bucket.missing.is_empty());
+                update(buckets, now);
                 let found = bucket(buckets, now, quota);
                 if let Some(own) = buckets.iter_mut().find(|bucket| bucket.is_of(quota)) {
                     *own = found.clone();
@@ -270,7 +302,13 @@ impl Model {
         for counter in counters.iter_mut() {
             counter.start = counter.start.min(now);
         }
-        counters.retain(|counter| now - counter.start < counter.window && counter.used > 0);
+        for counter in counters.iter_mut().filter(|counter| counter.used == 0 || now - counter.start >= counter.window)
+        {
+            (counter.start, counter.used) = (now, 0);
+        }
+        if counters.iter().all(|counter| counter.used == 0) {
+            counters.clear();
+        }
         let own = counters.iter().find(|counter| counter.window == window);
         let most = counters.iter().filter(|counter| now - counter.start < window);
         let most = most.reduce(|one, other| if other.used > one.used { other } else { one });
@@ -279,9 +317,12 @@ impl Model {
 
     fn sliding(&mut self, now: u64, window: u64) -> Option<Sliding> {
         let Model::SlidingCounter(counters) = self else { panic!("another rule") };
-        *counters = counters.iter().filter_map(|counter| counter.at(now, counter.window)).collect();
+        *counters = counters.iter().map(|counter| counter.at(now, counter.window)).collect();
+        if counters.iter().all(|counter| counter.counted(now) == 0) {
+            counters.clear();
+        }
         let own = counters.iter().find(|counter| counter.window == window).copied();
-        let others = counters.iter().filter_map(|counter| counter.at(now, window));
+        let others = counters.iter().map(|counter| counter.at(now, window));
         own.or_else(|| others.reduce(|one, other| if other.counted(now) > one.counted(now) { other } else { one }))
     }
 
@@ -308,7 +349,7 @@ impl Model {
             Model::SlidingCounter(_) => {
                 let own = self.sliding(now, window);
                 let Model::SlidingCounter(counters) = self else { panic!("another rule") };
-                if let Some(own) = own
+                if let Some(own) = own.filter(|own| own.counted(now) > 0)
                     && counters.iter().all(|counter| counter.window != window)
                 {
                     counters.push(own);
@@ -317,6 +358,7 @@ impl Model {
             Model::TokenBucket { buckets, .. } => {
                 let own = bucket(buckets, now, quota);
                 if !own.missing.is_empty() && !buckets.iter().any(|bucket| bucket.is_of(quota)) {
+                    make_room(buckets, Bucket::full_at);
                     buckets.push(own);
                 }
             }
@@ -349,13 +391,25 @@ impl Model {
             }
             Model::TokenBucket { charges, buckets } => {
                 *charges += 1;
-                buckets.iter_mut().for_each(|bucket| bucket.update(now));
-                buckets.retain(|bucket| !bucket.missing.is_empty());
+                update(buckets, now);
                 let own = bucket(buckets, now, quota);
-                buckets.retain(|bucket| !bucket.is_of(quota));
-                buckets.push(own);
-                for bucket in buckets {
-                    bucket.missing.push((*charges, u128::from(cost) * u128::from(bucket.window)));
+                let is_new = !buckets.iter().any(|bucket| bucket.is_of(quota));
+                let number = *charges;
+                let take = |bucket: &mut Bucket| {
+                    bucket.missing.push((number, u128::from(cost) * u128::from(bucket.window)));
+                    bucket.limit();
+                };
+                for bucket in buckets.iter_mut() {
+                    if bucket.is_of(quota) {
+                        *bucket = own.clone();
+                    }
+                    take(bucket);
+                }
+                if is_new {
+                    make_room(buckets, Bucket::full_at);
+                    let mut own = own;
+                    take(&mut own);
+                    buckets.push(own);
                 }
                 return *charges;
             }

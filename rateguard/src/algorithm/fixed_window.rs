@@ -3,7 +3,7 @@
 //! At the seam of two windows up to twice the limit can be admitted within one window's length.
 //!
 //! Quotas with windows of different length have a counter each, and every charge is counted by all of them: a short
-//! window that ends does not end a long one.
+//! window that ends does not end a long one. All are kept until all have ended.
 
 use smallvec::SmallVec;
 
@@ -20,7 +20,7 @@ pub(crate) struct Counter {
 
 impl Counter {
     fn end(&self) -> u64 {
-        self.start.saturating_add(self.window)
+        if self.used == 0 { 0 } else { self.start.saturating_add(self.window) }
     }
 
     pub(crate) fn assess(&self, now: u64, quota: &Quota, cost: u32) -> Assessment {
@@ -46,18 +46,22 @@ impl Counter {
     }
 }
 
-/// A counter for each length of a window, none of them empty.
+/// A counter for each length of a window.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counters(SmallVec<[Counter; 1]>);
 
 impl Counters {
-    /// Those that still count.
     fn update(&mut self, now: u64) {
-        self.0.retain(|counter| {
+        for counter in self.0.iter_mut() {
             // A clock that stepped back: the window begins anew, with what it holds.
             counter.start = counter.start.min(now);
-            counter.used > 0 && now - counter.start < counter.window
-        });
+            if now - counter.start >= counter.window || counter.used == 0 {
+                (counter.start, counter.used) = (now, 0);
+            }
+        }
+        if self.0.iter().all(|counter| counter.used == 0) {
+            self.0.clear();
+        }
     }
 
     /// The counter for a window; if there is none, what is known from the others of the time since it began.
@@ -109,7 +113,7 @@ impl Counters {
                 counter.used = counter.used.saturating_sub(u64::from(cost));
             }
         }
-        self.0.retain(|counter| counter.used > 0);
+        self.update(now);
     }
 
     pub(crate) fn idle_from(&self) -> u64 {

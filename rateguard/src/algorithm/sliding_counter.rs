@@ -4,7 +4,8 @@
 //! of them at that window's very end, fewer than twice the limit are admitted within one window's length. (The idea is
 //! described in Cloudflare's "How we built rate limiting capable of scaling to millions of domains", 2017.)
 //!
-//! Quotas with windows of different length have a pair each, and every charge is counted by all of them.
+//! Quotas with windows of different length have a pair each, and every charge is counted by all of them. All are kept until
+//! all have ended.
 
 use smallvec::SmallVec;
 
@@ -82,22 +83,26 @@ impl Pair {
     }
 
     fn end(&self) -> u64 {
-        let windows = if self.current == 0 { 1 } else { 2 };
-        self.start.saturating_add(windows * self.window)
+        match (self.previous, self.current) {
+            (0, 0) => 0,
+            (_, 0) => self.start.saturating_add(self.window),
+            _ => self.start.saturating_add(2 * self.window),
+        }
     }
 }
 
-/// A pair for each length of a window, none of them empty.
+/// A pair for each length of a window.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pairs(SmallVec<[Pair; 1]>);
 
 impl Pairs {
-    /// Those that still count.
     fn update(&mut self, now: u64) {
-        self.0.retain(|pair| {
+        for pair in self.0.iter_mut() {
             *pair = pair.at(now, pair.window);
-            !pair.is_empty()
-        });
+        }
+        if self.0.iter().all(Pair::is_empty) {
+            self.0.clear();
+        }
     }
 
     /// The pair for a window; if there is none, the one that counts most in windows of that length.
@@ -161,7 +166,7 @@ impl Pairs {
                 Some(_) => {}
             }
         }
-        self.0.retain(|pair| !pair.is_empty());
+        self.update(now);
     }
 
     pub(crate) fn idle_from(&self) -> u64 {

@@ -5,18 +5,21 @@
 //! microseconds and fractions of `1 / limit` of one, and no rate is ever rounded.
 //!
 //! Quotas of different rates have a bucket each, and every charge is taken from all of them: what one lets come back
-//! sooner, another does not. A bucket of a new rate lacks as many tokens as the one that lacks most.
+//! sooner, another does not. A bucket of a new rate lacks as many tokens as the one that lacks most. All are kept until all
+//! are full.
 
 use smallvec::SmallVec;
 
 use super::{Assessment, MOST_COUNTS};
 use crate::quota::Quota;
 
-/// When a bucket is full: `at` microseconds and `fraction / limit` of one. It refills at `limit` tokens a `window`.
+/// When a bucket of `burst` tokens is full: at `at` microseconds and `fraction / limit` of one. It refills at `limit` tokens a
+/// `window`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bucket {
     pub(crate) limit: u32,
     pub(crate) window: u64,
+    pub(crate) burst: u32,
     pub(crate) at: u64,
     pub(crate) fraction: u32,
 }
@@ -27,7 +30,7 @@ impl Bucket {
     }
 
     fn full(now: u64, quota: &Quota) -> Bucket {
-        Bucket { limit: quota.limit(), window: quota.window_micros(), at: now, fraction: 0 }
+        Bucket { limit: quota.limit(), window: quota.window_micros(), burst: quota.capacity(), at: now, fraction: 0 }
     }
 
     /// What is missing from a full bucket, in units of a microsecond by the limit, of which a token is as many as the
@@ -54,8 +57,8 @@ impl Bucket {
 
     /// A bucket that is more than empty, since a clock stepped back, a quota was lowered or a larger bucket was charged,
     /// is empty. Whether it was.
-    fn limit_debt(&mut self, now: u64, quota: &Quota) -> bool {
-        let capacity = u128::from(quota.capacity()) * u128::from(self.window);
+    fn let_go(&mut self, now: u64) -> bool {
+        let capacity = u128::from(self.burst) * u128::from(self.window);
         let excess = self.debt(now) > capacity;
         if excess {
             *self = self.with(now, capacity);
@@ -82,6 +85,7 @@ impl Bucket {
     /// Takes tokens that were assessed at this time.
     pub(crate) fn charge(&mut self, now: u64, cost: u32) {
         *self = self.with(now, self.debt(now) + u128::from(cost) * u128::from(self.window));
+        self.let_go(now);
     }
 
     fn is_full(&self, now: u64) -> bool {
@@ -93,7 +97,7 @@ impl Bucket {
     }
 }
 
-/// A bucket for each rate, none of them full.
+/// A bucket for each rate.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Buckets {
     buckets: SmallVec<[Bucket; 1]>,
@@ -103,7 +107,12 @@ pub(crate) struct Buckets {
 
 impl Buckets {
     fn update(&mut self, now: u64) {
-        self.buckets.retain(|bucket| !bucket.is_full(now));
+        for bucket in self.buckets.iter_mut() {
+            bucket.let_go(now);
+        }
+        if self.buckets.iter().all(|bucket| bucket.is_full(now)) {
+            self.buckets.clear();
+        }
     }
 
     /// The bucket of a quota; if there is none, one that misses what is missed most. And whether it says something that
@@ -114,14 +123,12 @@ impl Buckets {
         let converted = || self.buckets.iter().map(|bucket| bucket.convert(now, quota)).reduce(more);
         let is_new = own.is_none();
         let mut bucket = own.or_else(converted).unwrap_or(Bucket::full(now, quota));
-        let let_go = bucket.limit_debt(now, quota);
+        bucket.burst = quota.capacity();
+        let let_go = bucket.let_go(now);
         (bucket, let_go || is_new)
     }
 
-    fn put(&mut self, now: u64, own: Bucket) {
-        if own.is_full(now) {
-            return;
-        }
+    fn put(&mut self, own: Bucket) {
         if let Some(there) = self.buckets.iter_mut().find(|b| (b.limit, b.window) == (own.limit, own.window)) {
             *there = own;
             return;
@@ -138,8 +145,9 @@ impl Buckets {
         self.update(now);
         let (own, news) = self.get(now, quota);
         let assessment = own.assess(now, quota, cost);
-        if news && (!assessment.admitted || self.buckets.iter().any(|bucket| bucket.is_of(quota))) {
-            self.put(now, own);
+        let is_there = self.buckets.iter().any(|bucket| bucket.is_of(quota));
+        if news && (is_there || (!assessment.admitted && !own.is_full(now))) {
+            self.put(own);
         }
         assessment
     }
@@ -151,7 +159,7 @@ impl Buckets {
             bucket.charge(now, cost);
         }
         own.charge(now, cost);
-        self.put(now, own);
+        self.put(own);
         self.charged += u64::from(cost);
         self.charged
     }

@@ -76,9 +76,7 @@ impl MemoryStore {
                 shard.check(now, check)
             }
             // There is none; this is only so that nothing needs to panic.
-            None => {
-                State::new(check.quota.algorithm()).assess(0, &check.quota, check.cost).verdict(None, None)
-            }
+            None => State::new(check.quota.algorithm()).assess(0, &check.quota, check.cost).verdict(None, None),
         }
     }
 

@@ -30,11 +30,7 @@ impl Script {
     /// Its text.
     pub(crate) const fn text(self) -> &'static str {
         match self {
-            Script::Check => concat!(
-                include_str!("head.lua"),
-                include_str!("counters.lua"),
-                include_str!("check.lua")
-            ),
+            Script::Check => concat!(include_str!("head.lua"), include_str!("counters.lua"), include_str!("check.lua")),
             Script::Whole => concat!(
                 include_str!("head.lua"),
                 include_str!("counters.lua"),

@@ -1,9 +1,9 @@
 -- Counters -----------------------------------------------------------------------------------------------------------
 -- A few numbers in a string, written as decimals after the rule's letter. Quotas with windows of different length, or
 -- buckets of different rates, have numbers each, and every charge is counted by all of them: what one forgets sooner,
--- another does not. Nearly always there is one.
+-- another does not. All are kept until all have ended. Nearly always there is one.
 
--- So many are kept. One more takes the place of the one that ends first.
+-- So many are kept at most. One more takes the place of the one that ends first.
 local MOST_COUNTS = 4
 
 local function make_counter_rule(kind)
@@ -35,14 +35,19 @@ local function make_counter_rule(kind)
       end
       table.remove(counts, soonest)
     end
-    local last = NOW
+    local last = 0
     for i, count in ipairs(counts) do
       last = max(last, ends(count))
       for j, number in ipairs(count) do
         text = text .. ((i > 1 or j > 1 or #text > 1) and ' ' or '') .. format('%d', number)
       end
     end
-    call('SET', key, text, 'PX', floor((last - NOW) / 1000) + 1000)
+    if last <= NOW then
+      -- None of them counts any more.
+      call('DEL', key)
+    else
+      call('SET', key, text, 'PX', floor((last - NOW) / 1000) + 1000)
+    end
   end
 
   local function with(own, others)
@@ -55,17 +60,16 @@ local function make_counter_rule(kind)
   local function make_fixed_window()
     local rule = {}
 
-    local function ends(count) return count[2] + count[1] end
+    local function ends(count) return count[3] > 0 and count[2] + count[1] or 0 end
 
-    -- The counts that still count.
     local function live(key, text)
-      local counts = {}
-      for _, count in ipairs(parse(key, text, 0, 3)) do
+      local counts, any = parse(key, text, 0, 3), false
+      for _, count in ipairs(counts) do
         -- A clock that stepped back: the window begins anew, with what it holds.
         count[2] = min(count[2], NOW)
-        if count[3] > 0 and NOW < ends(count) then counts[#counts + 1] = count end
+        if NOW >= ends(count) then count[2], count[3] = NOW, 0 else any = true end
       end
-      return counts
+      return any and counts or {}
     end
 
     -- The count of a window among several; if there is none, what is known from the others of the time since it began.
@@ -77,7 +81,7 @@ local function make_counter_rule(kind)
       end
       beside[key] = others
       if own then return own[2], own[3], 'held' end
-      if most then return most[2], most[3], 'new' end
+      if most and most[3] > 0 then return most[2], most[3], 'new' end
       return NOW, 0, 'held'
     end
 
@@ -133,7 +137,7 @@ local function make_counter_rule(kind)
       local counts = {}
       for _, count in ipairs(live(key, text)) do
         if at < 0 or (at >= count[2] and at <= NOW) then count[3] = max(0, count[3] - cost) end
-        if count[3] > 0 then counts[#counts + 1] = count end
+        counts[#counts + 1] = count
       end
       write(key, 'f', counts, ends)
     end
@@ -165,7 +169,10 @@ local function make_counter_rule(kind)
       return cost == 0 or (room >= 0 and not product_above(previous, q.window - elapsed, q.window, room))
     end
 
-    local function ends(count) return count[2] + 2 * count[1] end
+    local function ends(count)
+      if count[4] > 0 then return count[2] + 2 * count[1] end
+      return count[3] > 0 and count[2] + count[1] or 0
+    end
 
     -- As it counts now, in windows of that length.
     local function at_now(window, start, previous, current)
@@ -178,12 +185,12 @@ local function make_counter_rule(kind)
     end
 
     local function live(key, text)
-      local counts = {}
-      for _, count in ipairs(parse(key, text, 0, 4)) do
+      local counts, any = parse(key, text, 0, 4), false
+      for _, count in ipairs(counts) do
         count[2], count[3], count[4] = at_now(count[1], count[2], count[3], count[4])
-        if count[3] + count[4] > 0 then counts[#counts + 1] = count end
+        any = any or count[3] + count[4] > 0
       end
-      return counts
+      return any and counts or {}
     end
 
     -- The count of a window among several; if there is none, the one that counts most in windows of that length.
@@ -264,7 +271,7 @@ local function make_counter_rule(kind)
         elseif at <= NOW and at >= start - count[1] then
           count[3] = max(0, previous - cost)
         end
-        if count[3] + count[4] > 0 then counts[#counts + 1] = count end
+        counts[#counts + 1] = count
       end
       write(key, 'c', counts, ends)
     end
@@ -273,8 +280,8 @@ local function make_counter_rule(kind)
   end
 
   -- How many tokens were charged, less those of charges given back with none after them; then for each rate: limit,
-  -- window, and when the bucket is full again: microseconds, and a fraction of one in units of one by the limit. A `time`
-  -- is a pair of them.
+  -- window, the time of all tokens, and when the bucket is full again: microseconds, and a fraction of one in units of one
+  -- by the limit. A `time` is a pair of them.
   local function make_token_bucket()
     local rule = {}
     -- And, of a bucket that is to be written also if it denies, what it misses.
@@ -296,21 +303,28 @@ local function make_counter_rule(kind)
       return a < b or (a == b and a_fraction < b_fraction)
     end
 
-    local function ends(count) return count[3] end
+    local function ends(count) return count[5] + (count[6] > 0 and 1 or 0) end
+
+    -- A bucket that is more than empty, since a clock stepped back, a quota was lowered or a larger bucket was charged, is
+    -- empty.
+    local function let_go(count)
+      if less(NOW + count[3], count[4], count[5], count[6]) then count[5], count[6] = NOW + count[3], count[4] end
+    end
 
     local function live(key, text)
-      local counts, charged = parse(key, text, 1, 4)
-      local kept = {}
+      local counts, charged = parse(key, text, 1, 6)
+      local any = false
       for _, count in ipairs(counts) do
-        if less(NOW, 0, count[3], count[4]) then kept[#kept + 1] = count end
+        let_go(count)
+        any = any or less(NOW, 0, count[5], count[6])
       end
-      return kept, charged
+      return any and counts or {}, charged
     end
 
     -- What a bucket of this quota misses, of which one of another rate misses so many tokens. A part of one is rounded up.
     local function convert(q, count)
       local limit, window = count[1], count[2]
-      local tokens, part = divide(min(count[3] - NOW, 2 ^ 49), limit, count[4], window)
+      local tokens, part = divide(count[5] - NOW, limit, count[6], window)
       part = divide(part, q.window, window - 1, window)
       return divide(q.window, tokens, part, q.limit)
     end
@@ -322,15 +336,18 @@ local function make_counter_rule(kind)
       charged_of[key], beside[key] = charged, others
       for _, count in ipairs(counts) do
         if count[1] == q.limit and count[2] == q.window then
-          debt, fraction, held = count[3] - NOW, count[4], 'own'
+          held = 'own'
+          if less(NOW, 0, count[5], count[6]) then debt, fraction = count[5] - NOW, count[6] end
         else
           others[#others + 1] = count
         end
       end
       if held == 'own' then return debt, fraction, 'held' end
       for _, count in ipairs(others) do
-        local some, part = convert(q, count)
-        if less(debt, fraction, some, part) then debt, fraction, held = some, part, 'new' end
+        if less(NOW, 0, count[5], count[6]) then
+          local some, part = convert(q, count)
+          if less(debt, fraction, some, part) then debt, fraction, held = some, part, 'new' end
+        end
       end
       return debt, fraction, held
     end
@@ -349,7 +366,7 @@ local function make_counter_rule(kind)
       -- Tokens of an earlier life are not taken for those of this one.
       charged_of[key], beside[key] = NOW % 2 ^ 20 * 2 ^ 32, nil
       if text then
-        local charged, limit, window, a, b = text:match('^b(%d+) (%d+) (%d+) (%d+) (%d+)$')
+        local charged, limit, window, a, b = text:match('^b(%d+) (%d+) (%d+) %d+ %d+ (%d+) (%d+)$')
         if window == q.window_text and tonumber(limit) == q.limit then
           debt, fraction, held = tonumber(a) - NOW, tonumber(b), 'held'
           charged_of[key] = tonumber(charged)
@@ -358,8 +375,6 @@ local function make_counter_rule(kind)
           debt, fraction, held = among(key, q, text)
         end
       end
-      -- A bucket that is more than empty, since a clock stepped back, a quota was lowered or a larger bucket was charged,
-      -- is empty.
       if less(capacity[1], capacity[2], debt, fraction) then
         debt, fraction = capacity[1], capacity[2]
         if held ~= 'new' then held = 'mend' end
@@ -380,18 +395,22 @@ local function make_counter_rule(kind)
     local function store(key, q, charged, debt, fraction)
       local others = beside[key]
       if others then
-        local own = { q.limit, q.window, NOW + debt, fraction }
+        local own = { q.limit, q.window, q.capacity[1], q.capacity[2], NOW + debt, fraction }
         write(key, 'b' .. format('%d', charged), with(own, others), ends)
       else
-        local text = format('b%d %d %d %d %d', charged, q.limit, q.window, NOW + debt, fraction)
+        local text = format('b%d %d %d %d %d %d %d', charged, q.limit, q.window, q.capacity[1], q.capacity[2], NOW + debt,
+          fraction)
         call('SET', key, text, 'PX', floor(debt / 1000) + 1000)
       end
     end
 
     function rule.charge(key, q, cost, needed, needed_fraction)
       for _, count in ipairs(beside[key] or {}) do
-        local debt, fraction = divide(count[2], cost, count[4], count[1])
-        count[3], count[4] = count[3] + debt, fraction
+        local from, part = count[5], count[6]
+        if less(from, part, NOW, 0) then from, part = NOW, 0 end
+        local debt, fraction = divide(count[2], cost, part, count[1])
+        count[5], count[6] = from + debt, fraction
+        let_go(count)
       end
       store(key, q, charged_of[key] + cost, needed, needed_fraction)
     end
@@ -415,15 +434,15 @@ local function make_counter_rule(kind)
       local kept = {}
       for _, count in ipairs(counts) do
         local limit, window = count[1], count[2]
-        local debt, fraction = count[3] - NOW, count[4]
+        local debt, fraction = count[5] - NOW, count[6]
         local back, back_fraction = divide(window, cost, 0, limit)
         local left, left_fraction = debt - back, fraction - back_fraction
         if left_fraction < 0 then left, left_fraction = left - 1, left_fraction + limit end
         local least, least_fraction = divide(window, after, 0, limit)
         if less(left, left_fraction, least, least_fraction) then left, left_fraction = least, least_fraction end
         if less(left, left_fraction, debt, fraction) then debt, fraction = left, left_fraction end
-        count[3], count[4] = NOW + debt, fraction
-        if less(0, 0, debt, fraction) then kept[#kept + 1] = count end
+        count[5], count[6] = NOW + debt, fraction
+        kept[#kept + 1] = count
       end
       if at == charged then charged = max(0, charged - cost) end
       write(key, 'b' .. format('%d', charged), kept, ends)

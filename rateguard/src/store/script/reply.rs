@@ -3,10 +3,10 @@
 use smallvec::SmallVec;
 
 use super::{Group, Op, RedisCheck};
-use crate::algorithm::{Assessment, Receipt};
 use crate::algorithm::fixed_window::Counter;
 use crate::algorithm::sliding_counter::Pair;
 use crate::algorithm::token_bucket::Bucket;
+use crate::algorithm::{Assessment, Receipt};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::quota::{Algorithm, Quota};
 use crate::store::Verdicts;
@@ -181,7 +181,8 @@ impl Found {
                 Found::Pair(Pair { window, start: 0, previous: whole(a)?, current: whole(b)? }, whole(c)?)
             }
             Algorithm::TokenBucket => {
-                Found::Bucket(Bucket { limit, window, at: whole(a)?, fraction: part(b)? }, whole(c)?)
+                let burst = check.quota.capacity();
+                Found::Bucket(Bucket { limit, window, burst, at: whole(a)?, fraction: part(b)? }, whole(c)?)
             }
         })
     }
