@@ -53,9 +53,10 @@ while what do
       -- x: the newest member; y: its number; z: the first that counts.
       local newest = try('ZRANGE', key, '-2', '-1')
       x, y, z = newest[1], FIRST - 1, nil
-      if x then
-        -- A clock that stepped back, or another window.
-        again = #x ~= DIGITS or x > LATEST or newest[2] ~= q.window_text
+      if x and (#x ~= DIGITS or x > LATEST or newest[2] ~= q.window_text) then
+        -- No member of ours, a clock that stepped back, or another window.
+        again = true
+      elseif x then
         local oldest = try('ZRANGEBYSCORE', key, q.after, NOW_TEXT, 'LIMIT', '0', '1')
         local a, b, c = byte(x, -3, -1)
         y, z = 100 * a + 10 * b + c - 5328, oldest[1]
