@@ -175,6 +175,9 @@ impl Buckets {
             },
         };
         self.update(now);
+        if self.buckets.is_empty() {
+            return;
+        }
         for bucket in self.buckets.iter_mut() {
             let (token, debt) = (u128::from(bucket.window), bucket.debt(now));
             let left = debt.saturating_sub(u128::from(cost) * token).max(after * token);

@@ -57,7 +57,7 @@ while what do
         -- No member of ours, a clock that stepped back, or another window.
         again = true
       elseif x then
-        local oldest = try('ZRANGEBYSCORE', key, q.after, NOW_TEXT, 'LIMIT', '0', '1')
+        local oldest = try('ZRANGEBYSCORE', key, q.after, '(inf', 'LIMIT', '0', '1')
         local a, b, c = byte(x, -3, -1)
         y, z = 100 * a + 10 * b + c - 5328, oldest[1]
         local since = z and tonumber(sub(z, 1, -4))
@@ -86,7 +86,7 @@ while what do
       elseif kind == 'z' then
         granted, retry = 0, idle
         if used > limit and not again then
-          local leaves = try('ZRANGEBYSCORE', key, q.after, NOW_TEXT, 'LIMIT', format('%d', used - limit), '1')[1]
+          local leaves = try('ZRANGEBYSCORE', key, q.after, '(inf', 'LIMIT', format('%d', used - limit), '1')[1]
           local leaver = leaves and tonumber(sub(leaves, 1, -4))
           if leaver then retry = leaver + window - NOW else again = true end
         end
@@ -96,17 +96,18 @@ while what do
       -- x: the string; y: where what counts begins in it; z: when the newest was admitted.
       x = try('GET', key)
       y, z = HEAD + 1, nil
-      local plain = q.plain
-      if not plain then
-        plain = pack(HORIZON, window, 0, 0)
-        q.plain = plain
+      if not q.exact then
+        local horizon = pack(HORIZON, window, 0, 0)
+        q.exact, q.merged = EXACT .. horizon, MERGED .. horizon
       end
-      local word = x and not x.err and sub(x, 1, 4)
-      local merged = word == MERGED
-      if x and ((not merged and word ~= EXACT) or sub(x, 5, 23) ~= plain) then
-        -- No log of ours, or one that was charged under other windows.
-        again = true
-      elseif x then
+      if x then
+        local head = x.err or sub(x, 1, 23)
+        local merged = head == q.merged
+        if not merged and head ~= q.exact then
+          -- No log of ours, or one that was charged under other windows.
+          again = true
+          break
+        end
         local length, size, since, first, later = #x, merged and ENTRY_SIZE or STAMP_SIZE, NOW - window, nil, 0
         if length <= HEAD or (length - HEAD) % size ~= 0 then
           again = true
@@ -139,6 +140,7 @@ while what do
           idle = first + later + window - NOW
           if not merged then
             used = (length + 1 - y) / size
+            if used > limit then retry = read(STAMP, x, y + STAMP_SIZE * (used - limit)) + window - NOW end
           else
             -- Before the first entry, the head ends with a total as well.
             local gone = read(TOTAL, x, y - 6)
@@ -164,11 +166,7 @@ while what do
         granted = units <= available and units or available
       else
         granted = 0
-        if used == limit or again then
-          retry = idle < 0 and -idle or idle
-        elseif not merged then
-          retry = read(STAMP, x, y + STAMP_SIZE * (used - limit)) + window - NOW
-        end
+        if used == limit then retry = idle < 0 and -idle or idle end
       end
     elseif kind ~= 'z' then
       local rule, ok = rules[kind], nil
@@ -245,7 +243,7 @@ while what do
             tail = pack(ENTRY, from, NOW - from, sum)
           end
           if not z then
-            answer = try('SET', key, (merged and MERGED or EXACT) .. q.plain .. pack(TOTAL, 0) .. tail, 'PX', format('%d', q.longest))
+            answer = try('SET', key, (merged and q.merged or q.exact) .. pack(TOTAL, 0) .. tail, 'PX', format('%d', q.longest))
           elseif z < q.stretch_at then
             answer = try('SET', key, sub(x, 1, 23) .. sub(x, y - 6, kept) .. tail, 'PX', format('%d', q.longest))
           elseif y > HEAD + STALE then

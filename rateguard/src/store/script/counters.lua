@@ -42,11 +42,12 @@ local function make_counter_rule(kind)
         text = text .. ((i > 1 or j > 1 or #text > 1) and ' ' or '') .. format('%d', number)
       end
     end
-    if last <= NOW then
+    if last <= NOW and kind ~= 'b' then
       -- None of them counts any more.
       call('DEL', key)
     else
-      call('SET', key, text, 'PX', floor((last - NOW) / 1000) + 1000)
+      -- A bucket goes on counting what is charged: receipts of this moment stay apart.
+      call('SET', key, text, 'PX', floor(max(0, last - NOW) / 1000) + 1000)
     end
   end
 
@@ -430,7 +431,7 @@ local function make_counter_rule(kind)
       if not text then return end
       local counts, charged = live(key, text)
       local after = at < 0 and 0 or charged - at
-      if after < 0 or after >= 2 ^ 45 then return end
+      if #counts == 0 or after < 0 or after >= 2 ^ 45 then return end
       local kept = {}
       for _, count in ipairs(counts) do
         local limit, window = count[1], count[2]

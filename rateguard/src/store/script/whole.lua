@@ -42,7 +42,7 @@ local function make_sorted_set()
       return log.assess(key, q, cost, nil, log.load_set(key))
     end
     local used, idle = 0, 0
-    local first = call('ZRANGEBYSCORE', key, q.after, NOW_TEXT, 'LIMIT', 0, 1)[1]
+    local first = call('ZRANGEBYSCORE', key, q.after, '(inf', 'LIMIT', 0, 1)[1]
     if first then
       used = (number_of(last) - number_of(first)) % NUMBERS + 1
       idle = stamp_of(first) + window - NOW
@@ -55,7 +55,7 @@ local function make_sorted_set()
     local needed = used + cost - limit
     local leaves = idle
     if needed > 1 then
-      leaves = call('ZRANGEBYSCORE', key, q.after, NOW_TEXT, 'LIMIT', needed - 1, 1)[1]
+      leaves = call('ZRANGEBYSCORE', key, q.after, '(inf', 'LIMIT', needed - 1, 1)[1]
       leaves = stamp_of(leaves) + window - NOW
     end
     return false, available, idle, leaves, set
