@@ -242,6 +242,14 @@ async fn a_cost_of_nothing_is_allowed_also_where_a_lowered_limit_is_exceeded() {
 }
 
 #[tokio::test]
+async fn a_bucket_is_told_by_what_it_holds() {
+    let limiter = RateGuard::memory();
+    let policy = Policy::new("burst", Quota::token_bucket(600, MINUTE).burst(100));
+    let first = limiter.check(&policy, &Key::global()).await;
+    assert_eq!((first.limit(), first.remaining()), (100, 99));
+}
+
+#[tokio::test]
 async fn a_clock_at_its_end_stops_nothing() {
     for make in [WINDOWS[0], WINDOWS[1], WINDOWS[2], Quota::token_bucket as Make] {
         let clock = ManualClock::new();

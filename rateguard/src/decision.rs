@@ -94,9 +94,9 @@ impl Decision {
         !self.admitted
     }
 
-    /// Units admitted in a window.
+    /// The most that [`remaining`](Decision::remaining) can be: units admitted in a window; of a token bucket, its burst.
     pub fn limit(&self) -> u32 {
-        self.quota.limit()
+        self.quota.capacity()
     }
 
     /// Units left after this check. 0 when [`degraded`](Decision::degraded): it is not known then.

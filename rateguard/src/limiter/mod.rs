@@ -250,7 +250,7 @@ impl RateGuard {
 
     /// Gives `cost` units back, or as many as are still counted: never more than the whole quota.
     ///
-    /// Of a sliding window the oldest units go, so that the limit still holds for those that stay.
+    /// The oldest units go, so that the limit still holds for those that stay.
     ///
     /// # Errors
     ///

@@ -86,7 +86,8 @@ local function make_log()
       log.horizon, log.ends, log.next_horizon = log.next_horizon, 0, 0
     end
     log.ends = math.min(log.ends, NOW + log.horizon)
-    log.body = log.body:sub(place(log, later_than(log, NOW - log.horizon)) - 6)
+    local dead = later_than(log, NOW - log.horizon) - 1
+    if dead > 0 then log.body = log.body:sub(place(log, dead + 1) - 6) end
     return log
   end
 
