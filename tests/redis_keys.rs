@@ -232,25 +232,22 @@ async fn hits_from_the_future_count_from_now_on() {
         // As if the clock had stepped back an hour: what was counted now lies an hour ahead.
         let (seconds, _): (u64, u64) = server.command(&["TIME"]);
         let ahead = (seconds + 3600) * 1_000_000;
-        match name {
-            "z" => {
-                let _: i64 = server.command(&["DEL", &key]);
-                let _: i64 = server.command(&["ZADD", &key, "inf", "60000000"]);
-                for number in 100..104 {
-                    let member = format!("{ahead}{number}");
-                    let _: i64 = server.command(&["ZADD", &key, &ahead.to_string(), &member]);
-                }
+        if name == "z" {
+            let _: i64 = server.command(&["DEL", &key]);
+            let _: i64 = server.command(&["ZADD", &key, "inf", "60000000"]);
+            for number in 100..104 {
+                let member = format!("{ahead}{number}");
+                let _: i64 = server.command(&["ZADD", &key, &ahead.to_string(), &member]);
             }
-            _ => {
-                // The log's own first entry, at a later time: its place is after the head.
-                let mut connection = server.connection();
-                let mut log: Vec<u8> = redis::cmd("GET").arg(&key).query(&mut connection).unwrap();
-                let size = if log.starts_with(b"rg2e") { 7 } else { 18 };
-                for entry in log[29..].chunks_exact_mut(size) {
-                    entry[..7].copy_from_slice(&u64::to_be_bytes(ahead)[1..]);
-                }
-                let _: () = redis::cmd("SET").arg(&key).arg(log).query(&mut connection).unwrap();
+        } else {
+            // The log's own first entry, at a later time: its place is after the head.
+            let mut connection = server.connection();
+            let mut log: Vec<u8> = redis::cmd("GET").arg(&key).query(&mut connection).unwrap();
+            let size = if log.starts_with(b"rg2e") { 7 } else { 18 };
+            for entry in log[29..].chunks_exact_mut(size) {
+                entry[..7].copy_from_slice(&u64::to_be_bytes(ahead)[1..]);
             }
+            let _: () = redis::cmd("SET").arg(&key).arg(log).query(&mut connection).unwrap();
         }
         let decision = limiter.check(&stepped, &Key::global()).await;
         assert!(!decision.degraded(), "{name}");

@@ -244,6 +244,7 @@ fn windows_of(window: Duration) -> [Duration; 3] {
     [window, shorter, (window * 3).min(Quota::MAX_WINDOW)]
 }
 
+#[expect(clippy::too_many_lines, reason = "a kind of step after the other")]
 async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, burst: Option<u32>, steps: Vec<Step>) {
     static SEQUENCE: AtomicU64 = AtomicU64::new(0);
     let key = Key::new("sequence", SEQUENCE.fetch_add(1, Ordering::Relaxed));
@@ -382,6 +383,7 @@ impl Charges {
         // The last one most often.
         let Some(at) = self.made.len().checked_sub(1 + which) else { return };
         let charge = self.made.remove(at);
+        // More than was charged is not there to be given back, but of other charges of that microsecond.
         let cost = (u64::from(charge.cost) * u64::from(percent)).div_ceil(100).min(charge.cost.into());
         both.give_back(&charge, key, cost.try_into().unwrap()).await;
         if charge.life != self.life {

@@ -159,7 +159,11 @@ async fn row(bench: &Bench, limit: u32, units: u32) -> Vec<String> {
         changed.push(bench.micros(check).await);
     }
     // More than is left is denied for good, so that the state stays what it is also where it is half.
-    let left = bench.limiter.peek(policy, key).await.expect("an answer").remaining();
+    let mut left = bench.limiter.peek(policy, key).await.expect("an answer").remaining();
+    if units == limit {
+        seen(&bench.limiter.check_cost(policy, key, left).await, true);
+        left = 0;
+    }
     let deny = |limiter: RateGuard| async move { seen(&limiter.check_cost(policy, key, left + 1).await, false) };
     cell(bench.micros(deny).await);
     for micros in [peek, oldest, by_receipt].into_iter().chain(changed) {

@@ -205,14 +205,14 @@ impl Bucket {
     }
 
     fn update(&mut self, now: u64) {
-        match now.checked_sub(self.at) {
-            Some(elapsed) => self.take(u128::from(elapsed) * u128::from(self.limit)),
+        let parts = |time: u64| u128::from(time) * u128::from(self.limit);
+        if now >= self.at {
+            self.take(parts(now - self.at));
+        } else {
             // A clock that stepped back: it takes that much longer.
-            None => {
-                let more = u128::from(self.at - now) * u128::from(self.limit);
-                if let Some((_, missing)) = self.missing.first_mut() {
-                    *missing += more;
-                }
+            let more = parts(self.at - now);
+            if let Some((_, missing)) = self.missing.first_mut() {
+                *missing += more;
             }
         }
         self.at = now;
@@ -241,7 +241,9 @@ fn window(quota: &Quota) -> u64 {
 
 /// All are kept until all are full.
 fn update(buckets: &mut Vec<Bucket>, now: u64) {
-    buckets.iter_mut().for_each(|bucket| bucket.update(now));
+    for bucket in buckets.iter_mut() {
+        bucket.update(now);
+    }
     if buckets.iter().all(|bucket| bucket.missing.is_empty()) {
         buckets.clear();
     }
@@ -379,7 +381,9 @@ impl Model {
                 if counters.iter().all(|counter| counter.window != window) {
                     counters.push(own);
                 }
-                counters.iter_mut().for_each(|counter| counter.used += cost);
+                for counter in counters {
+                    counter.used += cost;
+                }
             }
             Model::SlidingCounter(_) => {
                 let own = self.sliding(now, window).unwrap_or(Sliding { window, start: now, previous: 0, current: 0 });
@@ -387,7 +391,9 @@ impl Model {
                 if counters.iter().all(|counter| counter.window != window) {
                     counters.push(own);
                 }
-                counters.iter_mut().for_each(|counter| counter.current += cost);
+                for counter in counters {
+                    counter.current += cost;
+                }
             }
             Model::TokenBucket { charges, buckets } => {
                 *charges += 1;

@@ -52,7 +52,7 @@ pub(crate) struct Counters(SmallVec<[Counter; 1]>);
 
 impl Counters {
     fn update(&mut self, now: u64) {
-        for counter in self.0.iter_mut() {
+        for counter in &mut self.0 {
             // A clock that stepped back: the window begins anew, with what it holds.
             counter.start = counter.start.min(now);
             if now - counter.start >= counter.window || counter.used == 0 {
@@ -97,7 +97,7 @@ impl Counters {
     pub(crate) fn charge(&mut self, now: u64, quota: &Quota, cost: u32) -> u64 {
         self.update(now);
         let mut own = self.get(now, quota.window_micros());
-        for counter in self.0.iter_mut() {
+        for counter in &mut self.0 {
             counter.charge(now, cost);
         }
         own.charge(now, cost);
@@ -108,7 +108,7 @@ impl Counters {
     /// Gives back what was charged at that time, to the windows that had begun then.
     pub(crate) fn refund(&mut self, now: u64, cost: u32, at: Option<u64>) {
         self.update(now);
-        for counter in self.0.iter_mut() {
+        for counter in &mut self.0 {
             if at.is_none_or(|at| at >= counter.start && at <= now) {
                 counter.used = counter.used.saturating_sub(u64::from(cost));
             }

@@ -9,6 +9,7 @@ pub(crate) mod sliding_counter;
 pub(crate) mod sliding_window;
 pub(crate) mod token_bucket;
 
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::quota::{Algorithm, Quota};
@@ -20,8 +21,8 @@ const MOST_COUNTS: usize = 4;
 /// What is stored for one key.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
-    /// Which of the lives of its key this is: a receipt of another is void. 0 before the first charge.
-    life: u64,
+    /// Which of the lives of its key this is: a receipt of another is void. `None` before the first charge.
+    life: Option<NonZeroU64>,
     count: Count,
 }
 
@@ -38,10 +39,15 @@ enum Count {
 /// That it is used only once is up to who holds it: several charges of one microsecond have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Receipt {
-    /// The life of the key in this process. 0 in a shared store, whose clock tells lives apart.
-    pub(crate) life: u64,
+    /// The life of the key in this process; [`Receipt::SHARED`] in a shared store, whose clock tells lives apart.
+    pub(crate) life: NonZeroU64,
     /// When the charge was made; of a token bucket, how many tokens had been charged with it.
     pub(crate) at: u64,
+}
+
+impl Receipt {
+    #[cfg(feature = "_shared")]
+    pub(crate) const SHARED: NonZeroU64 = NonZeroU64::MIN;
 }
 
 /// What a rule says about a cost before it is charged.
@@ -93,7 +99,7 @@ impl State {
             Algorithm::FixedWindow => Count::FixedWindow(fixed_window::Counters::default()),
             Algorithm::TokenBucket => Count::TokenBucket(token_bucket::Buckets::default()),
         };
-        State { life: 0, count }
+        State { life: None, count }
     }
 
     /// What a charge of `cost` would meet. Lets go of what no longer counts, mends what a clock that stepped back has
@@ -114,12 +120,13 @@ impl State {
 
     /// Takes `cost` units, after an assessment at the same moment admitted them.
     pub(crate) fn charge(&mut self, now: u64, quota: &Quota, cost: u32) -> Option<Receipt> {
-        static LIVES: AtomicU64 = AtomicU64::new(1);
+        // The first is that of shared stores.
+        static LIVES: AtomicU64 = AtomicU64::new(2);
         if cost == 0 {
             return None;
         }
-        if self.life == 0 {
-            self.life = LIVES.fetch_add(1, Ordering::Relaxed);
+        if self.life.is_none() {
+            self.life = NonZeroU64::new(LIVES.fetch_add(1, Ordering::Relaxed));
         }
         let at = match &mut self.count {
             Count::SlidingWindow(log) => log.charge(now, quota, cost),
@@ -127,12 +134,12 @@ impl State {
             Count::FixedWindow(counters) => counters.charge(now, quota, cost),
             Count::TokenBucket(buckets) => buckets.charge(now, quota, cost),
         };
-        Some(Receipt { life: self.life, at })
+        self.life.map(|life| Receipt { life, at })
     }
 
     /// Gives back those of `cost` units charged under the receipt that still count; without a receipt, the oldest.
     pub(crate) fn refund(&mut self, now: u64, quota: &Quota, cost: u32, receipt: Option<Receipt>) {
-        if cost == 0 || receipt.is_some_and(|receipt| receipt.life != self.life) {
+        if cost == 0 || receipt.is_some_and(|receipt| Some(receipt.life) != self.life) {
             return;
         }
         let at = receipt.map(|receipt| receipt.at);

@@ -97,7 +97,7 @@ pub(crate) struct Pairs(SmallVec<[Pair; 1]>);
 
 impl Pairs {
     fn update(&mut self, now: u64) {
-        for pair in self.0.iter_mut() {
+        for pair in &mut self.0 {
             *pair = pair.at(now, pair.window);
         }
         if self.0.iter().all(Pair::is_empty) {
@@ -138,7 +138,7 @@ impl Pairs {
     pub(crate) fn charge(&mut self, now: u64, quota: &Quota, cost: u32) -> u64 {
         self.update(now);
         let mut own = self.get(now, quota.window_micros());
-        for pair in self.0.iter_mut() {
+        for pair in &mut self.0 {
             pair.charge(cost);
         }
         own.charge(cost);
@@ -151,7 +151,7 @@ impl Pairs {
     pub(crate) fn refund(&mut self, now: u64, cost: u32, at: Option<u64>) {
         let cost = u64::from(cost);
         self.update(now);
-        for pair in self.0.iter_mut() {
+        for pair in &mut self.0 {
             match at {
                 None => {
                     let more = cost.saturating_sub(pair.previous);

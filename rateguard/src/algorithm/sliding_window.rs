@@ -104,9 +104,12 @@ impl Log {
 
     /// Whether a hit now is taken by the last entry.
     fn joins_last(&self, now: u64) -> bool {
-        let takes = |last: &Entry| match self.merged {
-            true => (now - last.first).saturating_mul(PARTS) < self.horizon.longest,
-            false => last.latest == now,
+        let takes = |last: &Entry| {
+            if self.merged {
+                (now - last.first).saturating_mul(PARTS) < self.horizon.longest
+            } else {
+                last.latest == now
+            }
         };
         self.entries.back().is_some_and(takes)
     }

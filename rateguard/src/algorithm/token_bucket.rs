@@ -107,7 +107,7 @@ pub(crate) struct Buckets {
 
 impl Buckets {
     fn update(&mut self, now: u64) {
-        for bucket in self.buckets.iter_mut() {
+        for bucket in &mut self.buckets {
             bucket.let_go(now);
         }
         if self.buckets.iter().all(|bucket| bucket.is_full(now)) {
@@ -155,7 +155,7 @@ impl Buckets {
     pub(crate) fn charge(&mut self, now: u64, quota: &Quota, cost: u32) -> u64 {
         self.update(now);
         let (mut own, _) = self.get(now, quota);
-        for bucket in self.buckets.iter_mut() {
+        for bucket in &mut self.buckets {
             bucket.charge(now, cost);
         }
         own.charge(now, cost);
@@ -178,7 +178,7 @@ impl Buckets {
         if self.buckets.is_empty() {
             return;
         }
-        for bucket in self.buckets.iter_mut() {
+        for bucket in &mut self.buckets {
             let (token, debt) = (u128::from(bucket.window), bucket.debt(now));
             let left = debt.saturating_sub(u128::from(cost) * token).max(after * token);
             *bucket = bucket.with(now, left.min(debt));

@@ -73,8 +73,9 @@ local function make_log()
     -- A clock that stepped back leaves hits in the future. They happened, so they count; but only from now on, so that
     -- nobody waits longer than a window.
     local n = entries(log)
-    local ahead = later_than(log, NOW)
-    if ahead <= n then
+    local _, latest = entry(log, n)
+    if latest > NOW then
+      local ahead = later_than(log, NOW)
       local parts = { log.body:sub(1, place(log, ahead) - 1) }
       for i = ahead, n do
         local from = math.min(entry(log, i), NOW)
@@ -86,15 +87,17 @@ local function make_log()
       log.horizon, log.ends, log.next_horizon = log.next_horizon, 0, 0
     end
     log.ends = math.min(log.ends, NOW + log.horizon)
-    local dead = later_than(log, NOW - log.horizon) - 1
-    if dead > 0 then log.body = log.body:sub(place(log, dead + 1) - 6) end
+    local _, soonest = entry(log, 1)
+    if soonest <= NOW - log.horizon then
+      log.body = log.body:sub(place(log, later_than(log, NOW - log.horizon)) - 6)
+    end
     return log
   end
 
   -- The units of a sorted set, as a log.
   function rule.of_set(key, all)
     local parts, window = { pack(TOTAL, 0) }, tonumber(all[#all - 1])
-    if all[#all] ~= 'inf' or not window then foreign(key) end
+    if #all < 4 or all[#all] ~= 'inf' or not window then foreign(key) end
     for i = 2, #all - 2, 2 do
       local at = tonumber(all[i])
       if not at or at % 1 ~= 0 or at < 0 or at > 2 ^ 53 then foreign(key) end
@@ -111,7 +114,7 @@ local function make_log()
     if not x then return end
     if x.err then
       local all = try('ZRANGE', key, 0, -1, 'WITHSCORES')
-      if all.err or #all == 0 then foreign(key) end
+      if all.err then foreign(key) end
       return rule.of_set(key, all)
     end
     local word = x:sub(1, #EXACT)
@@ -135,7 +138,7 @@ local function make_log()
     local limit, window = q.limit, q.window
     if not log then return cost <= limit, limit, 0, -1 end
     update(log)
-    local n, live = entries(log), later_than(log, NOW - window)
+    local n, live = entries(log), window >= log.horizon and 1 or later_than(log, NOW - window)
     local function leaves(i)
       local _, latest = entry(log, i)
       return latest + window - NOW
@@ -224,8 +227,10 @@ local function make_log()
   function rule.refund(key, q, cost, at, log)
     local n = log and entries(log) or 0
     if n == 0 or at > NOW then return end
-    local from, to = later_than(log, NOW - q.window), n
-    if at >= 0 then
+    local from, to = 1, n
+    if at < 0 then
+      if q.window < log.horizon then from = later_than(log, NOW - q.window) end
+    else
       from = later_than(log, at - 1)
       if from > n or entry(log, from) > at then return end
       to = log.merged and from or later_than(log, at) - 1

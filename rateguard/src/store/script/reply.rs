@@ -222,7 +222,7 @@ impl Found {
                 at = *charged;
             }
         }
-        Receipt { life: 0, at }
+        Receipt { life: Receipt::SHARED, at }
     }
 }
 

@@ -101,14 +101,12 @@ local function make_sorted_set()
       local text = format('%d', at)
       local units = call('ZRANGEBYSCORE', key, text, text)
       if #units == 0 or at <= NOW - q.window then return end
+      cost = math.min(cost, #units)
       if stamp_of(set.last) == at then
-        to = -2
-        from = to + 1 - math.min(cost, #units)
+        from, to = -1 - cost, -2
       elseif stamp_of(set.first) ~= at then
         local _, _, _, _, all = log.assess(key, q, 0, nil, log.load_set(key))
         return log.refund(key, q, cost, at, all)
-      else
-        cost = math.min(cost, #units)
       end
     end
     if cost >= set.used then
