@@ -28,7 +28,7 @@ fn user(n: u32) -> Key {
 }
 
 fn key(identity: &str, policy: &str) -> String {
-    format!("ratelimit:{{{identity}}}:{policy}:sw")
+    format!("ratelimit:{{{identity}}}:{policy}:sw2")
 }
 
 /// Users whose counts are on different nodes.

@@ -21,7 +21,7 @@ async fn counts(builder: RateGuardBuilder, server: &RedisServer) {
         assert_eq!(decision.degraded_reason(), None);
         assert_eq!(decision.remaining(), remaining);
     }
-    let left: i64 = server.command(&["DEL", "ratelimit:{global}:url:sw"]);
+    let left: i64 = server.command(&["DEL", "ratelimit:{global}:url:sw2"]);
     assert_eq!(left, 1, "counted there and nowhere else");
 }
 

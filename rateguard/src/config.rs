@@ -203,8 +203,8 @@ impl RateGuardBuilder {
     }
 
     /// Keep the log of every sliding window in the compact form that large limits have anyway, instead of a sorted set
-    /// for limits up to 128: about half the memory, and quicker, but not readable with `ZRANGE`. Default `false`.
-    /// Servers that share counts may differ; the log is brought from one form into the other.
+    /// for limits up to 127: about a third of the memory, and quicker, but not readable with `ZRANGE`. Default `false`.
+    /// Servers that share counts may differ; a log in the compact form stays so.
     pub fn compact_log(mut self, compact: bool) -> Self {
         self.compact_log = compact;
         self

@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 
+use crate::algorithm::Receipt;
 use crate::key::Key;
 use crate::limiter::RateGuard;
 use crate::policy::Policy;
@@ -15,7 +16,7 @@ pub(super) struct Charge {
     pub(super) key: Key,
     pub(super) cost: u32,
     /// What the store wants to see.
-    pub(super) receipt: u64,
+    pub(super) receipt: Receipt,
     /// Whether this process has counted it in the store's place.
     pub(super) here: bool,
 }

@@ -27,6 +27,7 @@ pub use group::Check;
 pub(crate) use group::Decisions;
 pub use policies::KnownPolicy;
 
+use crate::algorithm::Receipt;
 use crate::client_ip::ClientIp;
 use crate::clock::TimeSource;
 use crate::config::RateGuardBuilder;
@@ -303,7 +304,7 @@ impl RateGuard {
         policy: &Policy,
         key: &Key,
         cost: u32,
-        receipt: Option<u64>,
+        receipt: Option<Receipt>,
         here: bool,
     ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
         let check = Check::new(policy, key).cost(cost);
@@ -331,6 +332,22 @@ impl RateGuard {
             #[cfg(not(feature = "_shared"))]
             let _: Option<()> = started;
             Ok(())
+        }
+    }
+
+    /// Gives back what a check of so many units has charged, by its receipt. For tests of the rules.
+    #[cfg(feature = "test-util")]
+    #[doc(hidden)]
+    pub async fn refund_by_receipt(
+        &self,
+        policy: &Policy,
+        key: &Key,
+        cost: u32,
+        decision: &Decision,
+    ) -> Result<(), StoreError> {
+        match decision.receipt() {
+            Some(receipt) => self.give_back(policy, key, cost, Some(receipt), decision.degraded()).await,
+            None => Ok(()),
         }
     }
 
