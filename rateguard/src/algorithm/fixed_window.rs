@@ -92,9 +92,14 @@ impl Counters {
         self.0.push(own);
     }
 
+    /// Only a charge ends a window: a clock that steps back after a look finds it where it was.
     pub(crate) fn assess(&mut self, now: u64, quota: &Quota, cost: u32) -> Assessment {
-        self.update(now);
-        let own = self.get(now, quota.window_micros());
+        for counter in &mut self.0 {
+            counter.start = counter.start.min(now);
+        }
+        let mut moved = self.clone();
+        moved.update(now);
+        let own = moved.get(now, quota.window_micros());
         let assessment = own.assess(now, quota, cost);
         if !assessment.admitted {
             self.put(own);

@@ -133,9 +133,14 @@ impl Pairs {
         self.0.push(own);
     }
 
+    /// Only a charge moves the windows on: a clock that steps back after a look finds them where they were.
     pub(crate) fn assess(&mut self, now: u64, quota: &Quota, cost: u32) -> Assessment {
-        self.update(now);
-        let own = self.get(now, quota.window_micros());
+        for pair in self.0.iter_mut().filter(|pair| pair.start > now) {
+            *pair = pair.at(now, pair.window);
+        }
+        let mut moved = self.clone();
+        moved.update(now);
+        let own = moved.get(now, quota.window_micros());
         let assessment = own.assess(now, quota, cost);
         if !assessment.admitted {
             self.put(own);
