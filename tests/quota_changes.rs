@@ -30,7 +30,9 @@ impl Timed {
         let (clock, server) = (ManualClock::new(), RedisServer::start_with_clock());
         let limiter = connected(RateGuard::builder().clock(clock.clone()).deny_cache(Duration::ZERO), &server).await;
         let mut both = [memory, Timed { limiter, clock, server: Some(server), now: START }];
-        both.iter_mut().for_each(|timed| timed.pass(Duration::ZERO));
+        for timed in &mut both {
+            timed.pass(Duration::ZERO);
+        }
         both
     }
 
@@ -273,19 +275,18 @@ fn before(connection: &mut redis::Connection, tag: &str, kind: &str, limit: u32)
     let [check, whole] =
         [include_str!("fixtures/before_logs/check.lua"), include_str!("fixtures/before_logs/whole.lua")];
     let key = format!("ratelimit:{{user:u}}:side:{tag}");
-    let call = |script: &str, plan: &[&str]| {
+    let call = |script: &str, plan: &str| {
         let mut eval = redis::cmd("EVAL");
-        eval.arg(script).arg(1).arg(&key).arg(plan[0]);
-        (eval, plan[1..].iter().map(ToString::to_string).collect::<Vec<_>>())
+        eval.arg(script).arg(1).arg(&key).arg(plan);
+        eval
     };
     let mut quota = vec![kind.to_owned(), limit.to_string(), "60000000".to_owned()];
     if kind == "b" {
         quota.extend([(60_000_000 / limit).to_string(), "0".to_owned(), "60000000".to_owned(), "0".to_owned()]);
     }
-    let (mut eval, _) = call(check, &["0"]);
-    let answer: Vec<redis::Value> = eval.arg(&quota).query(connection)?;
+    let answer: Vec<redis::Value> = call(check, "0").arg(&quota).query(connection)?;
     if let Some(redis::Value::Int(-1)) = answer.get(1) {
-        let (mut eval, _) = call(whole, &["1"]);
+        let mut eval = call(whole, "1");
         eval.arg(&quota).arg("check").arg(1).arg(1).arg(1);
         if kind == "b" {
             eval.arg(60_000_000 / limit).arg(0);

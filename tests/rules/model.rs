@@ -61,7 +61,7 @@ const MOST: usize = 4;
 /// Makes room for another, in place of the one that ends first.
 fn make_room<C>(counts: &mut Vec<C>, end: impl Fn(&C) -> u64) {
     if counts.len() >= MOST {
-        let first = (0..counts.len()).min_by_key(|at| end(&counts[*at])).unwrap();
+        let (first, _) = counts.iter().enumerate().min_by_key(|(_, count)| end(count)).unwrap();
         counts.remove(first);
     }
 }
