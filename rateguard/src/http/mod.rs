@@ -14,6 +14,7 @@ mod refund;
 mod rejection;
 pub(crate) mod rule;
 mod service;
+pub(crate) mod spelling;
 
 pub use future::RateLimitFuture;
 pub use identity::UserId;
