@@ -55,6 +55,30 @@ async fn a_layer_by_a_parameter_that_the_route_does_not_capture_answers_500() {
     assert_eq!(ask(&app, "/orders/1", "").await, 500);
 }
 
+#[rate_limit(limit = 2, window = 60, key = "path:t")]
+async fn by_segment() {}
+
+#[tokio::test]
+async fn a_path_that_is_not_utf8_is_the_clients_mistake_and_leaves_the_log_to_the_programs_own() {
+    let (log, _guard) = Log::capture(Level::INFO);
+    let layer = || RateLimitLayer::new(RateGuard::memory());
+    let alone = Router::new().route("/t/{t}", get(|_: axum::extract::Path<String>| async {}));
+    let attribute = Router::new().route("/t/{t}", get(by_segment)).layer(layer());
+    let layered = Router::new()
+        .route("/t/{t}", get(|| async {}))
+        .layer(layer().limit("segment", two(), KeyBy::path("t")).limit("address", two(), KeyBy::Ip));
+    for app in [alone, attribute, layered] {
+        assert_eq!(ask(&app, "/t/%ff", "").await, 400);
+        assert_eq!(ask(&app, "/t/%C3%A9", "").await, 200);
+    }
+    assert_eq!(log.text(), "");
+
+    let wrong = Router::new().route("/t/{other}", get(by_segment)).layer(layer());
+    assert_eq!(ask(&wrong, "/t/%ff", "").await, 400);
+    assert_eq!(ask(&wrong, "/t/x", "").await, 500);
+    assert!(log.text().contains("captures no `t`"), "{}", log.text());
+}
+
 async fn authenticate(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(UserId::new("alice"));
     next.run(request).await
@@ -65,7 +89,7 @@ async fn handler() {}
 
 #[tokio::test]
 async fn authentication_that_runs_after_the_limit_is_said_once_with_the_mend() {
-    let log = Log::capture_all(Level::INFO);
+    let (log, _guard) = Log::capture(Level::INFO);
     let limit = || RateLimitLayer::new(RateGuard::memory()).limit("by-user", two(), KeyBy::User);
     let logged = || log.text();
 

@@ -106,10 +106,11 @@ struct Unsettled {
 impl<L: Limits> Guard<L> {
     #[expect(clippy::result_large_err, reason = "the answer to a refusal, which a box would cost an allocation")]
     fn begin(parts: &mut Parts) -> Result<Begun<L>, Response> {
-        let path = L::RULES.iter().any(|rule| rule.key.needs_path()).then(|| captured(parts)).flatten();
         let Some(exchange) = parts.extensions.get::<Exchange>().cloned() else {
             return Err(Misuse::LayerMissing { handler: L::HANDLER }.into());
         };
+        let needs_path = L::RULES.iter().any(|rule| rule.key.needs_path());
+        let path = if needs_path { captured(parts)? } else { None };
         exchange.met_user(&parts.extensions);
         let client_ip = exchange.limiter().client_ip();
         let head = Head { parts, path: path.as_ref(), handler: L::HANDLER, client_ip };

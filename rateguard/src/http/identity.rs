@@ -6,9 +6,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::header::AsHeaderName;
 use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
 
 use super::misuse::Misuse;
 use super::peer::peer;
@@ -133,13 +135,18 @@ pub(super) fn named(kind: &str) -> &str {
     kind.split_once('.').map_or(kind, |(_, name)| name)
 }
 
-/// What the route captured from the path, if anything.
-pub(super) fn captured(parts: &mut Parts) -> Option<RawPathParams> {
+/// What the route captured from the path, if anything. The error is axum's own answer to a path that is not valid UTF-8,
+/// which is the client's mistake.
+#[expect(clippy::result_large_err, reason = "an answer, which a box would cost an allocation")]
+pub(super) fn captured(parts: &mut Parts) -> Result<Option<RawPathParams>, Response> {
     // It looks into the extensions and waits for nothing.
     let mut captured = pin!(RawPathParams::from_request_parts(parts, &()));
     match captured.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(captured) => captured.ok(),
-        Poll::Pending => None,
+        Poll::Ready(Ok(captured)) => Ok(Some(captured)),
+        Poll::Ready(Err(rejection @ RawPathParamsRejection::InvalidUtf8InPathParam(_))) => {
+            Err(rejection.into_response())
+        }
+        Poll::Ready(Err(_)) | Poll::Pending => Ok(None),
     }
 }
 

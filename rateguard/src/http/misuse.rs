@@ -1,8 +1,9 @@
 //! Mistakes in how a program is put together. They are answered with 500 and said once, with the line to write.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Once;
+use std::sync::{Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -22,26 +23,19 @@ pub(super) enum Misuse {
 }
 
 impl Misuse {
-    /// Says it once for each sort of mistake.
+    /// Says each mistake once: another handler's is another.
     pub(super) fn say(&self) {
-        static NO_LAYER: Once = Once::new();
-        static NO_PEER: Once = Once::new();
-        static NO_PARAMETER: Once = Once::new();
-        static TOO_LATE: Once = Once::new();
-        let once = match self {
-            Misuse::LayerMissing { .. } => &NO_LAYER,
-            Misuse::PeerUnknown => &NO_PEER,
-            Misuse::ParameterNotCaptured { .. } => &NO_PARAMETER,
-            Misuse::AuthenticationTooLate => &TOO_LATE,
-        };
-        once.call_once(|| {
+        // As many as a program has handlers and layers: nothing of a request is in the text.
+        static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+        let text = self.to_string();
+        if SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(text) {
             if tracing::dispatcher::has_been_set() {
                 tracing::error!("rateguard: {self}");
             } else {
                 // Nobody listens to the log, and nobody would guess.
                 eprintln!("rateguard: {self}");
             }
-        });
+        }
     }
 
     pub(super) fn response(&self) -> Response {

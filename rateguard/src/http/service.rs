@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use axum::http::Request;
 use axum::http::request::Parts;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use smallvec::SmallVec;
 use tower_service::Service;
 
@@ -33,7 +33,7 @@ where
     S: Service<Request<B>> + Clone,
     S::Response: IntoResponse,
 {
-    type Response = axum::response::Response;
+    type Response = Response;
     type Error = S::Error;
     type Future = RateLimitFuture<S, B>;
 
@@ -52,7 +52,7 @@ where
             None => own.headers.unwrap_or(limiter.headers()),
         };
         let (decisions, later) = match self.begin(&mut parts) {
-            Err(misuse) => return RateLimitFuture::answered(misuse.response()),
+            Err(response) => return RateLimitFuture::answered(response),
             Ok(None) => (Decisions::new(), None),
             Ok(Some(Checking::Done(decisions))) => (decisions, None),
             Ok(Some(Checking::Asked(later))) => (Decisions::new(), Some(later)),
@@ -83,8 +83,9 @@ where
 }
 
 impl<S> RateLimitService<S> {
-    /// Starts the check of the layer's own limits, if any apply.
-    fn begin(&self, parts: &mut Parts) -> Result<Option<Checking>, Misuse> {
+    /// Starts the check of the layer's own limits, if any apply. The error is the answer to what cannot be counted.
+    #[expect(clippy::result_large_err, reason = "an answer, which a box would cost an allocation")]
+    fn begin(&self, parts: &mut Parts) -> Result<Option<Checking>, Response> {
         let own = &self.layer.own;
         if own.limits.is_empty() {
             return Ok(None);
@@ -93,14 +94,15 @@ impl<S> RateLimitService<S> {
             own.limits.iter().for_each(|(policy, _)| telemetry::skipped(policy));
             return Ok(None);
         }
-        let path = own.limits.iter().any(|(_, by)| by.needs_path()).then(|| captured(parts)).flatten();
+        let needs_path = own.limits.iter().any(|(_, by)| by.needs_path());
+        let path = if needs_path { captured(parts)? } else { None };
         let limiter = &self.layer.limiter;
         let key = |by: &KeyBy| by.key(parts, path.as_ref(), limiter.client_ip());
         // One is what most have, and takes no lists.
         if let [(policy, by)] = own.limits.as_slice() {
             return Ok(Some(limiter.begin(&[Check::new(policy, &key(by)?)])));
         }
-        let keys = own.limits.iter().map(|(_, by)| key(by)).collect::<Result<SmallVec<[Key; 2]>, _>>()?;
+        let keys = own.limits.iter().map(|(_, by)| key(by)).collect::<Result<SmallVec<[Key; 2]>, Misuse>>()?;
         let checks: SmallVec<[Check<'_>; 2]> =
             own.limits.iter().zip(&keys).map(|((policy, _), key)| Check::new(policy, key)).collect();
         Ok(Some(limiter.begin(&checks)))
