@@ -123,6 +123,7 @@ mod text;
 mod tls;
 mod url;
 
+pub use client_ip::Peer;
 pub use clock::Clock;
 #[cfg(feature = "test-util")]
 pub use clock::ManualClock;

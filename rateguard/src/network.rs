@@ -63,10 +63,9 @@ pub(crate) fn network(ip: IpAddr, prefixes: Prefixes) -> IpAddr {
 fn embedded_ipv4(ip: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = ip else { return ip };
     let bits = match v6.segments() {
-        [0, 0, 0, 0, 0xffff, 0, a, b] | [0x64, 0xff9b, 0, 0, 0, 0, a, b] => (a, b),
+        [0, 0, 0, 0, 0xffff, 0, a, b] | [0x64, 0xff9b, 0, 0, 0, 0, a, b] | [0x2002, a, b, ..] => (a, b),
         // Without the last bits it is another form of RFC 6052, section 2.2.
         [0x64, 0xff9b, 1, _, 0, 0, a, b] if (a, b) != (0, 0) => (a, b),
-        [0x2002, a, b, ..] => (a, b),
         [0x2001, 0, .., a, b] => (!a, !b),
         _ => return ip.to_canonical(),
     };

@@ -103,7 +103,7 @@ impl fmt::Debug for UserId {
 
 /// The client's address.
 pub(super) fn by_ip(parts: &Parts, client_ip: &ClientIp) -> Result<Key, Misuse> {
-    let peer = peer(&parts.extensions).ok_or(Misuse::PeerUnknown)?;
+    let peer = peer(&parts.extensions, client_ip)?;
     Ok(Key::ip(client_ip.address(peer, &parts.headers)))
 }
 

@@ -14,8 +14,8 @@ use axum::response::Response;
 pub(super) enum Misuse {
     /// A handler with the attribute in an app without the layer.
     LayerMissing { handler: &'static str },
-    /// A limit by address in an app that does not know addresses.
-    PeerUnknown,
+    /// A limit by address in an app that does not know addresses, even if a closure of the program's was asked.
+    PeerUnknown { asked: bool },
     /// A limit by a path parameter that the route does not capture.
     ParameterNotCaptured { handler: &'static str, parameter: Cow<'static, str> },
     /// Authentication that runs after a limit that counts by user.
@@ -62,11 +62,20 @@ impl fmt::Display for Misuse {
                 "`{handler}` has #[rate_limit], but the app has no limiter, so it answers 500. Add to the router, after \
                  its routes: .layer(rateguard::RateLimitLayer::new(limiter))"
             ),
-            Misuse::PeerUnknown => f.write_str(
-                "a limit by IP address needs the address of the connection, and the app does not provide it, so it \
-                 answers 500. Serve it with: axum::serve(listener, \
-                 app.into_make_service_with_connect_info::<std::net::SocketAddr>()) (in a test without a connection: \
-                 .layer(axum::extract::connect_info::MockConnectInfo(std::net::SocketAddr::from(([127, 0, 0, 1], 1)))))",
+            Misuse::PeerUnknown { asked: false } => f.write_str(
+                "a limit by IP address needs the other end of the connection, and the app does not provide it, so it \
+                 answers 500. Serve TCP with: axum::serve(listener, \
+                 app.into_make_service_with_connect_info::<std::net::SocketAddr>()); a Unix socket with: \
+                 axum::serve(listener, app.into_make_service_with_connect_info::<rateguard::Peer>()), and \
+                 .trusted_proxies([\"unix\"]) on the limiter's builder if a proxy connects to it. If the app has a connect \
+                 info of another type, read it on the limiter's builder: .peer(|extensions| \
+                 Some(extensions.get::<axum::extract::ConnectInfo<MyType>>()?.0.address)). In a test without a connection: \
+                 .layer(axum::extract::connect_info::MockConnectInfo(std::net::SocketAddr::from(([127, 0, 0, 1], 1))))",
+            ),
+            Misuse::PeerUnknown { asked: true } => f.write_str(
+                "a limit by IP address needs the other end of the connection; the closure that RateGuardBuilder::peer was \
+                 given returned None, and the request has no ConnectInfo<std::net::SocketAddr> either, so it answers 500. \
+                 Let the closure read the type that into_make_service_with_connect_info is given",
             ),
             Misuse::AuthenticationTooLate => f.write_str(
                 "a RateLimitLayer that counts by user ran before the layer that sets rateguard::UserId, so it counted by \

@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn other_headers_are_only_trimmed_and_one_line_counts() {
-        let key = |lines: &[(&'static str, &[u8])]| header(&headers(lines), "x-api-key").map(|value| value.to_vec());
+        let key = |lines: &[(&'static str, &[u8])]| header(&headers(lines), "x-api-key").map(<[u8]>::to_vec);
         assert_eq!(key(&[("x-api-key", b"\tBearer  X ")]), Some(b"Bearer  X".to_vec()));
         assert_eq!(key(&[("x-api-key", b"x\xff")]), Some(b"x\xff".to_vec()));
         for none in [&[][..], &[("x-api-key", &b" "[..])], &[("x-api-key", b"junk"), ("x-api-key", b"REAL")]] {
