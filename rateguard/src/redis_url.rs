@@ -29,11 +29,25 @@ pub(crate) fn parse(scheme: &str, rest: &str) -> Result<Endpoint, String> {
     }
 }
 
+/// Nobody logs in without a password: the server would not be asked to, and every check would fail.
+const NO_PASSWORD: &str = "there is a user without a password: a password alone is written with a colon in front, as in \
+                           redis://:password@host, and a user with it as in redis://user:password@host";
+
 /// `redis[s]://[[user]:password@]host[:port][/database][?protocol=resp2]`.
 fn one(text: &str) -> Result<ConnectionInfo, String> {
+    if names_several_hosts(text) {
+        return Err(
+            "redis:// is one server: several sentinels are written redis+sentinel://host1,host2/name, and nodes of a \
+                    cluster redis+cluster://host1,host2"
+                .to_owned(),
+        );
+    }
     let url = url::Url::parse(text).map_err(|error| format!("it is no URL ({error})"))?;
     if url.host_str().is_none_or(str::is_empty) {
         return Err("it names no host".to_owned());
+    }
+    if !url.username().is_empty() && url.password().is_none_or(str::is_empty) {
+        return Err(NO_PASSWORD.to_owned());
     }
     let database = url.path().trim_start_matches('/');
     if !database.is_empty() && database.parse::<u32>().is_err() {
@@ -52,6 +66,12 @@ fn one(text: &str) -> Result<ConnectionInfo, String> {
     let protocol = if older { ProtocolVersion::RESP2 } else { ProtocolVersion::RESP3 };
     let settings = info.redis_settings().clone().set_protocol(protocol);
     Ok(info.set_redis_settings(settings))
+}
+
+fn names_several_hosts(text: &str) -> bool {
+    let (_, rest) = text.split_once("://").unwrap_or(("", text));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    split_credentials(authority).1.contains(',')
 }
 
 fn unknown_parameter(name: &str) -> String {
@@ -105,6 +125,9 @@ fn sentinels(scheme: &str, rest: &str) -> Result<Endpoint, String> {
             "protocol" => protocol = format!("?protocol={value}"),
             _ => return Err(unknown_parameter(&name)),
         }
+    }
+    if username.is_some() && password.as_ref().is_none_or(|password| password.is_empty()) {
+        return Err("there is a sentinel_username without a sentinel_password".to_owned());
     }
     let mut nodes = Vec::new();
     for host in hosts.split(',') {

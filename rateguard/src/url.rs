@@ -171,8 +171,39 @@ mod tests {
     }
 
     #[test]
+    fn a_password_without_its_colon_is_an_error_that_shows_where_the_colon_goes() {
+        for url in [
+            "redis://hunter2@host",
+            "rediss://hunter2@host:6380/1",
+            "redis://hunter2:@host",
+            "redis+unix://hunter2@/run/redis.sock",
+            "redis+sentinel://hunter2@one,two/mymaster",
+            "redis+cluster://hunter2@one,two",
+        ] {
+            let error = error(url);
+            assert!(error.contains("redis://:password@host"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        let error = error("redis+sentinel://one/mymaster?sentinel_username=u");
+        assert!(error.contains("without a sentinel_password"), "{error}");
+    }
+
+    #[test]
+    fn several_hosts_are_an_error_that_says_how_sentinels_and_clusters_are_written() {
+        for url in ["redis://one,two", "redis://one:6379,two:6379/0", "rediss://:hunter2@one,two"] {
+            let error = error(url);
+            assert!(error.contains("redis+sentinel://host1,host2/name"), "{error}");
+            assert!(error.contains("redis+cluster://host1,host2"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        assert!(Target::parse("url", "redis://:pass,word@host").is_ok());
+    }
+
+    #[test]
     fn no_error_shows_a_password() {
         for url in [
+            "redis://hunter2@host",
+            "redis://:hunter2,@one,two",
             "redis://user:hunter2@host:port",
             "redis://:hunter2@",
             "rediss://:hunter2@host:port",
