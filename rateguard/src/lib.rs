@@ -98,7 +98,7 @@ mod config;
 mod decision;
 mod denied;
 mod error;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod guide;

@@ -56,7 +56,7 @@ fn one(text: &str) -> Result<ConnectionInfo, String> {
     // The newer protocol where the server has it, unless the older one is asked for.
     let older = url.query_pairs().any(|(_, value)| value == "resp2");
     if let Some((name, _)) = url.query_pairs().find(|(name, _)| name != "protocol") {
-        return Err(unknown_parameter(&name));
+        return Err(unknown_parameter(&name, url.query().unwrap_or_default()));
     }
     if url.fragment().is_some() {
         return Err("a # in a password is written %23".to_owned());
@@ -74,9 +74,9 @@ fn names_several_hosts(text: &str) -> bool {
     split_credentials(authority).1.contains(',')
 }
 
-fn unknown_parameter(name: &str) -> String {
-    // Before an @ stand credentials: this one began with a password's question mark.
-    if name.contains('@') {
+fn unknown_parameter(name: &str, query: &str) -> String {
+    // Before an @ stand credentials: this query began with a password's question mark.
+    if query.contains('@') {
         return "a ? in a password is written %3F".to_owned();
     }
     format!("the parameter {name:?} is unknown")
@@ -94,6 +94,12 @@ fn unix(rest: &str) -> Result<Endpoint, String> {
     let (credentials, path) = head.split_at(at);
     if !credentials.is_empty() && !credentials.ends_with('@') {
         return Err("a socket's path is absolute, so three slashes follow the scheme".to_owned());
+    }
+    // Or they would be a part of the path, which the log shows.
+    if path.split('/').nth(1).is_some_and(|first| first.contains('@')) {
+        return Err("what stands before an @ comes before the path, so two slashes follow the scheme: \
+                    redis+unix://:password@/path"
+            .to_owned());
     }
     let mut database = "";
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
@@ -123,7 +129,7 @@ fn sentinels(scheme: &str, rest: &str) -> Result<Endpoint, String> {
             "sentinel_username" => username = Some(value),
             "sentinel_password" => password = Some(value),
             "protocol" => protocol = format!("?protocol={value}"),
-            _ => return Err(unknown_parameter(&name)),
+            _ => return Err(unknown_parameter(&name, query)),
         }
     }
     if username.is_some() && password.as_ref().is_none_or(|password| password.is_empty()) {

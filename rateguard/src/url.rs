@@ -94,10 +94,12 @@ impl Target {
     }
 }
 
-/// A URL without what could be secret: everything before the last `@`, and any query.
+/// A URL without what could be secret: everything before the last `@`, and any query. All of it, if a query may be before
+/// that `@`: it can be in the middle of a password, or the `@` in the middle of a parameter's.
 fn redacted(text: &str) -> String {
     let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
     let shown = match rest.rsplit_once('@') {
+        Some((before, _)) if before.contains(['?', '#']) => "***".to_owned(),
         Some((_, host)) => format!("***@{}", host.split(['?', '#']).next().unwrap_or_default()),
         // Without an `@`, a `#` or `?` may be in the middle of a password.
         None if rest.contains(['?', '#']) => "***".to_owned(),
@@ -189,6 +191,15 @@ mod tests {
     }
 
     #[test]
+    fn a_password_in_the_path_of_a_socket_is_an_error() {
+        for url in ["redis+unix:///:hunter2@/run/redis.sock", "unix:///user:hunter2@"] {
+            let error = error(url);
+            assert!(error.contains("redis+unix://:password@/path") && !error.contains("hunter2"), "{error}");
+        }
+        assert!(Target::parse("url", "redis+unix:///run/redis@1/redis.sock").is_ok());
+    }
+
+    #[test]
     fn several_hosts_are_an_error_that_says_how_sentinels_and_clusters_are_written() {
         for url in ["redis://one,two", "redis://one:6379,two:6379/0", "rediss://:hunter2@one,two"] {
             let error = error(url);
@@ -225,6 +236,8 @@ mod tests {
             "redis+cluster://:hunter2#@one",
             "redis+cluster://one:hunter2@",
             "redis+cluster://one?password=hunter2",
+            "redis+sentinel://one/mymaster?sentinel_password=p@hunter2&x=1",
+            "redis://:12?hunter2=3@host",
             "unix://:hunter2@",
             "unix:///x?pass=hunter2",
         ] {
