@@ -68,7 +68,7 @@ async fn behind_a_real_nginx_on_a_unix_socket_each_client_has_its_own_quota() {
     tokio::spawn(async { axum::serve(socket, app.into_make_service_with_connect_info::<Peer>()).await });
     for path in PATHS {
         // All of 127.0.0.0/8 is this machine.
-        for client in [Ipv4Addr::new(127, 0, 0, 1), Ipv4Addr::new(127, 1, 2, 3)] {
+        for client in [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 1, 2, 3)] {
             let client = reqwest::Client::builder().local_address(IpAddr::V4(client)).build().unwrap();
             let mut statuses = Vec::new();
             for n in 0..20 {

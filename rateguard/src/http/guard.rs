@@ -16,6 +16,7 @@ use super::refund::{Charge, Refundable};
 use super::rejection;
 pub use super::rejection::RateLimited;
 use super::rule::{Cost, Rule, Skip};
+use super::upload;
 use crate::client_ip::ClientIp;
 use crate::decision::Decision;
 use crate::key::Key;
@@ -158,8 +159,12 @@ fn settle<L>(
     decisions: Decisions,
     parts: &mut Parts,
 ) -> Result<Guard<L>, Response> {
+    let cut_off = upload::is_cut_off(&decisions, parts);
     let request = || Some((kinds(charges), take_head(parts)));
-    if let Some(response) = rejection::answer(&decisions, exchange.on_denied(), request) {
+    if let Some(mut response) = rejection::answer(&decisions, exchange.on_denied(), request) {
+        if cut_off {
+            upload::cut_off(&mut response);
+        }
         exchange.record(decisions);
         return Err(response);
     }

@@ -15,6 +15,7 @@ mod rejection;
 pub(crate) mod rule;
 mod service;
 pub(crate) mod spelling;
+mod upload;
 
 pub use future::RateLimitFuture;
 pub use identity::UserId;

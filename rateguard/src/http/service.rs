@@ -16,6 +16,7 @@ use super::identity::{UserId, captured};
 use super::key_by::KeyBy;
 use super::layer::RateLimitLayer;
 use super::misuse::Misuse;
+use super::upload;
 use crate::headers::Headers;
 use crate::key::Key;
 use crate::limiter::{Check, Checking, Decisions};
@@ -58,7 +59,11 @@ where
             Ok(Some(Checking::Asked(later))) => (Decisions::new(), Some(later)),
         };
         let on_denied = own.on_denied.as_ref().or_else(|| outer.as_ref()?.on_denied_of_layers());
+        let cut_off = upload::is_cut_off(&decisions, &parts);
         if let Some(mut response) = own.answer(&decisions, on_denied.or(limiter.on_denied()), &mut parts) {
+            if cut_off {
+                upload::cut_off(&mut response);
+            }
             match outer {
                 Some(outer) => outer.record(decisions),
                 None => headers::write(response.headers_mut(), headers, &decisions),

@@ -25,7 +25,6 @@ pub(crate) trait Server: fmt::Debug + Send + Sync {
 }
 
 /// The way to one server.
-#[derive(Debug)]
 pub(crate) struct Link<S> {
     server: Box<S>,
     health: Arc<Health>,
@@ -33,7 +32,6 @@ pub(crate) struct Link<S> {
 }
 
 /// What is known of the server.
-#[derive(Debug)]
 pub(crate) struct Health {
     state: AtomicU8,
     reason: Mutex<Option<StoreError>>,
@@ -66,6 +64,23 @@ impl Health {
             return None;
         }
         self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The server's address, and what is known of it.
+impl<S: Server> fmt::Debug for Link<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}, {:?}", self.server, self.health)
+    }
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.state.load(Ordering::Acquire), self.refusal()) {
+            (STARTING, _) => f.write_str("connecting"),
+            (_, Some(reason)) => write!(f, "down: {}", reason.kind().name()),
+            (_, None) => f.write_str("connected"),
+        }
     }
 }
 

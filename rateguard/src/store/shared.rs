@@ -1,5 +1,7 @@
 //! The stores that servers share.
 
+use std::fmt;
+
 use super::Verdicts;
 #[cfg(feature = "redis")]
 use super::redis::RedisStore;
@@ -9,12 +11,23 @@ use super::upstash::UpstashStore;
 use crate::error::StoreError;
 
 /// A store that is asked, and answers later or not at all.
-#[derive(Debug)]
 pub(crate) enum SharedStore {
     #[cfg(feature = "redis")]
     Redis(RedisStore),
     #[cfg(feature = "upstash")]
     Upstash(UpstashStore),
+}
+
+/// Shows the address, and the state.
+impl fmt::Debug for SharedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            #[cfg(feature = "redis")]
+            SharedStore::Redis(store) => store.fmt(f),
+            #[cfg(feature = "upstash")]
+            SharedStore::Upstash(store) => store.fmt(f),
+        }
+    }
 }
 
 impl SharedStore {

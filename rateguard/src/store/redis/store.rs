@@ -1,5 +1,6 @@
 //! The store: one server, or the servers of a cluster.
 
+use std::fmt;
 #[cfg(feature = "cluster")]
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +14,23 @@ use crate::error::StoreError;
 use crate::store::Verdicts;
 
 /// Counts in Redis.
-#[derive(Debug)]
 pub(crate) struct RedisStore(Servers);
 
-#[derive(Debug)]
 enum Servers {
     One(Link),
     #[cfg(feature = "cluster")]
     Cluster(Arc<Cluster>),
+}
+
+/// Shows the address, and the state.
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Servers::One(link) => link.fmt(f),
+            #[cfg(feature = "cluster")]
+            Servers::Cluster(cluster) => cluster.fmt(f),
+        }
+    }
 }
 
 impl RedisStore {
