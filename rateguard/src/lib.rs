@@ -55,6 +55,7 @@
 //! - [When Redis is not well](guide::outages): what holds then, and what to do.
 //! - [What operators see and set](guide::operations): metrics, the log, shadows, other numbers for the same program.
 //! - [How far it goes](guide::scale): what a check costs, what one Redis carries, and what to do beyond.
+//! - [Mistakes of others, and what this does about each](guide::mistakes_of_others), with its test.
 //! - [Testing your limits](guide::testing), without waiting.
 //! - [Is this the right one?](guide::choosing): what else there is.
 //!

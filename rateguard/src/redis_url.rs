@@ -56,7 +56,7 @@ fn one(text: &str) -> Result<ConnectionInfo, String> {
     // The newer protocol where the server has it, unless the older one is asked for.
     let older = url.query_pairs().any(|(_, value)| value == "resp2");
     if let Some((name, _)) = url.query_pairs().find(|(name, _)| name != "protocol") {
-        return Err(unknown_parameter(&name, url.query().unwrap_or_default()));
+        return Err(unknown_parameter(&name, text.split_once('?').map_or("", |(_, after)| after)));
     }
     if url.fragment().is_some() {
         return Err("a # in a password is written %23".to_owned());
@@ -74,6 +74,7 @@ fn names_several_hosts(text: &str) -> bool {
     split_credentials(authority).1.contains(',')
 }
 
+/// With all that follows the question mark.
 fn unknown_parameter(name: &str, query: &str) -> String {
     // Before an @ stand credentials: this query began with a password's question mark.
     if query.contains('@') {

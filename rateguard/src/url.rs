@@ -238,6 +238,7 @@ mod tests {
             "redis+cluster://one?password=hunter2",
             "redis+sentinel://one/mymaster?sentinel_password=p@hunter2&x=1",
             "redis://:12?hunter2=3@host",
+            "redis://:12?hunter2#3@host",
             "unix://:hunter2@",
             "unix:///x?pass=hunter2",
         ] {

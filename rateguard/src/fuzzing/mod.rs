@@ -167,11 +167,10 @@ pub fn urls(bytes: &[u8]) {
     let query_begins = after(begins, if is_socket { &['?'] } else { &['?', '#'] }).unwrap_or(text.len());
     // A socket's path may have an @ in it, but not where a password with a slash too many in front would be.
     let path_begins = if is_socket { after(begins + 1, &['/']) } else { None }.unwrap_or(text.len());
-    let credentials_end = text.rfind('@').unwrap_or(0);
+    let credentials_end = text.get(..path_begins).and_then(|text| text.rfind('@')).unwrap_or(0);
     // A parameter's name is none.
     let is_value = |at| text.get(..at).is_some_and(|before| before.ends_with('=')) || at < credentials_end;
-    let may_be_secret =
-        |at| at >= begins && (at < credentials_end.min(path_begins) || at > query_begins && is_value(at));
+    let may_be_secret = |at| at >= begins && (at < credentials_end || at > query_begins && is_value(at));
     if text.match_indices(SECRET).all(|(at, _)| may_be_secret(at)) {
         assert!(!said.contains(SECRET), "{text:?}: {said}");
     }

@@ -9,6 +9,9 @@ pub mod choosing {}
 #[doc = include_str!("faq.md")]
 pub mod faq {}
 
+#[doc = include_str!("mistakes_of_others.md")]
+pub mod mistakes_of_others {}
+
 #[doc = include_str!("operations.md")]
 pub mod operations {}
 
