@@ -113,12 +113,12 @@ async fn verified(given: Option<&str>, request: Request, next: Next) -> Result<R
 }
 
 async fn by_cookie_jar(jar: CookieJar, request: Request, next: Next) -> Result<Response, StatusCode> {
-    verified(jar.get("session").map(|cookie| cookie.value_trimmed()), request, next).await
+    verified(jar.get("session").map(tower_cookies::Cookie::value_trimmed), request, next).await
 }
 
 async fn by_tower_cookies(cookies: Cookies, request: Request, next: Next) -> Result<Response, StatusCode> {
     let cookie = cookies.get("session");
-    verified(cookie.as_ref().map(|cookie| cookie.value_trimmed()), request, next).await
+    verified(cookie.as_ref().map(tower_cookies::Cookie::value_trimmed), request, next).await
 }
 
 async fn by_bearer(
