@@ -156,10 +156,10 @@ pub fn urls(bytes: &[u8]) {
     const SECRET: &str = "hunter2planted";
     let Ok(text) = str::from_utf8(bytes) else { return };
     let text = text.replace('\u{1}', SECRET);
-    let said = match Target::parse("url", &text) {
-        Ok(Target::Redis(endpoint)) => format!("{endpoint} {endpoint:?}"),
+    let (taken, said) = match Target::parse("url", &text) {
+        Ok(Target::Redis(endpoint)) => (true, format!("{endpoint} {endpoint:?}")),
         Ok(_) => return,
-        Err(error) => format!("{error} {error:?}"),
+        Err(error) => (false, format!("{error} {error:?}")),
     };
     let begins = text.find("://").map_or(0, |at| at + 3);
     let is_socket = matches!(text.get(..begins), Some("unix://" | "redis+unix://"));
@@ -167,7 +167,9 @@ pub fn urls(bytes: &[u8]) {
     let query_begins = after(begins, if is_socket { &['?'] } else { &['?', '#'] }).unwrap_or(text.len());
     // A socket's path may have an @ in it, but not where a password with a slash too many in front would be.
     let path_begins = if is_socket { after(begins + 1, &['/']) } else { None }.unwrap_or(text.len());
-    let credentials_end = text.get(..path_begins).and_then(|text| text.rfind('@')).unwrap_or(0);
+    // Where the URL is wrong, a question mark may be in the middle of a password; where it is right, it is not.
+    let authority_ends = if taken { path_begins.min(query_begins) } else { path_begins };
+    let credentials_end = text.get(..authority_ends).and_then(|text| text.rfind('@')).unwrap_or(0);
     // A parameter's name is none.
     let is_value = |at| text.get(..at).is_some_and(|before| before.ends_with('=')) || at < credentials_end;
     let may_be_secret = |at| at >= begins && (at < credentials_end || at > query_begins && is_value(at));
