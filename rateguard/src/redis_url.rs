@@ -42,6 +42,9 @@ fn one(text: &str) -> Result<ConnectionInfo, String> {
                 .to_owned(),
         );
     }
+    if has_slash_before_at(text) {
+        return Err("a / in a password is written %2F".to_owned());
+    }
     let url = url::Url::parse(text).map_err(|error| format!("it is no URL ({error})"))?;
     if url.host_str().is_none_or(str::is_empty) {
         return Err("it names no host".to_owned());
@@ -66,6 +69,12 @@ fn one(text: &str) -> Result<ConnectionInfo, String> {
     let protocol = if older { ProtocolVersion::RESP2 } else { ProtocolVersion::RESP3 };
     let settings = info.redis_settings().clone().set_protocol(protocol);
     Ok(info.set_redis_settings(settings))
+}
+
+fn has_slash_before_at(text: &str) -> bool {
+    let (_, rest) = text.split_once("://").unwrap_or(("", text));
+    let path = rest.split(['?', '#']).next().and_then(|rest| rest.split_once('/'));
+    path.is_some_and(|(_, path)| path.contains('@'))
 }
 
 fn names_several_hosts(text: &str) -> bool {

@@ -191,6 +191,14 @@ mod tests {
     }
 
     #[test]
+    fn a_slash_in_a_password_is_an_error_that_says_how_it_is_written() {
+        for url in ["redis://:hun/hunter2@host", "redis://hunter2/x@/../"] {
+            let error = error(url);
+            assert!(error.contains("%2F") && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_password_in_the_path_of_a_socket_is_an_error() {
         for url in ["redis+unix:///:hunter2@/run/redis.sock", "unix:///user:hunter2@"] {
             let error = error(url);
