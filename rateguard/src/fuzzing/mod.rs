@@ -156,6 +156,10 @@ pub fn urls(bytes: &[u8]) {
     const SECRET: &str = "hunter2planted";
     let Ok(text) = str::from_utf8(bytes) else { return };
     let text = text.replace('\u{1}', SECRET);
+    // Line ends and tabs are dropped from URLs, so a fuzzer could spell the secret itself, where none is.
+    if text.replace(['\r', '\n', '\t'], "").matches(SECRET).count() != bytes.iter().filter(|&&byte| byte == 1).count() {
+        return;
+    }
     let (taken, said) = match Target::parse("url", &text) {
         Ok(Target::Redis(endpoint)) => (true, format!("{endpoint} {endpoint:?}")),
         Ok(_) => return,
