@@ -154,10 +154,11 @@ pub fn quota_texts(bytes: &[u8]) {
 #[cfg(feature = "redis")]
 pub fn urls(bytes: &[u8]) {
     const SECRET: &str = "hunter2planted";
-    let Ok(text) = str::from_utf8(bytes) else { return };
-    let text = text.replace('\u{1}', SECRET);
+    let Ok(written) = str::from_utf8(bytes) else { return };
+    let text = written.replace('\u{1}', SECRET);
     // Line ends and tabs are dropped from URLs, so a fuzzer could spell the secret itself, where none is.
-    if text.replace(['\r', '\n', '\t'], "").matches(SECRET).count() != bytes.iter().filter(|&&byte| byte == 1).count() {
+    let planted = written.matches('\u{1}').count();
+    if text.replace(['\r', '\n', '\t'], "").matches(SECRET).count() != planted {
         return;
     }
     let (taken, said) = match Target::parse("url", &text) {
