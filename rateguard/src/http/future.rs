@@ -13,6 +13,7 @@ use tower_service::Service;
 use super::exchange::Exchange;
 use super::layer::Own;
 use super::rejection;
+use super::upload;
 use crate::headers::Headers;
 use crate::limiter::Later;
 
@@ -93,10 +94,14 @@ where
                         Some(exchange) => exchange.settled(settled),
                         None => settled.decisions,
                     };
-                    let response = match own {
+                    let cut_off = upload::is_cut_off(&decisions, &parts);
+                    let mut response = match own {
                         None => rejection::answer(&decisions, None, || None),
                         Some(own) => own.answer(&decisions, exchange.and_then(Exchange::on_denied), &mut parts),
                     };
+                    if let (Some(response), true) = (&mut response, cut_off) {
+                        upload::cut_off(response);
+                    }
                     if let Some(exchange) = exchange {
                         exchange.record(decisions);
                     }

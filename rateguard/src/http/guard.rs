@@ -16,6 +16,7 @@ use super::refund::{Charge, Refundable};
 use super::rejection;
 pub use super::rejection::RateLimited;
 use super::rule::{Cost, Rule, Skip};
+use super::upload;
 use crate::client_ip::ClientIp;
 use crate::decision::Decision;
 use crate::key::Key;
@@ -107,10 +108,11 @@ struct Unsettled {
 impl<L: Limits> Guard<L> {
     #[expect(clippy::result_large_err, reason = "the answer to a refusal, which a box would cost an allocation")]
     fn begin(parts: &mut Parts) -> Result<Begun<L>, Response> {
-        let path = L::RULES.iter().any(|rule| rule.key.needs_path()).then(|| captured(parts)).flatten();
         let Some(exchange) = parts.extensions.get::<Exchange>().cloned() else {
             return Err(Misuse::LayerMissing { handler: L::HANDLER }.into());
         };
+        let needs_path = L::RULES.iter().any(|rule| rule.key.needs_path());
+        let path = if needs_path { captured(parts)? } else { None };
         exchange.met_user(&parts.extensions);
         let client_ip = exchange.limiter().client_ip();
         let head = Head { parts, path: path.as_ref(), handler: L::HANDLER, client_ip };
@@ -161,8 +163,12 @@ fn settle<L>(
     decisions: Decisions,
     parts: &mut Parts,
 ) -> Result<Guard<L>, Response> {
+    let cut_off = upload::is_cut_off(&decisions, parts);
     let request = || Some((kinds(charges), take_head(parts)));
-    if let Some(response) = rejection::answer(&decisions, exchange.on_denied(), request) {
+    if let Some(mut response) = rejection::answer(&decisions, exchange.on_denied(), request) {
+        if cut_off {
+            upload::cut_off(&mut response);
+        }
         exchange.record(decisions);
         return Err(response);
     }

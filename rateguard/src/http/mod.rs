@@ -14,6 +14,8 @@ mod refund;
 mod rejection;
 pub(crate) mod rule;
 mod service;
+pub(crate) mod spelling;
+mod upload;
 
 pub use future::RateLimitFuture;
 pub use identity::UserId;

@@ -364,12 +364,6 @@ impl RateGuard {
         }
     }
 
-    /// How many requests were refused without the store being asked, since it was certain to refuse them.
-    #[cfg(feature = "_shared")]
-    pub(crate) fn refused_from_memory(&self) -> u64 {
-        self.inner.spent.hits()
-    }
-
     /// How long a request waits for a shared store at most, over all that it asks.
     pub(crate) fn deadline(&self) -> Duration {
         self.inner.settings.deadline
@@ -397,6 +391,7 @@ impl RateGuard {
     }
 }
 
+/// Shows where it counts, and whether the store can be reached.
 impl fmt::Debug for RateGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let store = match &self.inner.store {
@@ -404,13 +399,6 @@ impl fmt::Debug for RateGuard {
             #[cfg(feature = "_shared")]
             Store::Shared(store) => format!("{store:?}"),
         };
-        let mut shown = f.debug_struct("RateGuard");
-        shown
-            .field("store", &store)
-            .field("deadline", &self.inner.settings.deadline)
-            .field("on_error", &self.inner.settings.on_error);
-        #[cfg(feature = "_shared")]
-        shown.field("refused_from_memory", &self.refused_from_memory());
-        shown.finish_non_exhaustive()
+        f.debug_struct("RateGuard").field("store", &store).finish_non_exhaustive()
     }
 }
