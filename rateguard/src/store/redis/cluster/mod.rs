@@ -162,10 +162,8 @@ impl Cluster {
                 if starting.jobs.len() == QUEUE {
                     return Err((job, overloaded()));
                 }
-                let now = match starting.jobs.is_empty() {
-                    true => starting.watch.look(Instant::now()),
-                    false => starting.watch.now(),
-                };
+                let is_first = starting.jobs.is_empty();
+                let now = if is_first { starting.watch.look(Instant::now()) } else { starting.watch.now() };
                 starting.jobs.push(Waiting::new(job, now));
                 Ok(Arc::clone(&self.health))
             }
