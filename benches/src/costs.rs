@@ -162,13 +162,13 @@ async fn row(bench: &Bench, limit: u32, units: u32) -> Vec<String> {
         let check = |limiter: RateGuard| async move { assert!(!limiter.check(other, key).await.degraded()) };
         changed.push(bench.micros(check).await);
     }
-    // More than is left is denied for good, so that the state stays what it is also where it is half.
-    let mut left = bench.limiter.peek(policy, key).await.expect("an answer").remaining();
+    // Of a quota that is half used, all of it is denied.
+    let cost = if units == limit { 1 } else { limit };
     if units == limit {
+        let left = bench.limiter.peek(policy, key).await.expect("an answer").remaining();
         seen(&bench.limiter.check_cost(policy, key, left).await, true);
-        left = 0;
     }
-    let deny = |limiter: RateGuard| async move { seen(&limiter.check_cost(policy, key, left + 1).await, false) };
+    let deny = |limiter: RateGuard| async move { seen(&limiter.check_cost(policy, key, cost).await, false) };
     cell(bench.micros(deny).await);
     for micros in [peek, oldest, by_receipt].into_iter().chain(changed) {
         cell(micros);
