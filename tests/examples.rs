@@ -132,7 +132,7 @@ async fn two_servers_have_one_quota_and_go_on_when_redis_does_not() {
         statuses.push(other.get("/").await.0);
     }
     assert_eq!(statuses, [200, 200, 200, 200, 200, 429, 429, 429]);
-    assert_eq!(server.keys(), ["shop:{ip:127.0.0.1}:orders:sw"]);
+    assert_eq!(server.keys(), ["shop:{ip:127.0.0.1}:orders:sw2"]);
 
     server.kill();
     until(&one, "/health", "degraded").await;

@@ -87,7 +87,7 @@ async fn an_error_that_only_some_keys_meet_is_told_once_a_reason() {
     let server = RedisServer::start();
     let limiter = RateGuard::builder().redis(server.url()).deadline(Duration::from_secs(10)).build().unwrap();
     limiter.ready().await.unwrap();
-    let _: String = server.command(&["SET", "ratelimit:{user:taken}:p:sw", "something else"]);
+    let _: String = server.command(&["SET", "ratelimit:{user:taken}:p:sw2", "something else"]);
     for _ in 0..200 {
         assert!(limiter.check(&policy("p"), &Key::user("taken")).await.degraded());
         assert!(!limiter.check(&policy("p"), &Key::user("free")).await.degraded());
@@ -95,7 +95,7 @@ async fn an_error_that_only_some_keys_meet_is_told_once_a_reason() {
     let lines = log.lines_with(OURS);
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(
-        lines[0].contains("reason=\"wrong_type\"") && lines[0].contains("ratelimit:{user:taken}:p:sw"),
+        lines[0].contains("reason=\"wrong_type\"") && lines[0].contains("ratelimit:{user:taken}:p:sw2"),
         "{lines:?}"
     );
     let _: String = server.command(&["CONFIG", "SET", "maxmemory", "1"]);

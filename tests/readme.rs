@@ -43,6 +43,36 @@ fn each_example_is_listed() {
     assert_eq!(first_column("| `cargo run --example …` | what it shows |"), names);
 }
 
+/// All of the sources below a folder.
+fn sources(folder: &Path, into: &mut String) {
+    for entry in folder.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, into);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            into.push_str(&fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn each_test_that_the_chapter_on_others_mistakes_names_is_there() {
+    let chapter = read("rateguard/src/guide/mistakes_of_others.md");
+    let named: Vec<&str> = chapter
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| mistake"))
+        .flat_map(|line| line.trim_end_matches(" |").rsplit(" | ").next().unwrap().split('`').skip(1).step_by(2))
+        .collect();
+    assert!(named.len() > 30, "{named:?}");
+    let mut all = String::new();
+    for folder in ["tests", "rateguard/src", "rateguard-macros/src"] {
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder), &mut all);
+    }
+    for name in named {
+        assert!(all.contains(&format!("fn {name}(")), "there is no test {name}");
+    }
+}
+
 #[test]
 fn each_feature_is_listed() {
     let mut features = names("rateguard/Cargo.toml", "features");

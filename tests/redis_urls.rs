@@ -21,8 +21,33 @@ async fn counts(builder: RateGuardBuilder, server: &RedisServer) {
         assert_eq!(decision.degraded_reason(), None);
         assert_eq!(decision.remaining(), remaining);
     }
-    let left: i64 = server.command(&["DEL", "ratelimit:{global}:url:sw"]);
+    let left: i64 = server.command(&["DEL", "ratelimit:{global}:url:sw2"]);
     assert_eq!(left, 1, "counted there and nowhere else");
+}
+
+#[tokio::test]
+async fn a_limiter_shows_its_stores_address_and_state_and_nothing_else() {
+    let shown = |limiter: &RateGuard| format!("{limiter:?}");
+    assert_eq!(shown(&RateGuard::memory()), r#"RateGuard { store: "memory, 0 keys", .. }"#);
+
+    let mut server = RedisServer::start();
+    let address = format!("127.0.0.1:{}", server.port());
+    let limiter = builder(format!("redis://:hunter2@{address}")).build().unwrap();
+    assert_eq!(shown(&limiter), format!(r#"RateGuard {{ store: "{address}, connecting", .. }}"#));
+    let without_password = builder(server.url()).build().unwrap();
+    without_password.ready().await.unwrap();
+    assert_eq!(shown(&without_password), format!(r#"RateGuard {{ store: "{address}, connected", .. }}"#));
+    server.kill();
+    let patience = Instant::now() + Duration::from_secs(30);
+    while without_password.ready().await.is_ok() {
+        assert!(Instant::now() < patience);
+    }
+    assert_eq!(shown(&without_password), format!(r#"RateGuard {{ store: "{address}, down: unreachable", .. }}"#));
+
+    let cluster = RateGuard::redis("redis+cluster://:hunter2@127.0.0.1:1,127.0.0.1:2").unwrap();
+    let shown = shown(&cluster);
+    assert!(shown.starts_with(r#"RateGuard { store: "the cluster of 127.0.0.1:1,127.0.0.1:2, "#), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
 }
 
 #[tokio::test]

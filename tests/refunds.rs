@@ -124,7 +124,7 @@ async fn a_wrong_type_is_the_error_of_peek_and_reset_clears_it() {
     let server = RedisServer::start();
     let limiter = connected(RateGuard::builder(), &server).await;
     let policy = Policy::new("p", Quota::sliding_window(5, MINUTE));
-    let _: String = server.command(&["SET", "ratelimit:{global}:p:sw", "x"]);
+    let _: String = server.command(&["SET", "ratelimit:{global}:p:sw2", "x"]);
     assert!(limiter.peek(&policy, &Key::global()).await.is_err());
     assert!(limiter.refund(&policy, &Key::global(), 1).await.is_err());
     limiter.reset(&policy, &Key::global()).await.unwrap();

@@ -50,8 +50,10 @@ enum Step {
     Peek,
     Refund(u32),
     Reset,
-    /// To this limit.
-    Relimit(u32),
+    /// To this limit, and one of a few windows.
+    Requota(u32, usize),
+    /// One of the charges made so far, and so many percent of it, against its receipt, which is used up.
+    GiveBack(usize, u32),
     /// As long as the last refusal said.
     WaitForRetry,
 }
@@ -72,7 +74,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Peek),
         1 => (1_u32..60).prop_map(Step::Refund),
         1 => Just(Step::Reset),
-        1 => limits().prop_map(Step::Relimit),
+        2 => (limits(), 0_usize..8).prop_map(|(limit, window)| Step::Requota(limit, window)),
+        3 => (0_usize..8, 1_u32..150).prop_map(|(charge, percent)| Step::GiveBack(charge, percent)),
         3 => Just(Step::WaitForRetry),
     ];
     proptest::collection::vec(step, 1..40)
@@ -128,45 +131,42 @@ impl Both {
         self.server.clock().set(now);
     }
 
-    async fn check(&self, policy: &Policy, key: &Key, cost: u32) -> (bool, u32, u64, Option<u64>) {
-        let memory = said(&self.memory.check_cost(policy, key, cost).await);
-        let redis = said(&self.redis.check_cost(policy, key, cost).await);
-        assert_eq!(redis, memory, "redis is left, memory is right; cost {cost} of {:?}", policy.quota());
-        memory
+    async fn check(&self, policy: &Policy, key: &Key, cost: u32) -> Told {
+        let memory = self.memory.check_cost(policy, key, cost).await;
+        let redis = self.redis.check_cost(policy, key, cost).await;
+        agreed(memory, redis, &format!("cost {cost} of {:?}", policy.quota()))
     }
 
     /// One unit, charged by the script for everything.
-    async fn check_as_one_of_two(&self, policy: &Policy, key: &Key) -> (bool, u32, u64, Option<u64>) {
+    async fn check_as_one_of_two(&self, policy: &Policy, key: &Key) -> Told {
         let other = Policy::new("looked-at", Quota::sliding_window(5, Duration::from_secs(1)));
         self.check_both(policy, &other, 0, key).await.0
     }
 
     /// A unit of the first, and so many of the other; what the first said, and whether both were charged.
-    async fn check_both(
-        &self,
-        policy: &Policy,
-        other: &Policy,
-        cost: u32,
-        key: &Key,
-    ) -> ((bool, u32, u64, Option<u64>), bool) {
+    async fn check_both(&self, policy: &Policy, other: &Policy, cost: u32, key: &Key) -> (Told, bool) {
         let checks = [Check::new(policy, key), Check::new(other, key).cost(cost)];
         let memory = self.memory.check_all(&checks).await;
         let redis = self.redis.check_all(&checks).await;
-        let all = |decisions: &[Decision]| decisions.iter().map(said).collect::<Vec<_>>();
-        assert_eq!(all(&redis), all(&memory), "redis is left, memory is right; {:?} and {other:?}", policy.quota());
-        (said(memory.first().unwrap()), memory.iter().all(Decision::allowed))
+        let both = memory.iter().all(Decision::allowed);
+        let mut told = memory
+            .into_iter()
+            .zip(redis)
+            .map(|(memory, redis)| agreed(memory, redis, &format!("{:?} and {other:?}", policy.quota())));
+        let first = told.next().unwrap();
+        told.for_each(drop);
+        (first, both)
     }
 
     /// As many at once as a call takes: in Redis one operation, in memory one after the other.
-    async fn check_crowd(&self, policy: &Policy, key: &Key, many: usize) -> Vec<(bool, u32, u64, Option<u64>)> {
+    async fn check_crowd(&self, policy: &Policy, key: &Key, many: usize) -> Vec<Told> {
         let mut memory = Vec::new();
         for _ in 0..many {
-            memory.push(said(&self.memory.check(policy, key).await));
+            memory.push(self.memory.check(policy, key).await);
         }
-        let redis = (0..many).map(|_| self.redis.check(policy, key));
-        let redis: Vec<_> = join_all(redis).await.iter().map(said).collect();
-        assert_eq!(redis, memory, "redis is left, memory is right; {many} at once of {:?}", policy.quota());
-        memory
+        let redis = join_all((0..many).map(|_| self.redis.check(policy, key))).await;
+        let context = format!("{many} at once of {:?}", policy.quota());
+        memory.into_iter().zip(redis).map(|(memory, redis)| agreed(memory, redis, &context)).collect()
     }
 
     /// One unit together with one of another limit, until that is spent. Nobody has asked that one yet: what is
@@ -179,11 +179,13 @@ impl Both {
         let other = Policy::try_new(name, other).unwrap().shadow(shadow);
         for _ in 0..5 {
             let available = model.available(now, &quota);
-            let ((allowed, remaining, ..), charged) = self.check_both(policy, &other, 1, key).await;
-            assert_eq!(allowed, available >= 1);
-            assert_eq!(u64::from(remaining), available - u64::from(charged));
+            let (told, charged) = self.check_both(policy, &other, 1, key).await;
+            assert_eq!(told.allowed, available >= 1);
+            assert_eq!(u64::from(told.remaining), available - u64::from(charged));
             if charged {
                 model.charge(now, &quota, 1);
+            } else if !told.allowed {
+                model.denied(now, &quota);
             }
         }
     }
@@ -198,13 +200,51 @@ impl Both {
         self.redis.refund(policy, key, cost).await.unwrap();
     }
 
-    async fn peek(&self, policy: &Policy, key: &Key) -> (bool, u32, u64, Option<u64>) {
-        let memory = said(&self.memory.peek(policy, key).await.unwrap());
-        assert_eq!(said(&self.redis.peek(policy, key).await.unwrap()), memory);
-        memory
+    async fn give_back(&self, charge: &Charge, key: &Key, cost: u32) {
+        let Charge { policy, decisions: [memory, redis], .. } = charge;
+        self.memory.refund_by_receipt(policy, key, cost, memory).await.unwrap();
+        self.redis.refund_by_receipt(policy, key, cost, redis).await.unwrap();
+    }
+
+    async fn peek(&self, policy: &Policy, key: &Key) -> Told {
+        let memory = self.memory.peek(policy, key).await.unwrap();
+        agreed(memory, self.redis.peek(policy, key).await.unwrap(), "a look")
     }
 }
 
+/// What both have said.
+struct Told {
+    allowed: bool,
+    remaining: u32,
+    reset: u64,
+    retry: Option<u64>,
+    /// In memory, and in Redis.
+    decisions: [Decision; 2],
+}
+
+fn agreed(memory: Decision, redis: Decision, context: &str) -> Told {
+    assert_eq!(said(&redis), said(&memory), "redis is left, memory is right; {context}");
+    let (allowed, remaining, reset, retry) = said(&memory);
+    Told { allowed, remaining, reset, retry, decisions: [memory, redis] }
+}
+
+/// A charge whose receipt was not used yet.
+struct Charge {
+    policy: Policy,
+    decisions: [Decision; 2],
+    cost: u32,
+    /// The model's receipt, and in which life of the key.
+    receipt: u64,
+    life: u32,
+}
+
+/// A few windows that quotas change between.
+fn windows_of(window: Duration) -> [Duration; 3] {
+    let shorter = Duration::from_micros(micros(window) / 20).max(Quota::MIN_WINDOW);
+    [window, shorter, (window * 3).min(Quota::MAX_WINDOW)]
+}
+
+#[expect(clippy::too_many_lines, reason = "a kind of step after the other")]
 async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, burst: Option<u32>, steps: Vec<Step>) {
     static SEQUENCE: AtomicU64 = AtomicU64::new(0);
     let key = Key::new("sequence", SEQUENCE.fetch_add(1, Ordering::Relaxed));
@@ -212,7 +252,8 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
     let mut model = Model::new(algorithm);
     let mut now = START;
     let mut refused: Option<(u32, u64)> = None;
-    let mut limits = vec![limit];
+    let mut quotas = vec![policy.quota()];
+    let mut charges = Charges::default();
     for step in steps {
         both.stand_at(now);
         let quota = policy.quota();
@@ -222,34 +263,46 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
                 now += micros(window) / 1000 * thousandths + more;
                 continue;
             }
-            Step::Relimit(limit) => {
-                // A refusal by the same limit may be remembered, and what another has admitted since would put it off.
-                if limits.contains(&limit) {
+            Step::Requota(limit, which) => {
+                // Most changes are of the limit alone.
+                let other = windows_of(window).get(which).copied().unwrap_or(quota.window());
+                policy = Policy::new("p", self::quota(algorithm, limit, other, burst));
+                // A refusal by the same quota may be remembered, and what another has admitted since would put it off.
+                if quotas.contains(&policy.quota()) {
                     both.redis.refund(&policy, &key, 0).await.unwrap();
                 }
-                limits.push(limit);
-                policy = Policy::new("p", self::quota(algorithm, limit, window, burst));
+                quotas.push(policy.quota());
                 refused = None;
                 continue;
             }
             Step::Reset => {
                 both.reset(&policy, &key).await;
                 model = Model::new(algorithm);
+                charges.life += 1;
                 refused = None;
+                // Redis tells the lives of a key apart by its clock, which never stands.
+                now += 1;
                 continue;
             }
             Step::Refund(percent) => {
                 let cost = share(percent);
                 both.refund(&policy, &key, cost).await;
-                model.refund(now, &quota, u64::from(cost));
+                model.refund(now, &quota, u64::from(cost), None);
+                refused = None;
+                continue;
+            }
+            Step::GiveBack(which, percent) => {
+                charges.give_back(both, &key, &mut model, now, which, percent).await;
+                // Of the quota that is asked next, no denial is remembered.
+                both.redis.refund(&policy, &key, 0).await.unwrap();
                 refused = None;
                 continue;
             }
             Step::Peek => {
-                let (allowed, remaining, ..) = both.peek(&policy, &key).await;
+                let told = both.peek(&policy, &key).await;
                 // A look mends nothing.
                 let available = model.clone().available(now, &quota);
-                assert_eq!((allowed, u64::from(remaining)), (available >= 1, available));
+                assert_eq!((told.allowed, u64::from(told.remaining)), (available >= 1, available));
                 continue;
             }
             Step::WaitForRetry => {
@@ -260,8 +313,8 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
                 }
                 both.stand_at(at - 1);
                 let too_soon = both.check(&policy, &key, cost).await;
-                assert!(!too_soon.0, "a microsecond less is not enough");
-                assert_eq!(too_soon.3, Some(1));
+                assert!(!too_soon.allowed, "a microsecond less is not enough");
+                assert_eq!(too_soon.retry, Some(1));
                 now = at;
                 both.stand_at(now);
                 model.available(now - 1, &quota);
@@ -275,12 +328,17 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
             }
             Step::CheckCrowd(many) => {
                 refused = None;
-                for (allowed, remaining, reset, _) in both.check_crowd(&policy, &key, many).await {
+                for told in both.check_crowd(&policy, &key, many).await {
                     let available = model.available(now, &quota);
-                    assert_eq!((allowed, u64::from(remaining)), (available >= 1, available.saturating_sub(1)));
-                    if allowed {
-                        model.charge(now, &quota, 1);
-                        assert!(reset > 0);
+                    assert_eq!(
+                        (told.allowed, u64::from(told.remaining)),
+                        (available >= 1, available.saturating_sub(1))
+                    );
+                    if told.allowed {
+                        assert!(told.reset > 0);
+                        charges.add(&policy, told, 1, model.charge(now, &quota, 1));
+                    } else {
+                        model.denied(now, &quota);
                     }
                 }
                 continue;
@@ -289,21 +347,53 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
             Step::CheckOne | Step::CheckOneOfTwo => 1,
         };
         let available = model.available(now, &quota);
-        let (allowed, remaining, reset, retry) = match step {
+        let told = match step {
             Step::CheckOneOfTwo => both.check_as_one_of_two(&policy, &key).await,
             _ => both.check(&policy, &key, cost).await,
         };
-        assert_eq!(allowed, u64::from(cost) <= available, "{step:?}");
+        assert_eq!(told.allowed, u64::from(cost) <= available, "{step:?}");
         refused = None;
-        if allowed {
-            model.charge(now, &quota, u64::from(cost));
-            assert_eq!(u64::from(remaining), available - u64::from(cost));
-            assert!(reset > 0);
+        if told.allowed {
+            assert_eq!(u64::from(told.remaining), available - u64::from(cost));
+            assert!(told.reset > 0);
+            charges.add(&policy, told, cost, model.charge(now, &quota, u64::from(cost)));
         } else {
-            assert_eq!(u64::from(remaining), available);
-            assert_eq!(retry.is_none(), cost > quota.capacity());
-            refused = retry.map(|retry| (cost, now + retry));
+            model.denied(now, &quota);
+            assert_eq!(u64::from(told.remaining), available);
+            assert_eq!(told.retry.is_none(), cost > quota.capacity());
+            refused = told.retry.map(|retry| (cost, now + retry));
         }
+    }
+}
+
+/// The charges of a key that can be given back.
+#[derive(Default)]
+struct Charges {
+    made: Vec<Charge>,
+    life: u32,
+}
+
+impl Charges {
+    fn add(&mut self, policy: &Policy, told: Told, cost: u32, receipt: u64) {
+        let (policy, decisions, life) = (policy.clone(), told.decisions, self.life);
+        self.made.push(Charge { policy, decisions, cost, receipt, life });
+    }
+
+    async fn give_back(&mut self, both: &Both, key: &Key, model: &mut Model, now: u64, which: usize, percent: u32) {
+        // The last one most often.
+        let Some(at) = self.made.len().checked_sub(1 + which) else { return };
+        let charge = self.made.remove(at);
+        // More than was charged is not there to be given back, but of other charges of that microsecond.
+        let cost = (u64::from(charge.cost) * u64::from(percent)).div_ceil(100).min(charge.cost.into());
+        both.give_back(&charge, key, cost.try_into().unwrap()).await;
+        if charge.life != self.life {
+            return;
+        }
+        // Of a bucket, what was charged before one that is given back out of order may not all come back.
+        if !model.is_last(charge.receipt) {
+            self.made.drain(..at);
+        }
+        model.refund(now, &charge.policy.quota(), cost, Some(charge.receipt));
     }
 }
 
@@ -408,7 +498,12 @@ async fn crowds_agree(both: &Both, quotas: [Quota; 2], crowds: Vec<Crowd>) {
         let said = |decisions: Vec<Decision>| -> Vec<_> {
             decisions.iter().map(|decision| (said(decision), decision.would_refuse())).collect()
         };
-        let redis = join_all(checks.iter().map(|checks| both.redis.check_all(checks))).await;
+        // What the quick script hands over is decided after what the other one was asked at the same time. So that the order
+        // is known, those who ask for several units come by themselves.
+        let at_once = crowd.iter().position(|ask| matches!(ask, Ask::Units(_))).unwrap_or(crowd.len());
+        let (singles, several) = checks.split_at(at_once);
+        let mut redis = join_all(singles.iter().map(|checks| both.redis.check_all(checks))).await;
+        redis.extend(join_all(several.iter().map(|checks| both.redis.check_all(checks))).await);
         for (ask, (checks, redis)) in crowd.iter().zip(checks.iter().zip(redis)) {
             let memory = both.memory.check_all(checks).await;
             assert_eq!(said(redis), said(memory), "redis is left, memory is right; {ask:?} of {one:?} and {other:?}");
@@ -490,6 +585,76 @@ fn key_text(key: &Key) -> String {
     format!("{key:?}").replace("Key(\"case\" \"", "case:").replace("\")", "")
 }
 
+/// One moment of a client: how long after the last, what it asks for in thousandths of the limit and how often, and
+/// whether a charge made so many ago is given back.
+type Moment = (u64, u32, usize, Option<usize>);
+
+fn moments() -> impl Strategy<Value = Vec<Moment>> {
+    // Within an entry, within a few, within a window.
+    let wait = prop_oneof![0_u64..200, 0_u64..5_000, 0_u64..400_000];
+    let give_back = proptest::option::weighted(0.2, 0_usize..6);
+    proptest::collection::vec((wait, 0_u32..300, 1_usize..12, give_back), 1..60)
+}
+
+/// Of the sliding window, against nothing but a list of what was allowed when: never more than the limit, and no unit held
+/// longer than a 1024th of the window too long; up to a limit of 512, not a microsecond.
+async fn holds(both: &Both, limit: u32, window: Duration, moments: Vec<Moment>) {
+    static CLIENT: AtomicU64 = AtomicU64::new(0);
+    let key = Key::new("held", CLIENT.fetch_add(1, Ordering::Relaxed));
+    let policy = Policy::new("held", Quota::sliding_window(limit, window));
+    let length = micros(window);
+    let too_long = if limit > 512 { length / 1024 + 1 } else { 0 };
+    let (mut allowed, mut now): (Vec<(u64, Charge)>, u64) = (Vec::new(), START);
+    for (wait, share, times, give_back) in moments {
+        now += u64::try_from(u128::from(length) * u128::from(wait) / 1_000_000).unwrap();
+        both.stand_at(now);
+        let cost = (u64::from(limit) * u64::from(share) / 1000).max(1);
+        let mut waited = 0;
+        for _ in 0..times {
+            let held = |longer| -> u64 {
+                let counts = |(at, _): &&(u64, Charge)| now - at < length + longer;
+                allowed.iter().filter(counts).map(|(_, charge)| u64::from(charge.cost)).sum()
+            };
+            let (least, most) = (held(0) + cost, held(too_long) + cost);
+            let told = both.check(&policy, &key, cost.try_into().unwrap()).await;
+            assert!(told.allowed || waited == 0, "waiting that long is enough");
+            if !told.allowed {
+                assert!(most > limit.into(), "a unit is held too long: {most} of {limit}");
+                if times % 2 == 0 {
+                    break;
+                }
+                waited = told.retry.unwrap();
+                now += waited;
+                both.stand_at(now);
+                continue;
+            }
+            waited = 0;
+            assert!(least <= limit.into(), "more than the limit: {least} of {limit}");
+            let (policy, decisions, cost) = (policy.clone(), told.decisions, cost.try_into().unwrap());
+            allowed.push((now, Charge { policy, decisions, cost, receipt: 0, life: 0 }));
+        }
+        if let Some(at) = give_back.and_then(|back| allowed.len().checked_sub(1 + back)) {
+            let (_, charge) = allowed.remove(at);
+            both.give_back(&charge, &key, charge.cost).await;
+        }
+    }
+}
+
+#[test]
+fn of_any_limit_never_more_is_allowed_and_no_unit_is_held_longer_than_a_thousandth_of_the_window_too_long() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for compact in [false, true] {
+        let both = runtime.block_on(Both::new(compact, Duration::ZERO));
+        let limits = prop_oneof![1_u32..130, 500_u32..520, Just(5000), Just(1_000_000), Just(u32::MAX)];
+        let result = runner().run(&(limits, windows(), moments()), |(limit, window, moments)| {
+            runtime.block_on(holds(&both, limit, window, moments));
+            Ok(())
+        });
+        result.unwrap_or_else(|error| panic!("{error}"));
+    }
+    println!("the sliding window: {} sequences hold, in memory and in Redis", 2 * sequences());
+}
+
 /// The most that may be admitted in an interval of `length`.
 fn allowed_in(quota: &Quota, length: u64) -> f64 {
     let limit = f64::from(quota.limit());
@@ -547,9 +712,9 @@ async fn vector(quota: Quota, steps: &[(f64, u32, bool, u32, Option<f64>)]) {
     for &(at, cost, admitted, remaining, retry) in steps {
         let now = START + micros(Duration::from_secs_f64(at));
         both.stand_at(now);
-        let said = both.check(&policy, &Key::global(), cost).await;
+        let told = both.check(&policy, &Key::global(), cost).await;
         let retry = retry.map(|retry| micros(Duration::from_secs_f64(retry)));
-        assert_eq!((said.0, said.1, said.3), (admitted, remaining, retry), "at {at} s, cost {cost}");
+        assert_eq!((told.allowed, told.remaining, told.retry), (admitted, remaining, retry), "at {at} s, cost {cost}");
     }
 }
 

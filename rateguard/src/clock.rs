@@ -12,6 +12,9 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Duration;
 }
 
+/// No time is later: beyond, the end of a window could not be told any more.
+const LATEST: u64 = 1 << 62;
+
 /// The clock a limiter was given, or the system's monotonic one.
 #[derive(Clone)]
 pub(crate) enum TimeSource {
@@ -31,7 +34,7 @@ impl TimeSource {
             TimeSource::System(start) => start.elapsed(),
             TimeSource::Custom(clock) => clock.now(),
         };
-        now.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(now.subsec_micros()))
+        now.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(now.subsec_micros())).min(LATEST)
     }
 
     /// The time, if it is known never to go back.

@@ -7,9 +7,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::Extensions;
 use axum::response::IntoResponse;
 
-use crate::client_ip::{self, ClientIp};
+use crate::client_ip::{self, ClientIp, Peer, PeerFn};
 use crate::clock::{Clock, TimeSource};
 use crate::denied::{Denied, OnDenied};
 use crate::error::ConfigError;
@@ -203,8 +204,8 @@ impl RateGuardBuilder {
     }
 
     /// Keep the log of every sliding window in the compact form that large limits have anyway, instead of a sorted set
-    /// for limits up to 128: about half the memory, and quicker, but not readable with `ZRANGE`. Default `false`.
-    /// Servers that share counts may differ; the log is brought from one form into the other.
+    /// for limits up to 127: about a third of the memory, and quicker, but not readable with `ZRANGE`. Default `false`.
+    /// Servers that share counts may differ; a log in the compact form stays so.
     pub fn compact_log(mut self, compact: bool) -> Self {
         self.compact_log = compact;
         self
@@ -223,8 +224,9 @@ impl RateGuardBuilder {
 
     /// The proxies in front of this program, whose word about their clients is believed: networks such as `10.0.0.0/8`
     /// or `2001:db8::/32`, single addresses, and the names `loopback` (`127.0.0.0/8`, `::1`) and `private` (RFC 1918:
-    /// `10.0.0.0/8`, `172.16.0.0/12`, `192.168.0.0/16`; RFC 4193: `fc00::/7`). Called again, it adds to the list.
-    /// Default: none, so that the client is the connection's other end, whatever its headers say.
+    /// `10.0.0.0/8`, `172.16.0.0/12`, `192.168.0.0/16`; RFC 4193: `fc00::/7`) and `unix` (whoever connects to a Unix socket
+    /// that the app [listens on](Peer)). Called again, it adds to the list. Default: none, so that the client is the
+    /// connection's other end, whatever its headers say.
     ///
     /// For a connection from one of them, the client is read from `X-Forwarded-For`: all of its lines as one list, from
     /// the right, past trusted proxies, to the first other address; where all are trusted, the leftmost. Whatever a
@@ -241,6 +243,42 @@ impl RateGuardBuilder {
     /// ```
     pub fn trusted_proxies(mut self, networks: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.client_ip = self.client_ip.trusted_proxies(networks);
+        self
+    }
+
+    /// How to find the other end of a connection in a request's extensions. Needed only where the app is served with a
+    /// connect info of another type than [`SocketAddr`](std::net::SocketAddr) and [`Peer`], or puts it there in another
+    /// way. Where the closure returns `None`, those two are looked for.
+    ///
+    /// What it returns is the peer of the connection: read no header there. Its word about the client is believed if it is
+    /// one of the [`trusted_proxies`](Self::trusted_proxies).
+    ///
+    /// ```
+    /// use axum::extract::ConnectInfo;
+    /// use rateguard::{Peer, RateGuard};
+    /// use std::net::IpAddr;
+    ///
+    /// // What the app is served with: `into_make_service_with_connect_info::<Connection>()`.
+    /// #[derive(Clone)]
+    /// enum Connection {
+    ///     Tls { address: IpAddr },
+    ///     Unix,
+    /// }
+    ///
+    /// let limiter = RateGuard::builder()
+    ///     .peer(|extensions| match extensions.get::<ConnectInfo<Connection>>()?.0 {
+    ///         Connection::Tls { address } => Some(Peer::Ip(address)),
+    ///         Connection::Unix => Some(Peer::Unix),
+    ///     })
+    ///     .trusted_proxies(["unix"])
+    ///     .build()?;
+    /// # Ok::<(), rateguard::ConfigError>(())
+    /// ```
+    ///
+    /// An [`IpAddr`](std::net::IpAddr) and a [`SocketAddr`](std::net::SocketAddr) will do as well:
+    /// `.peer(|extensions| extensions.get::<TcpConnectInfo>()?.remote_addr())`.
+    pub fn peer<P: Into<Peer>>(mut self, find: impl Fn(&Extensions) -> Option<P> + Send + Sync + 'static) -> Self {
+        self.client_ip = self.client_ip.peer(PeerFn::new(find));
         self
     }
 

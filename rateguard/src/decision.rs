@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::algorithm::Verdict;
+use crate::algorithm::{Receipt, Verdict};
 use crate::error::StoreErrorKind;
 use crate::policy::Policy;
 use crate::quota::{Algorithm, Quota};
@@ -19,7 +19,7 @@ pub struct Decision {
     remaining: u32,
     reset_after: u64,
     retry_after: Option<u64>,
-    receipt: Option<u64>,
+    receipt: Option<Receipt>,
     degraded: Option<StoreErrorKind>,
     origin: Origin,
 }
@@ -92,9 +92,9 @@ impl Decision {
         !self.admitted
     }
 
-    /// Units admitted in a window.
+    /// The most that [`remaining`](Decision::remaining) can be: units admitted in a window; of a token bucket, its burst.
     pub fn limit(&self) -> u32 {
-        self.quota.limit()
+        self.quota.capacity()
     }
 
     /// Units left after this check. 0 when [`degraded`](Decision::degraded): it is not known then.
@@ -140,7 +140,7 @@ impl Decision {
     }
 
     /// What to show to have the charge given back; `None` if nothing was charged.
-    pub(crate) fn receipt(&self) -> Option<u64> {
+    pub(crate) fn receipt(&self) -> Option<Receipt> {
         self.receipt
     }
 

@@ -173,6 +173,19 @@ mod tests {
         }
     }
 
+    /// Keys in a Redis outlive the program that wrote them, and the version of the crate that hashed them.
+    #[test]
+    fn hashes_stay_what_they_are() {
+        let mut without_a_secret_of_ones_own = String::new();
+        let key = Key::composite([Key::secret("header.x-api-key", "hunter2"), Key::new("a b", "größe")]);
+        KeyWriter::new(b"rateguard").write(&mut without_a_secret_of_ones_own, &key);
+        assert_eq!(
+            without_a_secret_of_ones_own,
+            "header.x-api-key:~10cb0c3e49bb7ea63de0642979d45c8e&~89c698c34cde5010a62c5f439b0ee4ea:~53c7141270cac122bc127c4b24da6720"
+        );
+        assert_eq!(KeyWriter::new(&[7; 100]).digest(&Key::user(42)), "~f5b284ab62905e7ebc129f8940721dfe");
+    }
+
     #[test]
     fn fields_cannot_run_into_each_other() {
         let pairs = [

@@ -57,6 +57,7 @@
 //!   meanwhile.
 //! - [What operators see and set](guide::operations): metrics, the log, shadows, other numbers for the same program.
 //! - [How far it goes](guide::scale): what a check costs, what one Redis carries, and what to do beyond.
+//! - [Mistakes of others, and what this does about each](guide::mistakes_of_others), with its test.
 //! - [Testing your limits](guide::testing), without waiting.
 //! - [Is this the right one?](guide::choosing): what else there is.
 //!
@@ -103,7 +104,7 @@ mod config;
 mod decision;
 mod denied;
 mod error;
-#[cfg(fuzzing)]
+#[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod guide;
@@ -128,6 +129,7 @@ mod text;
 mod tls;
 mod url;
 
+pub use client_ip::Peer;
 pub use clock::Clock;
 #[cfg(feature = "test-util")]
 pub use clock::ManualClock;

@@ -34,10 +34,11 @@ impl Prefixes {
 
 /// The network that one client is taken to have all of, as its first address.
 ///
-/// IPv4 addresses in the form of IPv6 become IPv4 first. Masked as IPv6 they would all be one client: the 64 bits in
-/// front of them are the same for all.
+/// IPv4 clients in the form of IPv6 become IPv4 first. Masked as IPv6, those behind one translator or relay would be one
+/// client, since the 64 bits in front of them are the same for all; and a 6to4 site would be 65 536 clients.
 pub(crate) fn network(ip: IpAddr, prefixes: Prefixes) -> IpAddr {
     match embedded_ipv4(ip) {
+        IpAddr::V6(ip) if made_by_a_translator(ip) => IpAddr::V6(ip),
         IpAddr::V4(ip) => {
             let keep = u32::MAX.checked_shl(32 - u32::from(prefixes.ipv4.min(32))).unwrap_or(0);
             IpAddr::V4(Ipv4Addr::from_bits(ip.to_bits() & keep))
@@ -49,21 +50,32 @@ pub(crate) fn network(ip: IpAddr, prefixes: Prefixes) -> IpAddr {
     }
 }
 
-/// Takes an IPv4 client out of `::ffff:a.b.c.d` (RFC 4291, section 2.5.5.2) and out of `64:ff9b::a.b.c.d`, the form in
-/// which a translator shows it to an IPv6-only server (RFC 6052, section 2.1).
+/// Takes an IPv4 client out of an IPv6 address whose prefix says that there is one, and where:
+///
+/// - `::ffff:a.b.c.d`, IPv4-mapped (RFC 4291, section 2.5.5.2), and `::ffff:0:a.b.c.d`, IPv4-translated (RFC 2765,
+///   section 2.1);
+/// - `64:ff9b::a.b.c.d`, what a translator shows to a server that has only IPv6 (RFC 6052, section 2.1), and
+///   `64:ff9b:1:x::a.b.c.d`, from a network of the operator's own (RFC 8215) in the usual form of 96 bits;
+/// - `2002:aabb:ccdd::/48`, a 6to4 site (RFC 3056, section 2);
+/// - `2001::/32`, Teredo (RFC 4380, section 4): the client's address is at the end, with all bits turned over.
 ///
 /// `::a.b.c.d` stays IPv6: it is deprecated (RFC 4291, section 2.5.5.1), nobody's, and `::1` is one of them.
 fn embedded_ipv4(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V6(v6) => match v6.segments() {
-            [0x64, 0xff9b, 0, 0, 0, 0, _, _] => {
-                let [.., a, b, c, d] = v6.octets();
-                IpAddr::V4(Ipv4Addr::new(a, b, c, d))
-            }
-            _ => ip.to_canonical(),
-        },
-        IpAddr::V4(_) => ip,
-    }
+    let IpAddr::V6(v6) = ip else { return ip };
+    let bits = match v6.segments() {
+        [0, 0, 0, 0, 0xffff, 0, a, b] | [0x64, 0xff9b, 0, 0, 0, 0, a, b] | [0x2002, a, b, ..] => (a, b),
+        // Without the last bits it is another form of RFC 6052, section 2.2.
+        [0x64, 0xff9b, 1, _, 0, 0, a, b] if (a, b) != (0, 0) => (a, b),
+        [0x2001, 0, .., a, b] => (!a, !b),
+        _ => return ip.to_canonical(),
+    };
+    IpAddr::V4(Ipv4Addr::from_bits(u32::from(bits.0) << 16 | u32::from(bits.1)))
+}
+
+/// Whether the address is from `64:ff9b:1::/48` in a form that only the operator knows (RFC 6052, section 2.2, has
+/// several). A client has one address there, and cannot take another.
+fn made_by_a_translator(ip: Ipv6Addr) -> bool {
+    matches!(ip.segments(), [0x64, 0xff9b, 1, ..])
 }
 
 #[cfg(test)]
@@ -93,6 +105,13 @@ mod tests {
             ("::ffff:cb00:7108", "203.0.113.8"),
             ("64:ff9b::203.0.113.7", "203.0.113.7"),
             ("64:ff9b::cb00:7108", "203.0.113.8"),
+            ("64:ff9b:1::203.0.113.7", "203.0.113.7"),
+            ("64:ff9b:1:fffe::203.0.113.8", "203.0.113.8"),
+            ("::ffff:0:203.0.113.7", "203.0.113.7"),
+            ("2002:cb00:7107::1", "203.0.113.7"),
+            ("2002:cb00:7107:ffff:ffff:ffff:ffff:ffff", "203.0.113.7"),
+            ("2001:0:5ef5:79fb:2ce7:3ff5:34ff:8ef8", "203.0.113.7"),
+            ("2001:0:5ef5:79fb:0:0:34ff:8ef7", "203.0.113.8"),
         ] {
             assert_eq!(at(clothed, 32, 64), bare);
             assert_eq!(at(clothed, 24, 64), "203.0.113.0");
@@ -103,9 +122,21 @@ mod tests {
     fn what_only_looks_like_ipv4_stays_ipv6() {
         assert_eq!(at("::203.0.113.7", 32, 64), "::");
         assert_eq!(at("::1", 32, 128), "::1");
-        assert_eq!(at("64:ff9b:1::203.0.113.7", 32, 64), "64:ff9b:1::");
         assert_eq!(at("64:ff9b::1:203.0.113.7", 32, 64), "64:ff9b::");
-        assert_eq!(at("2002:cb00:7107::1", 32, 64), "2002:cb00:7107::");
+        assert_eq!(at("64:ff9b:2::203.0.113.7", 32, 64), "64:ff9b:2::");
+        assert_eq!(at("::ffff:1:203.0.113.7", 32, 64), "::");
+        assert_eq!(at("2001:1::203.0.113.7", 32, 64), "2001:1::");
+        assert_eq!(at("2003:cb00:7107::1", 32, 64), "2003:cb00:7107::");
+    }
+
+    #[test]
+    fn the_clients_of_a_translator_of_any_form_are_told_apart() {
+        // RFC 6052, section 2.2: prefixes of 48, 56 and 64 bits.
+        for address in ["64:ff9b:1:cb00:71:700::", "64:ff9b:1:cb:0:7107::", "64:ff9b:1:0:cb:71:700:0"] {
+            for prefix in [48, 64, 128] {
+                assert_eq!(at(address, 32, prefix), address);
+            }
+        }
     }
 
     #[test]

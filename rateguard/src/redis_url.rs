@@ -22,11 +22,28 @@ pub(crate) fn parse(scheme: &str, rest: &str) -> Result<Endpoint, String> {
     }
 }
 
+/// Nobody logs in without a password: the server would not be asked to, and every check would fail.
+const NO_PASSWORD: &str = "there is a user without a password: a password alone is written with a colon in front, as in \
+                           redis://:password@host, and a user with it as in redis://user:password@host";
+
 /// `redis[s]://[[user]:password@]host[:port][/database][?protocol=resp2]`.
 fn one(text: &str) -> Result<ConnectionInfo, String> {
+    if names_several_hosts(text) {
+        return Err(
+            "redis:// is one server: several sentinels are written redis+sentinel://host1,host2/name, and nodes of a \
+                    cluster redis+cluster://host1,host2"
+                .to_owned(),
+        );
+    }
+    if has_slash_before_at(text) {
+        return Err("a / in a password is written %2F".to_owned());
+    }
     let url = url::Url::parse(text).map_err(|error| format!("it is no URL ({error})"))?;
     if url.host_str().is_none_or(str::is_empty) {
         return Err("it names no host".to_owned());
+    }
+    if !url.username().is_empty() && url.password().is_none_or(str::is_empty) {
+        return Err(NO_PASSWORD.to_owned());
     }
     let database = url.path().trim_start_matches('/');
     if !database.is_empty() && database.parse::<u32>().is_err() {
@@ -35,7 +52,7 @@ fn one(text: &str) -> Result<ConnectionInfo, String> {
     // The newer protocol where the server has it, unless the older one is asked for.
     let older = url.query_pairs().any(|(_, value)| value == "resp2");
     if let Some((name, _)) = url.query_pairs().find(|(name, _)| name != "protocol") {
-        return Err(unknown_parameter(&name));
+        return Err(unknown_parameter(&name, text.split_once('?').map_or("", |(_, after)| after)));
     }
     if url.fragment().is_some() {
         return Err("a # in a password is written %23".to_owned());
@@ -47,9 +64,22 @@ fn one(text: &str) -> Result<ConnectionInfo, String> {
     Ok(info.set_redis_settings(settings))
 }
 
-fn unknown_parameter(name: &str) -> String {
-    // Before an @ stand credentials: this one began with a password's question mark.
-    if name.contains('@') {
+fn has_slash_before_at(text: &str) -> bool {
+    let (_, rest) = text.split_once("://").unwrap_or(("", text));
+    let path = rest.split(['?', '#']).next().and_then(|rest| rest.split_once('/'));
+    path.is_some_and(|(_, path)| path.contains('@'))
+}
+
+fn names_several_hosts(text: &str) -> bool {
+    let (_, rest) = text.split_once("://").unwrap_or(("", text));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    split_credentials(authority).1.contains(',')
+}
+
+/// With all that follows the question mark.
+fn unknown_parameter(name: &str, query: &str) -> String {
+    // Before an @ stand credentials: this query began with a password's question mark.
+    if query.contains('@') {
         return "a ? in a password is written %3F".to_owned();
     }
     format!("the parameter {name:?} is unknown")
@@ -67,6 +97,12 @@ fn unix(rest: &str) -> Result<Endpoint, String> {
     let (credentials, path) = head.split_at(at);
     if !credentials.is_empty() && !credentials.ends_with('@') {
         return Err("a socket's path is absolute, so three slashes follow the scheme".to_owned());
+    }
+    // Or they would be a part of the path, which the log shows.
+    if path.split('/').nth(1).is_some_and(|first| first.contains('@')) {
+        return Err("what stands before an @ comes before the path, so two slashes follow the scheme: \
+                    redis+unix://:password@/path"
+            .to_owned());
     }
     let mut database = "";
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
@@ -96,8 +132,11 @@ fn sentinels(scheme: &str, rest: &str) -> Result<Endpoint, String> {
             "sentinel_username" => username = Some(value),
             "sentinel_password" => password = Some(value),
             "protocol" => protocol = format!("?protocol={value}"),
-            _ => return Err(unknown_parameter(&name)),
+            _ => return Err(unknown_parameter(&name, query)),
         }
+    }
+    if username.is_some() && password.as_ref().is_none_or(|password| password.is_empty()) {
+        return Err("there is a sentinel_username without a sentinel_password".to_owned());
     }
     let mut nodes = Vec::new();
     for host in hosts.split(',') {

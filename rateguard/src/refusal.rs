@@ -119,7 +119,7 @@ impl fmt::Display for Refusal<'_> {
             return f.write_str("Requests cannot be counted at the moment");
         }
         let Some(strictest) = self.strictest() else { return Ok(()) };
-        let (limit, window) = (strictest.limit(), InWords(strictest.quota().window()));
+        let (limit, window) = (strictest.quota().limit(), InWords(strictest.quota().window()));
         write!(f, "No more than {limit} request{} in {window}", if limit == 1 { "" } else { "s" })?;
         match strictest.retry_after() {
             Some(wait) => write!(f, "; try again in {} s", whole_seconds(wait).max(1)),

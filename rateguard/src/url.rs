@@ -94,10 +94,12 @@ impl Target {
     }
 }
 
-/// A URL without what could be secret: everything before the last `@`, and any query.
+/// A URL without what could be secret: everything before the last `@`, and any query. All of it, if a query may be before
+/// that `@`: it can be in the middle of a password, or the `@` in the middle of a parameter's.
 fn redacted(text: &str) -> String {
     let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
     let shown = match rest.rsplit_once('@') {
+        Some((before, _)) if before.contains(['?', '#']) => "***".to_owned(),
         Some((_, host)) => format!("***@{}", host.split(['?', '#']).next().unwrap_or_default()),
         // Without an `@`, a `#` or `?` may be in the middle of a password.
         None if rest.contains(['?', '#']) => "***".to_owned(),
@@ -171,8 +173,56 @@ mod tests {
     }
 
     #[test]
+    fn a_password_without_its_colon_is_an_error_that_shows_where_the_colon_goes() {
+        for url in [
+            "redis://hunter2@host",
+            "rediss://hunter2@host:6380/1",
+            "redis://hunter2:@host",
+            "redis+unix://hunter2@/run/redis.sock",
+            "redis+sentinel://hunter2@one,two/mymaster",
+            "redis+cluster://hunter2@one,two",
+        ] {
+            let error = error(url);
+            assert!(error.contains("redis://:password@host"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        let error = error("redis+sentinel://one/mymaster?sentinel_username=u");
+        assert!(error.contains("without a sentinel_password"), "{error}");
+    }
+
+    #[test]
+    fn a_slash_in_a_password_is_an_error_that_says_how_it_is_written() {
+        for url in ["redis://:hun/hunter2@host", "redis://hunter2/x@/../"] {
+            let error = error(url);
+            assert!(error.contains("%2F") && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_the_path_of_a_socket_is_an_error() {
+        for url in ["redis+unix:///:hunter2@/run/redis.sock", "unix:///user:hunter2@"] {
+            let error = error(url);
+            assert!(error.contains("redis+unix://:password@/path") && !error.contains("hunter2"), "{error}");
+        }
+        assert!(Target::parse("url", "redis+unix:///run/redis@1/redis.sock").is_ok());
+    }
+
+    #[test]
+    fn several_hosts_are_an_error_that_says_how_sentinels_and_clusters_are_written() {
+        for url in ["redis://one,two", "redis://one:6379,two:6379/0", "rediss://:hunter2@one,two"] {
+            let error = error(url);
+            assert!(error.contains("redis+sentinel://host1,host2/name"), "{error}");
+            assert!(error.contains("redis+cluster://host1,host2"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        assert!(Target::parse("url", "redis://:pass,word@host").is_ok());
+    }
+
+    #[test]
     fn no_error_shows_a_password() {
         for url in [
+            "redis://hunter2@host",
+            "redis://:hunter2,@one,two",
             "redis://user:hunter2@host:port",
             "redis://:hunter2@",
             "rediss://:hunter2@host:port",
@@ -194,6 +244,9 @@ mod tests {
             "redis+cluster://:hunter2#@one",
             "redis+cluster://one:hunter2@",
             "redis+cluster://one?password=hunter2",
+            "redis+sentinel://one/mymaster?sentinel_password=p@hunter2&x=1",
+            "redis://:12?hunter2=3@host",
+            "redis://:12?hunter2#3@host",
             "unix://:hunter2@",
             "unix:///x?pass=hunter2",
         ] {

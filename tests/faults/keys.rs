@@ -84,7 +84,7 @@ pub(crate) async fn flushed(watch: &'static Watch) {
 pub(crate) async fn foreign_and_immortal(watch: &'static Watch) {
     let server = RedisServer::start();
     let limiter = connected(server.url()).await;
-    let _: String = server.command(&["SET", "ratelimit:{user:taken}:p:sw", "theirs"]);
+    let _: String = server.command(&["SET", "ratelimit:{user:taken}:p:sw2", "theirs"]);
     for _ in 0..3 {
         let decision = watch.check(&limiter, &policy("p"), &Key::user("taken")).await;
         assert_eq!(decision.degraded_reason(), Some(StoreErrorKind::WrongType));
@@ -93,9 +93,9 @@ pub(crate) async fn foreign_and_immortal(watch: &'static Watch) {
             "its neighbours are counted"
         );
     }
-    let theirs: String = server.command(&["GET", "ratelimit:{user:taken}:p:sw"]);
+    let theirs: String = server.command(&["GET", "ratelimit:{user:taken}:p:sw2"]);
     assert_eq!(theirs, "theirs", "untouched");
-    let _: i64 = server.command(&["DEL", "ratelimit:{user:taken}:p:sw"]);
+    let _: i64 = server.command(&["DEL", "ratelimit:{user:taken}:p:sw2"]);
 
     let quotas = [
         Quota::sliding_window(2, MINUTE),

@@ -5,128 +5,484 @@ use rateguard::{Algorithm, Quota};
 /// What is remembered for one key, in microseconds.
 #[derive(Clone, Debug)]
 pub(crate) enum Model {
-    /// When each unit was admitted.
-    SlidingWindow(Vec<u64>),
-    FixedWindow {
-        start: u64,
-        used: u64,
-    },
-    SlidingCounter {
-        start: u64,
-        previous: u64,
-        current: u64,
-    },
-    /// When the bucket is full again, as a fraction: numerator and denominator.
-    TokenBucket(u128, u128),
+    SlidingWindow(Log),
+    FixedWindow(Vec<Fixed>),
+    SlidingCounter(Vec<Sliding>),
+    TokenBucket { charges: u64, buckets: Vec<Bucket> },
+}
+
+/// Groups of hits that leave together, and until when what was charged under a window is kept.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Log {
+    groups: Vec<Group>,
+    merged: bool,
+    horizon: u64,
+    /// If shorter windows than the horizon were charged under since: when that ends, and the longest of them.
+    follows: Option<(u64, u64)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Group {
+    first: u64,
+    latest: u64,
+    units: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fixed {
+    window: u64,
+    start: u64,
+    used: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sliding {
+    window: u64,
+    start: u64,
+    previous: u64,
+    current: u64,
+}
+
+/// The charges that have not come back, the first to come back first, each with its number. What is missing of each is
+/// told in parts of a token, of which a token is as many as the window has microseconds and of which as many as the limit
+/// come back in each.
+#[derive(Clone, Debug)]
+pub(crate) struct Bucket {
+    limit: u64,
+    window: u64,
+    burst: u64,
+    at: u64,
+    missing: Vec<(u64, u128)>,
+}
+
+/// So many counts by different quotas are kept for one key.
+const MOST: usize = 4;
+
+/// Makes room for another, in place of the one that ends first.
+fn make_room<C>(counts: &mut Vec<C>, end: impl Fn(&C) -> u64) {
+    if counts.len() >= MOST {
+        let (first, _) = counts.iter().enumerate().min_by_key(|(_, count)| end(count)).unwrap();
+        counts.remove(first);
+    }
+}
+
+impl Log {
+    fn update(&mut self, now: u64) {
+        for group in &mut self.groups {
+            group.first = group.first.min(now);
+            group.latest = group.latest.min(now);
+        }
+        if let Some((until, next)) = self.follows {
+            if now >= until {
+                (self.horizon, self.follows) = (next, None);
+            } else {
+                self.follows = Some((until.min(now + self.horizon), next));
+            }
+        }
+        let horizon = self.horizon;
+        self.groups.retain(|group| now - group.latest < horizon);
+        if self.groups.is_empty() {
+            *self = Log::default();
+        }
+    }
+
+    fn units(&self, now: u64, window: u64) -> u64 {
+        self.groups.iter().filter(|group| now - group.latest < window).map(|group| group.units).sum()
+    }
+
+    /// One group after the other takes what follows within a 1024th of the horizon from its first hit.
+    fn merge(&mut self) {
+        if !self.merged {
+            return;
+        }
+        let mut merged: Vec<Group> = Vec::new();
+        for group in self.groups.drain(..) {
+            match merged.last_mut() {
+                Some(last) if (group.latest - last.first) * 1024 < self.horizon => {
+                    last.latest = group.latest;
+                    last.units += group.units;
+                }
+                _ => merged.push(group),
+            }
+        }
+        self.groups = merged;
+    }
+
+    fn charge(&mut self, now: u64, window: u64, limit: u64, cost: u64) {
+        self.update(now);
+        let newest = self.groups.last().map(|group| group.latest);
+        match (newest, self.follows) {
+            (None, _) => {
+                *self = Log { horizon: window, merged: limit > 512, ..Log::default() };
+            }
+            _ if window >= self.horizon => {
+                let grew = window > self.horizon;
+                (self.horizon, self.follows) = (window, None);
+                if grew {
+                    self.merge();
+                }
+            }
+            (Some(newest), None) => self.follows = Some((newest + self.horizon, window)),
+            (Some(_), Some((until, next))) => self.follows = Some((until, next.max(window))),
+        }
+        let held: u64 = self.groups.iter().map(|group| group.units).sum();
+        if !self.merged && (limit > 512 || held + cost > 1024) {
+            self.merged = true;
+            self.merge();
+        }
+        self.groups.push(Group { first: now, latest: now, units: cost });
+        match self.groups.as_mut_slice() {
+            [.., last, new] if (self.merged && (now - last.first) * 1024 < self.horizon) || last.latest == now => {
+                last.latest = now;
+                last.units += new.units;
+                self.groups.pop();
+            }
+            _ => {}
+        }
+    }
+
+    fn refund(&mut self, now: u64, window: u64, cost: u64, at: Option<u64>) {
+        self.update(now);
+        let mut cost = cost;
+        for group in &mut self.groups {
+            let its_own = match at {
+                None => now - group.latest < window,
+                Some(at) => at <= now && group.first <= at && at <= group.latest,
+            };
+            if its_own {
+                let back = cost.min(group.units);
+                group.units -= back;
+                cost -= back;
+            }
+        }
+        self.groups.retain(|group| group.units > 0);
+    }
+}
+
+impl Sliding {
+    fn at(self, now: u64, window: u64) -> Sliding {
+        let mut counter = Sliding { window, start: self.start.min(now), ..self };
+        while now - counter.start >= window && (counter.previous, counter.current) != (0, 0) {
+            counter = Sliding { window, start: counter.start + window, previous: counter.current, current: 0 };
+        }
+        if (counter.previous, counter.current) == (0, 0) { Sliding { start: now, ..counter } } else { counter }
+    }
+
+    /// Parts of a unit, of which a unit is as many as the window has microseconds.
+    fn counted(&self, now: u64) -> u128 {
+        u128::from(self.previous) * u128::from(self.window - (now - self.start))
+            + u128::from(self.current) * u128::from(self.window)
+    }
+}
+
+impl Bucket {
+    fn of(quota: &Quota, now: u64) -> Bucket {
+        Bucket {
+            limit: quota.limit().into(),
+            window: window(quota),
+            burst: quota.capacity().into(),
+            at: now,
+            missing: Vec::new(),
+        }
+    }
+
+    fn is_of(&self, quota: &Quota) -> bool {
+        (self.limit, self.window) == (quota.limit().into(), window(quota))
+    }
+
+    fn total(&self) -> u128 {
+        self.missing.iter().map(|(_, parts)| parts).sum()
+    }
+
+    /// Takes so many parts from those that come back first.
+    fn take(&mut self, mut parts: u128) {
+        for (_, missing) in &mut self.missing {
+            let back = parts.min(*missing);
+            *missing -= back;
+            parts -= back;
+        }
+        self.missing.retain(|(_, missing)| *missing > 0);
+    }
+
+    fn update(&mut self, now: u64) {
+        let parts = |time: u64| u128::from(time) * u128::from(self.limit);
+        if now >= self.at {
+            self.take(parts(now - self.at));
+        } else {
+            // A clock that stepped back: it takes that much longer.
+            let more = parts(self.at - now);
+            if let Some((_, missing)) = self.missing.first_mut() {
+                *missing += more;
+            }
+        }
+        self.at = now;
+        self.limit();
+    }
+
+    fn convert(&self, quota: &Quota) -> Bucket {
+        let (from, to) = (u128::from(self.window), u128::from(window(quota)));
+        let missing = self.missing.iter().map(|(number, parts)| (*number, (parts * to).div_ceil(from))).collect();
+        Bucket { missing, ..Bucket::of(quota, self.at) }
+    }
+
+    /// No more is missing than there was.
+    fn limit(&mut self) {
+        self.take(self.total().saturating_sub(u128::from(self.burst) * u128::from(self.window)));
+    }
+
+    fn full_at(&self) -> u64 {
+        self.at + u64::try_from(self.total().div_ceil(self.limit.into())).unwrap()
+    }
+}
+
+fn window(quota: &Quota) -> u64 {
+    u64::try_from(quota.window().as_micros()).unwrap()
+}
+
+/// All are kept until all are full.
+fn update(buckets: &mut Vec<Bucket>, now: u64) {
+    for bucket in buckets.iter_mut() {
+        bucket.update(now);
+    }
+    if buckets.iter().all(|bucket| bucket.missing.is_empty()) {
+        buckets.clear();
+    }
+}
+
+/// The bucket of a quota, or what is told of it by those of others.
+fn bucket(buckets: &[Bucket], now: u64, quota: &Quota) -> Bucket {
+    let own = buckets.iter().find(|bucket| bucket.is_of(quota)).cloned();
+    let others = buckets.iter().map(|bucket| bucket.convert(quota));
+    // Of equal ones, the first.
+    let most = others.reduce(|one, other| if other.total() > one.total() { other } else { one });
+    let mut found = own.or(most).unwrap_or_else(|| Bucket::of(quota, now));
+    found.burst = quota.capacity().into();
+    found.limit();
+    found
 }
 
 impl Model {
     pub(crate) fn new(algorithm: Algorithm) -> Model {
         match algorithm {
-            Algorithm::SlidingWindow => Model::SlidingWindow(Vec::new()),
-            Algorithm::FixedWindow => Model::FixedWindow { start: 0, used: 0 },
-            Algorithm::SlidingCounter => Model::SlidingCounter { start: 0, previous: 0, current: 0 },
-            _ => Model::TokenBucket(0, 1),
+            Algorithm::SlidingWindow => Model::SlidingWindow(Log::default()),
+            Algorithm::FixedWindow => Model::FixedWindow(Vec::new()),
+            Algorithm::SlidingCounter => Model::SlidingCounter(Vec::new()),
+            _ => Model::TokenBucket { charges: 0, buckets: Vec::new() },
         }
     }
 
     /// How many more units would be admitted now.
     pub(crate) fn available(&mut self, now: u64, quota: &Quota) -> u64 {
-        let window = u64::try_from(quota.window().as_micros()).unwrap();
-        let limit = u64::from(quota.limit());
+        let (window, limit) = (window(quota), u64::from(quota.limit()));
         match self {
-            Model::SlidingWindow(units) => {
-                for unit in units.iter_mut() {
-                    *unit = now.min(*unit);
-                }
-                units.retain(|unit| now - unit < window);
-                limit.saturating_sub(units.len() as u64)
+            Model::SlidingWindow(log) => {
+                log.update(now);
+                limit.saturating_sub(log.units(now, window))
             }
-            Model::FixedWindow { start, used } => {
-                *start = now.min(*start);
-                if now - *start >= window {
-                    *used = 0;
-                }
-                limit.saturating_sub(*used)
+            Model::FixedWindow(_) => limit.saturating_sub(self.fixed(now, window).used),
+            Model::SlidingCounter(_) => {
+                let counted = self.sliding(now, window).map_or(0, |counter| counter.counted(now));
+                // The largest cost for which what is counted and it are no more than the limit.
+                let (limit, window) = (u128::from(limit), u128::from(window));
+                u64::try_from((limit * window).saturating_sub(counted) / window).unwrap()
             }
-            Model::SlidingCounter { start, previous, current } => {
-                *start = now.min(*start);
-                while now - *start >= window && (*previous, *current) != (0, 0) {
-                    (*start, *previous, *current) = (*start + window, *current, 0);
+            Model::TokenBucket { buckets, .. } => {
+                update(buckets, now);
+                let found = bucket(buckets, now, quota);
+                if let Some(own) = buckets.iter_mut().find(|bucket| bucket.is_of(quota)) {
+                    *own = found.clone();
                 }
-                if (*previous, *current) == (0, 0) {
-                    *start = now;
-                }
-                // The largest cost for which previous * (window - elapsed) / window + current + cost <= limit.
-                let weight = u128::from(window - (now - *start));
-                let fits = |cost: u64| {
-                    u128::from(*previous) * weight + u128::from(*current + cost) * u128::from(window)
-                        <= u128::from(limit) * u128::from(window)
-                };
-                (0..=limit).rev().find(|cost| fits(*cost)).unwrap_or(0)
-            }
-            Model::TokenBucket(full, per) => {
-                let (counted, capacity, let_go) = bucket(*full, *per, now, quota);
-                if let_go {
-                    (*full, *per) = (counted, u128::from(limit));
-                }
-                let filled = u128::from(now) * u128::from(limit) + capacity - counted;
-                u64::try_from(filled / u128::from(window)).unwrap()
+                let capacity = u128::from(quota.capacity()) * u128::from(window);
+                u64::try_from((capacity - found.total()) / u128::from(window)).unwrap()
             }
         }
     }
 
-    /// Takes units that are available.
-    pub(crate) fn charge(&mut self, now: u64, quota: &Quota, cost: u64) {
-        if cost == 0 {
-            return;
+    /// The counter of a window, or what is told of it by those that began later than a window ago.
+    fn fixed(&mut self, now: u64, window: u64) -> Fixed {
+        let Model::FixedWindow(counters) = self else { panic!("another rule") };
+        for counter in counters.iter_mut() {
+            counter.start = counter.start.min(now);
         }
-        match self {
-            Model::SlidingWindow(units) => units.extend((0..cost).map(|_| now)),
-            Model::FixedWindow { start, used } => {
-                if *used == 0 {
-                    *start = now;
-                }
-                *used += cost;
-            }
-            Model::SlidingCounter { current, .. } => *current += cost,
-            Model::TokenBucket(full, per) => {
-                let (counted, ..) = bucket(*full, *per, now, quota);
-                (*full, *per) = (counted + u128::from(cost) * quota.window().as_micros(), u128::from(quota.limit()));
-            }
+        for counter in counters.iter_mut().filter(|counter| counter.used == 0 || now - counter.start >= counter.window)
+        {
+            (counter.start, counter.used) = (now, 0);
         }
+        if counters.iter().all(|counter| counter.used == 0) {
+            counters.clear();
+        }
+        let own = counters.iter().find(|counter| counter.window == window);
+        let most = counters.iter().filter(|counter| now - counter.start < window);
+        let most = most.reduce(|one, other| if other.used > one.used { other } else { one });
+        own.or(most).map_or(Fixed { window, start: now, used: 0 }, |counter| Fixed { window, ..*counter })
     }
 
-    /// Gives units back, without a receipt.
-    pub(crate) fn refund(&mut self, now: u64, quota: &Quota, cost: u64) {
+    fn sliding(&mut self, now: u64, window: u64) -> Option<Sliding> {
+        let Model::SlidingCounter(counters) = self else { panic!("another rule") };
+        *counters = counters.iter().map(|counter| counter.at(now, counter.window)).collect();
+        if counters.iter().all(|counter| counter.counted(now) == 0) {
+            counters.clear();
+        }
+        let own = counters.iter().find(|counter| counter.window == window).copied();
+        let others = counters.iter().map(|counter| counter.at(now, window));
+        own.or_else(|| others.reduce(|one, other| if other.counted(now) > one.counted(now) { other } else { one }))
+    }
+
+    /// After a denial: what a quota that was not charged under before is told is kept for it.
+    pub(crate) fn denied(&mut self, now: u64, quota: &Quota) {
+        let window = window(quota);
         self.available(now, quota);
         match self {
-            Model::SlidingWindow(units) => {
-                let gone = units.len().min(usize::try_from(cost).unwrap());
-                units.drain(..gone);
+            Model::SlidingWindow(log) => {
+                if window > log.horizon && !log.groups.is_empty() {
+                    (log.horizon, log.follows) = (window, None);
+                    log.merge();
+                } else if let Some((until, next)) = log.follows {
+                    log.follows = Some((until, next.max(window)));
+                }
             }
-            Model::FixedWindow { used, .. } => *used = used.saturating_sub(cost),
-            Model::SlidingCounter { previous, current, .. } => {
-                let from_previous = cost.saturating_sub(*current);
-                *current = current.saturating_sub(cost);
-                *previous = previous.saturating_sub(from_previous);
+            Model::FixedWindow(_) => {
+                let own = self.fixed(now, window);
+                let Model::FixedWindow(counters) = self else { panic!("another rule") };
+                if own.used > 0 && counters.iter().all(|counter| counter.window != window) {
+                    counters.push(own);
+                }
             }
-            Model::TokenBucket(full, per) => {
-                let (counted, ..) = bucket(*full, *per, now, quota);
-                let back = u128::from(cost) * quota.window().as_micros();
-                (*full, *per) = (counted.saturating_sub(back), u128::from(quota.limit()));
+            Model::SlidingCounter(_) => {
+                let own = self.sliding(now, window);
+                let Model::SlidingCounter(counters) = self else { panic!("another rule") };
+                if let Some(own) = own.filter(|own| own.counted(now) > 0)
+                    && counters.iter().all(|counter| counter.window != window)
+                {
+                    counters.push(own);
+                }
+            }
+            Model::TokenBucket { buckets, .. } => {
+                let own = bucket(buckets, now, quota);
+                if !own.missing.is_empty() && !buckets.iter().any(|bucket| bucket.is_of(quota)) {
+                    make_room(buckets, Bucket::full_at);
+                    buckets.push(own);
+                }
             }
         }
     }
-}
 
-/// When the bucket is full, in this quota's fractions of a microsecond, not before now and not later than an empty one
-/// would be; what an empty one lacks; and whether it lacked more than that.
-fn bucket(full: u128, per: u128, now: u64, quota: &Quota) -> (u128, u128, bool) {
-    let limit = u128::from(quota.limit());
-    // Of another limit's fractions, one that is begun counts as whole.
-    let full = if per == limit { full } else { full.div_ceil(per) * limit };
-    let capacity = u128::from(quota.capacity()) * quota.window().as_micros();
-    let now = u128::from(now) * limit;
-    (full.clamp(now, now + capacity), capacity, full > now + capacity)
+    /// Takes units that are available. Comes back with the receipt.
+    pub(crate) fn charge(&mut self, now: u64, quota: &Quota, cost: u64) -> u64 {
+        if cost == 0 {
+            return now;
+        }
+        let window = window(quota);
+        match self {
+            Model::SlidingWindow(log) => log.charge(now, window, quota.limit().into(), cost),
+            Model::FixedWindow(_) => {
+                let own = self.fixed(now, window);
+                let Model::FixedWindow(counters) = self else { panic!("another rule") };
+                if counters.iter().all(|counter| counter.window != window) {
+                    counters.push(own);
+                }
+                for counter in counters {
+                    counter.used += cost;
+                }
+            }
+            Model::SlidingCounter(_) => {
+                let own = self.sliding(now, window).unwrap_or(Sliding { window, start: now, previous: 0, current: 0 });
+                let Model::SlidingCounter(counters) = self else { panic!("another rule") };
+                if counters.iter().all(|counter| counter.window != window) {
+                    counters.push(own);
+                }
+                for counter in counters {
+                    counter.current += cost;
+                }
+            }
+            Model::TokenBucket { charges, buckets } => {
+                *charges += 1;
+                update(buckets, now);
+                let own = bucket(buckets, now, quota);
+                let is_new = !buckets.iter().any(|bucket| bucket.is_of(quota));
+                let number = *charges;
+                let take = |bucket: &mut Bucket| {
+                    bucket.missing.push((number, u128::from(cost) * u128::from(bucket.window)));
+                    bucket.limit();
+                };
+                for bucket in buckets.iter_mut() {
+                    if bucket.is_of(quota) {
+                        *bucket = own.clone();
+                    }
+                    take(bucket);
+                }
+                if is_new {
+                    make_room(buckets, Bucket::full_at);
+                    let mut own = own;
+                    take(&mut own);
+                    buckets.push(own);
+                }
+                return *charges;
+            }
+        }
+        now
+    }
+
+    /// Whether nothing that was charged after it is still to come back.
+    pub(crate) fn is_last(&self, receipt: u64) -> bool {
+        match self {
+            Model::TokenBucket { buckets, .. } => {
+                buckets.iter().flat_map(|bucket| &bucket.missing).all(|(number, _)| *number <= receipt)
+            }
+            _ => true,
+        }
+    }
+
+    /// Gives units back; without a receipt the oldest.
+    pub(crate) fn refund(&mut self, now: u64, quota: &Quota, cost: u64, receipt: Option<u64>) {
+        let length = window(quota);
+        match self {
+            Model::SlidingWindow(log) => log.refund(now, length, cost, receipt),
+            Model::FixedWindow(_) => {
+                self.fixed(now, length);
+                let Model::FixedWindow(counters) = self else { panic!("another rule") };
+                for counter in counters.iter_mut() {
+                    if receipt.is_none_or(|at| at >= counter.start && at <= now) {
+                        counter.used = counter.used.saturating_sub(cost);
+                    }
+                }
+            }
+            Model::SlidingCounter(_) => {
+                self.sliding(now, length);
+                let Model::SlidingCounter(counters) = self else { panic!("another rule") };
+                for counter in counters.iter_mut() {
+                    let window = counter.window;
+                    match receipt {
+                        None => {
+                            let from_current = cost.saturating_sub(counter.previous);
+                            counter.previous = counter.previous.saturating_sub(cost);
+                            counter.current = counter.current.saturating_sub(from_current);
+                        }
+                        Some(at) if at > now => {}
+                        Some(at) if at >= counter.start => counter.current = counter.current.saturating_sub(cost),
+                        Some(at) if at + window >= counter.start => {
+                            counter.previous = counter.previous.saturating_sub(cost);
+                        }
+                        Some(_) => {}
+                    }
+                }
+            }
+            Model::TokenBucket { buckets, .. } => {
+                for bucket in buckets {
+                    bucket.update(now);
+                    let parts = u128::from(cost) * u128::from(bucket.window);
+                    match receipt {
+                        None => bucket.take(parts),
+                        Some(number) => {
+                            let own = bucket.missing.iter_mut().find(|(charge, _)| *charge == number);
+                            if let Some((_, missing)) = own {
+                                *missing = missing.saturating_sub(parts);
+                            }
+                        }
+                    }
+                    bucket.missing.retain(|(_, missing)| *missing > 0);
+                }
+            }
+        }
+    }
 }

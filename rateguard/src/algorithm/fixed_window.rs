@@ -1,63 +1,139 @@
 //! The fixed window: a counter that begins with the first unit and is forgotten one window later.
 //!
 //! At the seam of two windows up to twice the limit can be admitted within one window's length.
+//!
+//! Quotas with windows of different length have a counter each, and every charge is counted by all of them: a short
+//! window that ends does not end a long one. All are kept until all have ended.
 
-use super::Assessment;
+use smallvec::SmallVec;
+
+use super::{Assessment, MOST_COUNTS};
 use crate::quota::Quota;
 
 /// How much was admitted since the window began. Nothing counted: `used` is 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counter {
+    pub(crate) window: u64,
     pub(crate) start: u64,
     pub(crate) used: u64,
 }
 
 impl Counter {
-    /// As it counts now.
-    fn at(mut self, now: u64, window: u64) -> Counter {
-        // A clock that stepped back: the window begins anew, with what it holds.
-        self.start = self.start.min(now);
-        if now - self.start >= window {
-            self.used = 0;
-        }
-        self
+    fn end(&self) -> u64 {
+        if self.used == 0 { 0 } else { self.start.saturating_add(self.window) }
     }
 
-    pub(crate) fn assess(&mut self, now: u64, quota: &Quota, cost: u32) -> Assessment {
-        let (limit, window, cost) = (u64::from(quota.limit()), quota.window_micros(), u64::from(cost));
-        let counter = self.at(now, window);
-        if self.start > now {
-            *self = counter;
-        }
-        let available = limit.saturating_sub(counter.used);
-        let reset_idle = if counter.used == 0 { 0 } else { counter.start + window - now };
+    pub(crate) fn assess(&self, now: u64, quota: &Quota, cost: u32) -> Assessment {
+        let (limit, cost) = (u64::from(quota.limit()), u64::from(cost));
+        let available = limit.saturating_sub(self.used);
+        let reset_idle = if self.used == 0 { 0 } else { self.end().saturating_sub(now) };
         let admitted = cost <= available;
         Assessment {
             admitted,
             available: u32::try_from(available).unwrap_or(u32::MAX),
             reset_idle,
-            reset_charged: if counter.used == 0 { window } else { reset_idle },
+            reset_charged: if self.used == 0 { self.window } else { reset_idle },
             retry_after: (!admitted && cost <= limit).then_some(reset_idle),
         }
     }
 
-    pub(crate) fn charge(&mut self, now: u64, quota: &Quota, cost: u32) {
-        *self = self.at(now, quota.window_micros());
+    /// Counts units that were assessed at this time.
+    pub(crate) fn charge(&mut self, now: u64, cost: u32) {
         if self.used == 0 {
             self.start = now;
         }
         self.used += u64::from(cost);
     }
+}
 
-    /// Gives back what was charged at `receipt`; nothing if that was in a window that is over.
-    pub(crate) fn refund(&mut self, now: u64, quota: &Quota, cost: u32, receipt: Option<u64>) {
-        *self = self.at(now, quota.window_micros());
-        if receipt.is_none_or(|receipt| receipt >= self.start) {
-            self.used = self.used.saturating_sub(u64::from(cost));
+/// A counter for each length of a window.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counters(SmallVec<[Counter; 1]>);
+
+impl Counters {
+    pub(crate) fn of(counter: Counter) -> Counters {
+        Counters([counter].into_iter().collect())
+    }
+
+    pub(crate) fn each(&self) -> &[Counter] {
+        &self.0
+    }
+
+    fn update(&mut self, now: u64) {
+        for counter in &mut self.0 {
+            // A clock that stepped back: the window begins anew, with what it holds.
+            counter.start = counter.start.min(now);
+            if now - counter.start >= counter.window || counter.used == 0 {
+                (counter.start, counter.used) = (now, 0);
+            }
+        }
+        if self.0.iter().all(|counter| counter.used == 0) {
+            self.0.clear();
         }
     }
 
-    pub(crate) fn idle_from(&self, window: u64) -> u64 {
-        if self.used == 0 { 0 } else { self.start + window }
+    /// The counter for a window; if there is none, what is known from the others of the time since it began.
+    fn get(&self, now: u64, window: u64) -> Counter {
+        let own = self.0.iter().find(|counter| counter.window == window);
+        let most = || self.0.iter().filter(|counter| now - counter.start < window).reduce(more);
+        let (start, used) = own.or_else(most).map_or((now, 0), |counter| (counter.start, counter.used));
+        Counter { window, start, used }
     }
+
+    fn put(&mut self, own: Counter) {
+        if own.used == 0 || self.0.iter().any(|counter| counter.window == own.window) {
+            return;
+        }
+        if self.0.len() >= MOST_COUNTS
+            && let Some(at) = (0..self.0.len()).min_by_key(|at| self.0.get(*at).map(Counter::end))
+        {
+            self.0.remove(at);
+        }
+        self.0.push(own);
+    }
+
+    /// Only a charge ends a window: a clock that steps back after a look finds it where it was.
+    pub(crate) fn assess(&mut self, now: u64, quota: &Quota, cost: u32) -> Assessment {
+        for counter in &mut self.0 {
+            counter.start = counter.start.min(now);
+        }
+        let mut moved = self.clone();
+        moved.update(now);
+        let own = moved.get(now, quota.window_micros());
+        let assessment = own.assess(now, quota, cost);
+        if !assessment.admitted {
+            self.put(own);
+        }
+        assessment
+    }
+
+    pub(crate) fn charge(&mut self, now: u64, quota: &Quota, cost: u32) -> u64 {
+        self.update(now);
+        let mut own = self.get(now, quota.window_micros());
+        for counter in &mut self.0 {
+            counter.charge(now, cost);
+        }
+        own.charge(now, cost);
+        self.put(own);
+        now
+    }
+
+    /// Gives back what was charged at that time, to the windows that had begun then.
+    pub(crate) fn refund(&mut self, now: u64, cost: u32, at: Option<u64>) {
+        self.update(now);
+        for counter in &mut self.0 {
+            if at.is_none_or(|at| at >= counter.start && at <= now) {
+                counter.used = counter.used.saturating_sub(u64::from(cost));
+            }
+        }
+        self.update(now);
+    }
+
+    pub(crate) fn idle_from(&self) -> u64 {
+        self.0.iter().map(Counter::end).max().unwrap_or(0)
+    }
+}
+
+fn more<'c>(one: &'c Counter, other: &'c Counter) -> &'c Counter {
+    if other.used > one.used { other } else { one }
 }

@@ -9,15 +9,46 @@ pub(crate) mod sliding_counter;
 pub(crate) mod sliding_window;
 pub(crate) mod token_bucket;
 
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::quota::{Algorithm, Quota};
 
+/// So many counts are kept at most under one key, each by a window or rate of its own. One more takes the place of the
+/// one that ends first.
+const MOST_COUNTS: usize = 4;
+
 /// What is stored for one key.
-#[derive(Debug)]
-pub(crate) enum State {
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    /// Which of the lives of its key this is: a receipt of another is void. `None` before the first charge.
+    life: Option<NonZeroU64>,
+    count: Count,
+}
+
+/// What is counted, by the algorithm.
+#[derive(Clone, Debug)]
+pub(crate) enum Count {
     SlidingWindow(sliding_window::Log),
-    SlidingCounter(sliding_counter::Pair),
-    FixedWindow(fixed_window::Counter),
-    TokenBucket(token_bucket::Bucket),
+    SlidingCounter(sliding_counter::Pairs),
+    FixedWindow(fixed_window::Counters),
+    TokenBucket(token_bucket::Buckets),
+}
+
+/// Proof of a charge: what to show to have these very units given back.
+///
+/// That it is used only once is up to who holds it: several charges of one microsecond have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    /// The life of the key in this process; [`Receipt::SHARED`] in a shared store, whose clock tells lives apart.
+    pub(crate) life: NonZeroU64,
+    /// When the charge was made; of a token bucket, how many tokens had been charged with it.
+    pub(crate) at: u64,
+}
+
+impl Receipt {
+    #[cfg(feature = "_shared")]
+    pub(crate) const SHARED: NonZeroU64 = NonZeroU64::MIN;
 }
 
 /// What a rule says about a cost before it is charged.
@@ -43,92 +74,100 @@ pub(crate) struct Verdict {
     pub(crate) remaining: u32,
     pub(crate) reset_after: u64,
     pub(crate) retry_after: Option<u64>,
-    /// What to show to have the charge given back, if there was one: when it was made; for a token bucket, when it will
-    /// have come back by itself.
-    pub(crate) receipt: Option<u64>,
+    /// What to show to have the charge given back, if there was one.
+    pub(crate) receipt: Option<Receipt>,
 }
 
 impl Assessment {
-    /// The answer, once it is known what the request was charged.
-    pub(crate) fn verdict(self, now: u64, quota: &Quota, charged: Option<u32>) -> Verdict {
+    /// The answer, once it is known what the request was charged, and against which receipt.
+    pub(crate) fn verdict(self, charged: Option<u32>, receipt: Option<Receipt>) -> Verdict {
         let charged = charged.unwrap_or(0);
-        let reset_after = if charged > 0 { self.reset_charged } else { self.reset_idle };
-        let receipt = match quota.algorithm() {
-            Algorithm::TokenBucket => now.saturating_add(reset_after),
-            _ => now,
-        };
         Verdict {
             admitted: self.admitted,
             remaining: self.available.saturating_sub(charged),
-            reset_after,
+            reset_after: if charged > 0 { self.reset_charged } else { self.reset_idle },
             retry_after: self.retry_after,
-            receipt: (charged > 0).then_some(receipt),
+            receipt: receipt.filter(|_| charged > 0),
         }
     }
 }
 
 impl State {
     pub(crate) fn new(algorithm: Algorithm) -> State {
-        match algorithm {
-            Algorithm::SlidingWindow => State::SlidingWindow(sliding_window::Log::default()),
-            Algorithm::SlidingCounter => State::SlidingCounter(sliding_counter::Pair::default()),
-            Algorithm::FixedWindow => State::FixedWindow(fixed_window::Counter::default()),
-            Algorithm::TokenBucket => State::TokenBucket(token_bucket::Bucket::default()),
-        }
+        let count = match algorithm {
+            Algorithm::SlidingWindow => Count::SlidingWindow(sliding_window::Log::default()),
+            Algorithm::SlidingCounter => Count::SlidingCounter(sliding_counter::Pairs::default()),
+            Algorithm::FixedWindow => Count::FixedWindow(fixed_window::Counters::default()),
+            Algorithm::TokenBucket => Count::TokenBucket(token_bucket::Buckets::default()),
+        };
+        State::of(count)
+    }
+
+    /// What is counted already, in a new life of its key.
+    pub(crate) fn of(count: Count) -> State {
+        State { life: None, count }
+    }
+
+    pub(crate) fn count(&self) -> &Count {
+        &self.count
     }
 
     /// What a charge of `cost` would meet. Lets go of what no longer counts, mends what a clock that stepped back has
-    /// left, and changes nothing else.
+    /// left, begins to count by a quota that is new here, and changes nothing else.
     pub(crate) fn assess(&mut self, now: u64, quota: &Quota, cost: u32) -> Assessment {
-        match self {
-            State::SlidingWindow(log) => log.assess(now, quota, cost),
-            State::SlidingCounter(pair) => pair.assess(now, quota, cost),
-            State::FixedWindow(counter) => counter.assess(now, quota, cost),
-            State::TokenBucket(bucket) => bucket.assess(now, quota, cost),
+        match &mut self.count {
+            Count::SlidingWindow(log) => log.assess(now, quota, cost),
+            Count::SlidingCounter(pairs) => pairs.assess(now, quota, cost),
+            Count::FixedWindow(counters) => counters.assess(now, quota, cost),
+            Count::TokenBucket(buckets) => buckets.assess(now, quota, cost),
         }
     }
 
-    /// The same, for a look that must not mend anything either.
-    pub(crate) fn peek(&mut self, now: u64, quota: &Quota, cost: u32) -> Assessment {
-        match *self {
-            State::SlidingWindow(ref mut log) => log.assess(now, quota, cost),
-            State::SlidingCounter(mut pair) => pair.assess(now, quota, cost),
-            State::FixedWindow(mut counter) => counter.assess(now, quota, cost),
-            State::TokenBucket(mut bucket) => bucket.assess(now, quota, cost),
-        }
+    /// The same, for a look that must not change anything.
+    pub(crate) fn peek(&self, now: u64, quota: &Quota, cost: u32) -> Assessment {
+        self.clone().assess(now, quota, cost)
     }
 
     /// Takes `cost` units, after an assessment at the same moment admitted them.
-    pub(crate) fn charge(&mut self, now: u64, quota: &Quota, cost: u32) {
+    pub(crate) fn charge(&mut self, now: u64, quota: &Quota, cost: u32) -> Option<Receipt> {
+        // The first is that of shared stores.
+        static LIVES: AtomicU64 = AtomicU64::new(2);
         if cost == 0 {
-            return;
+            return None;
         }
-        match self {
-            State::SlidingWindow(log) => log.charge(now, cost),
-            State::SlidingCounter(pair) => pair.charge(now, quota, cost),
-            State::FixedWindow(counter) => counter.charge(now, quota, cost),
-            State::TokenBucket(bucket) => bucket.charge(now, quota, cost),
+        if self.life.is_none() {
+            self.life = NonZeroU64::new(LIVES.fetch_add(1, Ordering::Relaxed));
         }
+        let at = match &mut self.count {
+            Count::SlidingWindow(log) => log.charge(now, quota, cost),
+            Count::SlidingCounter(pairs) => pairs.charge(now, quota, cost),
+            Count::FixedWindow(counters) => counters.charge(now, quota, cost),
+            Count::TokenBucket(buckets) => buckets.charge(now, quota, cost),
+        };
+        self.life.map(|life| Receipt { life, at })
     }
 
-    /// Gives `cost` units back, or as many as are still counted. The receipt is what [`Verdict::receipt`] said when they
-    /// were charged.
-    pub(crate) fn refund(&mut self, now: u64, quota: &Quota, cost: u32, receipt: Option<u64>) {
-        match self {
-            State::SlidingWindow(log) => log.refund(now, quota, cost, receipt),
-            State::SlidingCounter(pair) => pair.refund(now, quota, cost, receipt),
-            State::FixedWindow(counter) => counter.refund(now, quota, cost, receipt),
-            State::TokenBucket(bucket) => bucket.refund(now, quota, cost, receipt),
+    /// Gives back those of `cost` units charged under the receipt that still count; without a receipt, the oldest.
+    pub(crate) fn refund(&mut self, now: u64, quota: &Quota, cost: u32, receipt: Option<Receipt>) {
+        if cost == 0 || receipt.is_some_and(|receipt| Some(receipt.life) != self.life) {
+            return;
+        }
+        let at = receipt.map(|receipt| receipt.at);
+        match &mut self.count {
+            Count::SlidingWindow(log) => log.refund(now, quota, cost, at),
+            Count::SlidingCounter(pairs) => pairs.refund(now, cost, at),
+            Count::FixedWindow(counters) => counters.refund(now, cost, at),
+            Count::TokenBucket(buckets) => buckets.refund(now, cost, at),
         }
     }
 
     /// From when on nothing counts any more, so that the state is as good as none.
-    pub(crate) fn idle_from(&self, quota: &Quota) -> u64 {
-        match self {
-            State::SlidingWindow(log) => log.idle_from(quota.window_micros()),
-            State::SlidingCounter(pair) => pair.idle_from(quota.window_micros()),
-            State::FixedWindow(counter) => counter.idle_from(quota.window_micros()),
-            State::TokenBucket(bucket) => bucket.idle_from(),
+    pub(crate) fn idle_from(&self) -> u64 {
+        match &self.count {
+            Count::SlidingWindow(log) => log.idle_from(),
+            Count::SlidingCounter(pairs) => pairs.idle_from(),
+            Count::FixedWindow(counters) => counters.idle_from(),
+            Count::TokenBucket(buckets) => buckets.idle_from(),
         }
     }
 }

@@ -8,6 +8,7 @@ mod node;
 mod options;
 #[cfg(test)]
 mod oracle;
+mod peer;
 mod proxies;
 mod walk;
 
@@ -18,6 +19,8 @@ use axum::http::header::FORWARDED;
 use axum::http::{HeaderMap, HeaderName};
 
 pub(crate) use options::Options;
+pub use peer::Peer;
+pub(crate) use peer::PeerFn;
 use proxies::TrustedProxies;
 
 use crate::telemetry;
@@ -29,6 +32,8 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(crate) struct ClientIp {
     source: Source,
     proxies: TrustedProxies,
+    /// Where the program says how to find the peer.
+    peer: Option<PeerFn>,
     /// How often a trusted proxy's header held no address where one was needed, so that the peer counted.
     unreadable: AtomicU64,
     /// How often another identity was missing, so that the address counted.
@@ -58,9 +63,14 @@ impl ClientIp {
     /// the peer.
     ///
     /// Looks at no more than [`walk::LOOKED_AT`] bytes of the headers, and allocates nothing.
-    pub(crate) fn address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let peer = peer.to_canonical();
-        if !self.proxies.trust(peer) {
+    pub(crate) fn address(&self, peer: impl Into<Peer>, headers: &HeaderMap) -> IpAddr {
+        let peer = peer.into();
+        let trusted = match peer {
+            Peer::Ip(address) => self.proxies.trust(address.to_canonical()),
+            Peer::Unix => self.proxies.trust_unix(),
+        };
+        let peer = peer.address();
+        if !trusted {
             return peer;
         }
         let said = match &self.source {
@@ -75,6 +85,11 @@ impl ClientIp {
             None
         })
         .unwrap_or(peer)
+    }
+
+    /// How the program says to find the peer, if it does.
+    pub(crate) fn own_peer(&self) -> Option<&PeerFn> {
+        self.peer.as_ref()
     }
 
     /// Counts a request whose other identity was missing.
@@ -137,6 +152,19 @@ mod tests {
         for lines in [&[][..], &[&b""[..]], &[b" , ,", b","]] {
             assert_eq!(client_ip.address(ip("10.0.0.1"), &headers("x-forwarded-for", lines)), ip("10.0.0.1"));
         }
+        assert_eq!(client_ip.unreadable_count(), 0);
+    }
+
+    #[test]
+    fn a_unix_peer_is_this_machine_unless_it_is_trusted() {
+        let sent = headers("x-forwarded-for", &[b"6.6.6.6, 203.0.113.7"]);
+        for proxies in [&[][..], &["loopback", "private"]] {
+            assert_eq!(behind_proxies(proxies).address(Peer::Unix, &sent), ip("127.0.0.1"));
+        }
+        let client_ip = behind_proxies(&["unix"]);
+        assert_eq!(client_ip.address(Peer::Unix, &sent), ip("203.0.113.7"));
+        assert_eq!(client_ip.address(Peer::Unix, &headers("x-forwarded-for", &[])), ip("127.0.0.1"));
+        assert_eq!(client_ip.address(ip("127.0.0.1"), &sent), ip("127.0.0.1"), "trusts no address");
         assert_eq!(client_ip.unreadable_count(), 0);
     }
 

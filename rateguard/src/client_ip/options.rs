@@ -3,7 +3,7 @@
 use axum::http::HeaderName;
 
 use super::proxies::TrustedProxies;
-use super::{ClientIp, Source, X_FORWARDED_FOR};
+use super::{ClientIp, PeerFn, Source, X_FORWARDED_FOR};
 use crate::error::ConfigError;
 
 /// As it was said; checked when the limiter is built.
@@ -13,6 +13,7 @@ pub(crate) struct Options {
     header: Option<String>,
     another_header: Option<String>,
     forwarded: bool,
+    peer: Option<PeerFn>,
 }
 
 impl Options {
@@ -34,10 +35,15 @@ impl Options {
         self
     }
 
+    pub(crate) fn peer(mut self, find: PeerFn) -> Options {
+        self.peer = Some(find);
+        self
+    }
+
     pub(crate) fn build(self) -> Result<ClientIp, ConfigError> {
         let proxies = TrustedProxies::parse(&self.proxies)?;
         let source = self.source(&proxies)?;
-        Ok(ClientIp { source, proxies, ..ClientIp::default() })
+        Ok(ClientIp { source, proxies, peer: self.peer, ..ClientIp::default() })
     }
 
     fn source(&self, proxies: &TrustedProxies) -> Result<Source, ConfigError> {

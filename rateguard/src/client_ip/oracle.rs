@@ -68,7 +68,7 @@ fn answer(client_ip: &ClientIp, name: &HeaderName, lines: &[String]) -> (IpAddr,
     let value = |line: &String| HeaderValue::from_bytes(line.as_bytes()).unwrap();
     let headers: HeaderMap = lines.iter().map(|line| (name.clone(), value(line))).collect();
     let before = client_ip.unreadable_count();
-    let found = client_ip.address(PEER.into(), &headers);
+    let found = client_ip.address(IpAddr::from(PEER), &headers);
     (found, client_ip.unreadable_count() > before)
 }
 
@@ -193,7 +193,7 @@ proptest! {
         }
         let headers = HeaderMap::from_iter([(name, HeaderValue::from_bytes(&line).unwrap())]);
         let client_ip = limiter(options);
-        prop_assert_eq!(client_ip.address(PEER.into(), &headers), client.parse::<IpAddr>().unwrap());
+        prop_assert_eq!(client_ip.address(IpAddr::from(PEER), &headers), client.parse::<IpAddr>().unwrap());
         prop_assert_eq!(client_ip.unreadable_count(), 0);
     }
 }

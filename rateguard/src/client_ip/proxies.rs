@@ -8,34 +8,44 @@ use crate::error::ConfigError;
 
 const SETTING: &str = "trusted_proxies";
 const ALLOWED: &str = "use an address or a network, such as \"10.0.0.1\", \"10.0.0.0/8\" or \"2001:db8::/32\", or one of \
-                       the names \"loopback\" and \"private\"";
+                       the names \"loopback\", \"private\" and \"unix\"";
 
-/// Networks whose headers are believed.
+/// Networks whose headers are believed, and whether those of Unix sockets are.
 #[derive(Clone, Debug, Default)]
-pub(super) struct TrustedProxies(Box<[IpNet]>);
+pub(super) struct TrustedProxies {
+    networks: Box<[IpNet]>,
+    unix: bool,
+}
 
 impl TrustedProxies {
     pub(super) fn parse(texts: &[String]) -> Result<TrustedProxies, ConfigError> {
         let mut networks = Vec::new();
+        let mut unix = false;
         for text in texts {
             match text.trim() {
                 "loopback" => networks.extend(LOOPBACK),
                 "private" => networks.extend(PRIVATE),
+                "unix" => unix = true,
                 trimmed => {
                     networks.push(network(trimmed).map_err(|problem| ConfigError::new(SETTING, text, problem))?);
                 }
             }
         }
-        Ok(TrustedProxies(networks.into()))
+        Ok(TrustedProxies { networks: networks.into(), unix })
     }
 
     /// The address must be in its own form: an IPv4 address no IPv6 one.
     pub(super) fn trust(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(&address))
+        self.networks.iter().any(|network| network.contains(&address))
+    }
+
+    /// Whether to trust who is at the other end of a Unix socket.
+    pub(super) fn trust_unix(&self) -> bool {
+        self.unix
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.networks.is_empty() && !self.unix
     }
 }
 
@@ -130,7 +140,7 @@ mod tests {
     fn anything_else_is_an_error_that_says_what_to_write() {
         for (text, hint) in [
             ("", "use an address or a network"),
-            ("localhost", "\"loopback\" and \"private\""),
+            ("localhost", "\"loopback\", \"private\" and \"unix\""),
             ("10.0.0.0/33", "use an address or a network"),
             ("10.0.0/8", "use an address or a network"),
             ("*", "use an address or a network"),

@@ -12,6 +12,9 @@ pub mod faq {}
 #[doc = include_str!("handlers_that_block.md")]
 pub mod handlers_that_block {}
 
+#[doc = include_str!("mistakes_of_others.md")]
+pub mod mistakes_of_others {}
+
 #[doc = include_str!("operations.md")]
 pub mod operations {}
 

@@ -16,6 +16,7 @@ use super::refund::{Charge, Refundable};
 use super::rejection;
 pub use super::rejection::RateLimited;
 use super::rule::{Cost, Rule, Skip};
+use super::upload;
 use crate::client_ip::ClientIp;
 use crate::decision::Decision;
 use crate::key::Key;
@@ -80,15 +81,29 @@ impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
         // What needs no waiting is done outside of this future, which is a part of the handler's and allocated with it:
         // it has room for that alone which outlives the waiting.
-        let (later, unsettled) = match Guard::begin(parts)? {
-            Begun::Decided(guard) => return Ok(guard),
-            Begun::Asked(later, unsettled) => (later, unsettled),
+        // A denial may take the head along.
+        let exchange = parts.extensions.get::<Exchange>().cloned();
+        let (later, unsettled) = match Guard::begin(parts) {
+            Ok(Begun::Decided(guard)) => return Ok(guard),
+            Ok(Begun::Asked(later, unsettled)) => (later, unsettled),
+            Err(response) => return Err(denied(exchange.as_ref(), response).await),
         };
         let settled = later.await;
         let Unsettled { exchange, charges, rules } = unsettled;
         let decisions = exchange.settled(settled);
-        settle(exchange, &charges, rules, decisions, parts)
+        match settle(exchange.clone(), &charges, rules, decisions, parts) {
+            Ok(guard) => Ok(guard),
+            Err(response) => Err(denied(Some(&exchange), response).await),
+        }
     }
+}
+
+/// A denied request spends nothing: the answer, once what layers have charged is given back.
+async fn denied(exchange: Option<&Exchange>, response: Response) -> Response {
+    if let Some(given_back) = exchange.and_then(Exchange::denied) {
+        given_back.await;
+    }
+    response
 }
 
 /// A rule with the key it counts and the units it takes.
@@ -121,10 +136,11 @@ impl<L> Guard<L> {
 impl<L: Limits> Guard<L> {
     #[expect(clippy::result_large_err, reason = "the answer to a refusal, which a box would cost an allocation")]
     fn begin(parts: &mut Parts) -> Result<Begun<L>, Response> {
-        let path = L::rules().iter().any(|rule| rule.key.needs_path()).then(|| captured(parts)).flatten();
         let Some(exchange) = parts.extensions.get::<Exchange>().cloned() else {
             return Err(Misuse::LayerMissing { handler: L::HANDLER }.into());
         };
+        let needs_path = L::rules().iter().any(|rule| rule.key.needs_path());
+        let path = if needs_path { captured(parts)? } else { None };
         exchange.met_user(&parts.extensions);
         let client_ip = exchange.limiter().client_ip();
         let head = Head { parts, path: path.as_ref(), handler: L::HANDLER, client_ip };
@@ -175,8 +191,12 @@ fn settle<L>(
     decisions: Decisions,
     parts: &mut Parts,
 ) -> Result<Guard<L>, Response> {
+    let cut_off = upload::is_cut_off(&decisions, parts);
     let request = || Some((kinds(charges), take_head(parts)));
-    if let Some(response) = rejection::answer(&decisions, exchange.on_denied(), request) {
+    if let Some(mut response) = rejection::answer(&decisions, exchange.on_denied(), request) {
+        if cut_off {
+            upload::cut_off(&mut response);
+        }
         exchange.record(decisions);
         return Err(response);
     }
@@ -375,8 +395,10 @@ impl<L: Limits> Guard<L> {
         };
         exchange.record(decisions);
         // A refusal by one spends none of the others.
-        exchange.forget_refunds();
         let given_back: Vec<_> = taken.iter().map(Charge::give_back).collect();
+        if let Some(of_layers) = exchange.denied() {
+            of_layers.await;
+        }
         for given_back in given_back {
             given_back.await;
         }

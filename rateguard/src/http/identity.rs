@@ -6,12 +6,15 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, RawPathParams};
-use axum::http::header::{AsHeaderName, COOKIE};
+use axum::http::header::AsHeaderName;
 use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
 
 use super::misuse::Misuse;
 use super::peer::peer;
+use super::spelling;
 use crate::client_ip::ClientIp;
 use crate::key::{IntoKey, Key};
 use crate::key_parts::Kind;
@@ -79,7 +82,8 @@ impl KeySource {
 pub struct UserId(Arc<str>);
 
 impl UserId {
-    /// A user by anything that can be written down: a number, a UUID, a name.
+    /// A user by anything that can be written down: a number, a UUID, a name. An empty text is no identity: the client's
+    /// address is counted, so that all users without a name do not share one quota.
     pub fn new(id: impl fmt::Display) -> UserId {
         UserId(id.to_string().into())
     }
@@ -99,7 +103,7 @@ impl fmt::Debug for UserId {
 
 /// The client's address.
 pub(super) fn by_ip(parts: &Parts, client_ip: &ClientIp) -> Result<Key, Misuse> {
-    let peer = peer(&parts.extensions).ok_or(Misuse::PeerUnknown)?;
+    let peer = peer(&parts.extensions, client_ip)?;
     Ok(Key::ip(client_ip.address(peer, &parts.headers)))
 }
 
@@ -110,27 +114,20 @@ pub(super) fn by_ip_instead(parts: &Parts, client_ip: &ClientIp) -> Result<Key, 
 }
 
 pub(super) fn by_user(parts: &Parts) -> Option<Key> {
-    parts.extensions.get::<UserId>().map(|user| Key::user(&user.0))
+    let user = parts.extensions.get::<UserId>()?;
+    if user.0.is_empty() { None } else { Some(Key::user(&user.0)) }
 }
 
-/// The first line of that name, as handlers and authentication layers read it.
 pub(super) fn by_header(parts: &Parts, name: impl AsHeaderName, kind: Kind) -> Option<Key> {
-    let value = parts.headers.get(name)?;
-    if value.is_empty() { None } else { Some(Key::secret_of(kind, value.as_bytes())) }
+    if matches!(named(kind.as_str()), "authorization" | "proxy-authorization") {
+        return spelling::credentials(&parts.headers, name).map(|value| Key::secret_of(kind, &value));
+    }
+    spelling::header(&parts.headers, name).map(|value| Key::secret_of(kind, value))
 }
 
-/// The first cookie of that name (RFC 6265, section 5.4).
 pub(super) fn by_cookie(parts: &Parts, kind: Kind) -> Option<Key> {
-    let name = named(kind.as_str());
-    let value =
-        parts.headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b';')).find_map(
-            |pair| {
-                let equals = pair.iter().position(|&byte| byte == b'=')?;
-                let (key, value) = pair.split_at(equals);
-                (key.trim_ascii() == name.as_bytes()).then(|| value.get(1..).unwrap_or_default().trim_ascii())
-            },
-        )?;
-    if value.is_empty() { None } else { Some(Key::secret_of(kind, value)) }
+    let value = spelling::cookie(&parts.headers, named(kind.as_str()))?;
+    Some(Key::secret_of(kind, &value))
 }
 
 /// The name in a kind such as `header.x-api-key`.
@@ -138,13 +135,18 @@ pub(super) fn named(kind: &str) -> &str {
     kind.split_once('.').map_or(kind, |(_, name)| name)
 }
 
-/// What the route captured from the path, if anything.
-pub(super) fn captured(parts: &mut Parts) -> Option<RawPathParams> {
+/// What the route captured from the path, if anything. The error is axum's own answer to a path that is not valid UTF-8,
+/// which is the client's mistake.
+#[expect(clippy::result_large_err, reason = "an answer, which a box would cost an allocation")]
+pub(super) fn captured(parts: &mut Parts) -> Result<Option<RawPathParams>, Response> {
     // It looks into the extensions and waits for nothing.
     let mut captured = pin!(RawPathParams::from_request_parts(parts, &()));
     match captured.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(captured) => captured.ok(),
-        Poll::Pending => None,
+        Poll::Ready(Ok(captured)) => Ok(Some(captured)),
+        Poll::Ready(Err(rejection @ RawPathParamsRejection::InvalidUtf8InPathParam(_))) => {
+            Err(rejection.into_response())
+        }
+        Poll::Ready(Err(_)) | Poll::Pending => Ok(None),
     }
 }
 

@@ -49,7 +49,8 @@ pub struct HeadFn(Arc<dyn Fn(&Parts) -> Option<Key> + Send + Sync>);
 
 impl KeyBy {
     /// The value of a header. Only a keyed hash of it is stored. What a client may write there freely is no identity:
-    /// use it for headers that something in front has verified.
+    /// use it for headers that something in front has verified. Of `authorization`, the scheme's case and the number of
+    /// spaces after it do not matter. A header that comes in several lines is no identity: the address counts.
     ///
     /// # Panics
     ///
@@ -65,7 +66,8 @@ impl KeyBy {
         }
     }
 
-    /// The value of a cookie. Only a keyed hash of it is stored, and what is true of headers is true of cookies.
+    /// The value of a cookie, percent-decoded and without quotes around it. Only a keyed hash of it is stored, and what is
+    /// true of headers is true of cookies: nobody has verified it yet, and several of one name are no identity.
     pub fn cookie(name: &str) -> KeyBy {
         KeyBy::Cookie(format!("cookie.{name}").into())
     }

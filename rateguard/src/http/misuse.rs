@@ -1,8 +1,9 @@
 //! Mistakes in how a program is put together. They are answered with 500 and said once, with the line to write.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Once;
+use std::sync::{Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -13,8 +14,8 @@ use axum::response::Response;
 pub(super) enum Misuse {
     /// A handler with the attribute in an app without the layer.
     LayerMissing { handler: &'static str },
-    /// A limit by address in an app that does not know addresses.
-    PeerUnknown,
+    /// A limit by address in an app that does not know addresses, even if a closure of the program's was asked.
+    PeerUnknown { asked: bool },
     /// A limit by a path parameter that the route does not capture.
     ParameterNotCaptured { handler: &'static str, parameter: Cow<'static, str> },
     /// Authentication that runs after a limit that counts by user.
@@ -22,26 +23,19 @@ pub(super) enum Misuse {
 }
 
 impl Misuse {
-    /// Says it once for each sort of mistake.
+    /// Says each mistake once: another handler's is another.
     pub(super) fn say(&self) {
-        static NO_LAYER: Once = Once::new();
-        static NO_PEER: Once = Once::new();
-        static NO_PARAMETER: Once = Once::new();
-        static TOO_LATE: Once = Once::new();
-        let once = match self {
-            Misuse::LayerMissing { .. } => &NO_LAYER,
-            Misuse::PeerUnknown => &NO_PEER,
-            Misuse::ParameterNotCaptured { .. } => &NO_PARAMETER,
-            Misuse::AuthenticationTooLate => &TOO_LATE,
-        };
-        once.call_once(|| {
+        // As many as a program has handlers and layers: nothing of a request is in the text.
+        static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+        let text = self.to_string();
+        if SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(text) {
             if tracing::dispatcher::has_been_set() {
                 tracing::error!("rateguard: {self}");
             } else {
                 // Nobody listens to the log, and nobody would guess.
                 eprintln!("rateguard: {self}");
             }
-        });
+        }
     }
 
     pub(super) fn response(&self) -> Response {
@@ -68,11 +62,20 @@ impl fmt::Display for Misuse {
                 "`{handler}` has #[rate_limit], but the app has no limiter, so it answers 500. Add to the router, after \
                  its routes: .layer(rateguard::RateLimitLayer::new(limiter))"
             ),
-            Misuse::PeerUnknown => f.write_str(
-                "a limit by IP address needs the address of the connection, and the app does not provide it, so it \
-                 answers 500. Serve it with: axum::serve(listener, \
-                 app.into_make_service_with_connect_info::<std::net::SocketAddr>()) (in a test without a connection: \
-                 .layer(axum::extract::connect_info::MockConnectInfo(std::net::SocketAddr::from(([127, 0, 0, 1], 1)))))",
+            Misuse::PeerUnknown { asked: false } => f.write_str(
+                "a limit by IP address needs the other end of the connection, and the app does not provide it, so it \
+                 answers 500. Serve TCP with: axum::serve(listener, \
+                 app.into_make_service_with_connect_info::<std::net::SocketAddr>()); a Unix socket with: \
+                 axum::serve(listener, app.into_make_service_with_connect_info::<rateguard::Peer>()), and \
+                 .trusted_proxies([\"unix\"]) on the limiter's builder if a proxy connects to it. If the app has a connect \
+                 info of another type, read it on the limiter's builder: .peer(|extensions| \
+                 Some(extensions.get::<axum::extract::ConnectInfo<MyType>>()?.0.address)). In a test without a connection: \
+                 .layer(axum::extract::connect_info::MockConnectInfo(std::net::SocketAddr::from(([127, 0, 0, 1], 1))))",
+            ),
+            Misuse::PeerUnknown { asked: true } => f.write_str(
+                "a limit by IP address needs the other end of the connection; the closure that RateGuardBuilder::peer was \
+                 given returned None, and the request has no ConnectInfo<std::net::SocketAddr> either, so it answers 500. \
+                 Let the closure read the type that into_make_service_with_connect_info is given",
             ),
             Misuse::AuthenticationTooLate => f.write_str(
                 "a RateLimitLayer that counts by user ran before the layer that sets rateguard::UserId, so it counted by \

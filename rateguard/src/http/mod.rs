@@ -17,8 +17,10 @@ mod refund;
 mod rejection;
 pub(crate) mod rule;
 mod service;
+pub(crate) mod spelling;
 #[cfg(feature = "axum-extra")]
 mod typed_path;
+mod upload;
 
 pub use future::RateLimitFuture;
 pub use identity::UserId;

@@ -1,7 +1,10 @@
 //! Charges that may be given back.
 
+use std::pin::Pin;
+
 use axum::response::Response;
 
+use crate::algorithm::Receipt;
 use crate::key::Key;
 use crate::limiter::RateGuard;
 use crate::policy::Policy;
@@ -15,7 +18,7 @@ pub(super) struct Charge {
     pub(super) key: Key,
     pub(super) cost: u32,
     /// What the store wants to see.
-    pub(super) receipt: u64,
+    pub(super) receipt: Receipt,
     /// Whether this process has counted it in the store's place.
     pub(super) here: bool,
 }
@@ -30,6 +33,9 @@ impl Charge {
         async move { given.await.inspect_err(|error| limiter.warn(error)).is_ok() }
     }
 }
+
+/// Charges that are being given back.
+pub(super) type GivingBack = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A charge that some responses give back.
 #[derive(Debug)]

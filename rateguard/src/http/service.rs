@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use axum::http::Request;
 use axum::http::request::Parts;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use smallvec::SmallVec;
 use tower_service::Service;
 
-use super::exchange::Exchange;
+use super::exchange::{Counted, Exchange};
 use super::future::RateLimitFuture;
 use super::headers;
 use super::identity::{UserId, captured};
 use super::key_by::KeyBy;
 use super::layer::RateLimitLayer;
 use super::misuse::Misuse;
+use super::upload;
 use crate::headers::Headers;
 use crate::key::Key;
 use crate::limiter::{Check, Checking, Decisions};
@@ -34,7 +35,7 @@ where
     S: Service<Request<B>> + Clone,
     S::Response: IntoResponse,
 {
-    type Response = axum::response::Response;
+    type Response = Response;
     type Error = S::Error;
     type Future = RateLimitFuture<S, B>;
 
@@ -53,27 +54,41 @@ where
             None => own.headers.unwrap_or(limiter.headers()),
         };
         let left = outer.as_ref().map_or(limiter.deadline(), |outer| outer.left(limiter));
-        let (decisions, later) = match self.begin(&mut parts, left) {
-            Err(misuse) => {
+        let mut counted = Counted::new();
+        let (decisions, later) = match self.begin(&mut parts, left, &mut counted) {
+            Err(response) => {
                 self.give_back_ready();
-                return RateLimitFuture::answered(misuse.response());
+                return RateLimitFuture::answered(response);
             }
             Ok(None) => (Decisions::new(), None),
             Ok(Some(Checking::Done(decisions))) => (decisions, None),
             Ok(Some(Checking::Asked(later))) => (Decisions::new(), Some(later)),
         };
         let on_denied = own.on_denied.as_ref().or_else(|| outer.as_ref()?.on_denied_of_layers());
+        let cut_off = upload::is_cut_off(&decisions, &parts);
         if let Some(mut response) = own.answer(&decisions, on_denied.or(limiter.on_denied()), &mut parts) {
-            match outer {
-                Some(outer) => outer.record(decisions),
-                None => headers::write(response.headers_mut(), headers, &decisions),
+            if cut_off {
+                upload::cut_off(&mut response);
             }
+            let refund = match outer {
+                Some(outer) => {
+                    outer.record(decisions);
+                    outer.denied()
+                }
+                None => {
+                    headers::write(response.headers_mut(), headers, &decisions);
+                    None
+                }
+            };
             self.give_back_ready();
-            return RateLimitFuture::answered(response);
+            return RateLimitFuture::denied(response, refund);
         }
         // Made for those alone that go on, since it costs allocations.
         let exchange = Exchange::new(limiter.clone(), on_denied.cloned(), lacks_user, outer.as_ref());
-        exchange.record(decisions);
+        exchange.asks(counted);
+        if later.is_none() {
+            exchange.allowed(decisions);
+        }
         parts.extensions.insert(exchange.clone());
         let request = Request::from_parts(parts, body);
         let Some(later) = later else {
@@ -96,8 +111,10 @@ impl<S: Clone> RateLimitService<S> {
 }
 
 impl<S> RateLimitService<S> {
-    /// Starts the check of the layer's own limits, if any apply.
-    fn begin(&self, parts: &mut Parts, left: Duration) -> Result<Option<Checking>, Misuse> {
+    /// Starts the check of the layer's own limits, if any apply, and says what they count. The error is the answer to what
+    /// cannot be counted.
+    #[expect(clippy::result_large_err, reason = "an answer, which a box would cost an allocation")]
+    fn begin(&self, parts: &mut Parts, left: Duration, counted: &mut Counted) -> Result<Option<Checking>, Response> {
         let own = &self.layer.own;
         if own.limits.is_empty() {
             return Ok(None);
@@ -106,16 +123,23 @@ impl<S> RateLimitService<S> {
             own.limits.iter().for_each(|(policy, _)| telemetry::skipped(policy));
             return Ok(None);
         }
-        let path = own.limits.iter().any(|(_, by)| by.needs_path()).then(|| captured(parts)).flatten();
+        let needs_path = own.limits.iter().any(|(_, by)| by.needs_path());
+        let path = if needs_path { captured(parts)? } else { None };
         let limiter = &self.layer.limiter;
         let key = |by: &KeyBy| by.key(parts, path.as_ref(), limiter.client_ip());
         // One is what most have, and takes no lists.
         if let [(policy, by)] = own.limits.as_slice() {
-            return Ok(Some(limiter.begin(&[Check::new(policy, &key(by)?)], left)));
+            let key = key(by)?;
+            let checking = limiter.begin(&[Check::new(policy, &key)], left);
+            counted.push((policy.clone(), key));
+            return Ok(Some(checking));
         }
-        let keys = own.limits.iter().map(|(_, by)| key(by)).collect::<Result<SmallVec<[Key; 2]>, _>>()?;
+        let keys = own.limits.iter().map(|(_, by)| key(by)).collect::<Result<SmallVec<[Key; 2]>, Misuse>>()?;
         let checks: SmallVec<[Check<'_>; 2]> =
             own.limits.iter().zip(&keys).map(|((policy, _), key)| Check::new(policy, key)).collect();
-        Ok(Some(limiter.begin(&checks, left)))
+        let checking = limiter.begin(&checks, left);
+        drop(checks);
+        counted.extend(own.limits.iter().zip(keys).map(|((policy, _), key)| (policy.clone(), key)));
+        Ok(Some(checking))
     }
 }

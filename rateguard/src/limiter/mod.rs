@@ -27,6 +27,7 @@ pub use group::Check;
 pub(crate) use group::Decisions;
 pub use policies::KnownPolicy;
 
+use crate::algorithm::Receipt;
 use crate::client_ip::ClientIp;
 use crate::clock::TimeSource;
 use crate::config::RateGuardBuilder;
@@ -220,7 +221,8 @@ impl RateGuard {
     /// # Errors
     ///
     /// When neither the store nor this process counts: the store is away and the policy is
-    /// [`OnError::Open`](OnError::Open), or it gave no answer and the policy is [`OnError::Closed`](OnError::Closed).
+    /// [`OnError::Open`](OnError::Open), or it gave no answer and the policy is [`OnError::Closed`](OnError::Closed). And
+    /// when somebody has to mend something: access rules, or a value under the key that the limiter did not write.
     pub async fn peek(&self, policy: &Policy, key: &Key) -> Result<Decision, StoreError> {
         let policy = &*self.current(policy);
         let check = Check::new(policy, key);
@@ -303,7 +305,7 @@ impl RateGuard {
         policy: &Policy,
         key: &Key,
         cost: u32,
-        receipt: Option<u64>,
+        receipt: Option<Receipt>,
         here: bool,
     ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
         let check = Check::new(policy, key).cost(cost);
@@ -334,6 +336,22 @@ impl RateGuard {
         }
     }
 
+    /// Gives back what a check of so many units has charged, by its receipt. For tests of the rules.
+    #[cfg(feature = "test-util")]
+    #[doc(hidden)]
+    pub async fn refund_by_receipt(
+        &self,
+        policy: &Policy,
+        key: &Key,
+        cost: u32,
+        decision: &Decision,
+    ) -> Result<(), StoreError> {
+        match decision.receipt() {
+            Some(receipt) => self.give_back(policy, key, cost, Some(receipt), decision.degraded()).await,
+            None => Ok(()),
+        }
+    }
+
     /// Whether the store answers, for a health check; of a cluster, every node that has keys.
     ///
     /// # Errors
@@ -345,12 +363,6 @@ impl RateGuard {
             #[cfg(feature = "_shared")]
             Store::Shared(store) => store.ping(self.deadline())?.await.result,
         }
-    }
-
-    /// How many requests were refused without the store being asked, since it was certain to refuse them.
-    #[cfg(feature = "_shared")]
-    pub(crate) fn refused_from_memory(&self) -> u64 {
-        self.inner.spent.hits()
     }
 
     /// How long a request waits for a shared store at most, over all that it asks.
@@ -380,6 +392,7 @@ impl RateGuard {
     }
 }
 
+/// Shows where it counts, and whether the store can be reached.
 impl fmt::Debug for RateGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let store = match &self.inner.store {
@@ -387,13 +400,6 @@ impl fmt::Debug for RateGuard {
             #[cfg(feature = "_shared")]
             Store::Shared(store) => format!("{store:?}"),
         };
-        let mut shown = f.debug_struct("RateGuard");
-        shown
-            .field("store", &store)
-            .field("deadline", &self.inner.settings.deadline)
-            .field("on_error", &self.inner.settings.on_error);
-        #[cfg(feature = "_shared")]
-        shown.field("refused_from_memory", &self.refused_from_memory());
-        shown.finish_non_exhaustive()
+        f.debug_struct("RateGuard").field("store", &store).finish_non_exhaustive()
     }
 }

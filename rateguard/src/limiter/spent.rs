@@ -76,6 +76,7 @@ impl Spent {
     }
 
     /// How many requests were refused from memory.
+    #[cfg(test)]
     pub(super) fn hits(&self) -> u64 {
         self.hits.load(Ordering::Relaxed)
     }

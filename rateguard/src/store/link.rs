@@ -33,7 +33,6 @@ pub(crate) trait Server: fmt::Debug + Send + Sync {
 }
 
 /// The way to one server.
-#[derive(Debug)]
 pub(crate) struct Link<S> {
     server: Box<S>,
     task: RwLock<Task>,
@@ -47,7 +46,6 @@ struct Task {
 }
 
 /// What is known of the server, and of the task.
-#[derive(Debug)]
 pub(crate) struct Health {
     state: AtomicU8,
     reason: Mutex<Option<StoreError>>,
@@ -128,6 +126,24 @@ impl Task {
             self.health.filled.store(self.health.micros(Instant::now()), Ordering::Relaxed);
         }
         self.queue.try_send(job)
+    }
+}
+
+/// The server's address, and what is known of it.
+impl<S: Server> fmt::Debug for Link<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let task = self.task.read().unwrap_or_else(PoisonError::into_inner);
+        write!(f, "{:?}, {:?}", self.server, task.health)
+    }
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.state.load(Ordering::Acquire), self.refusal()) {
+            (STARTING, _) => f.write_str("connecting"),
+            (_, Some(reason)) => write!(f, "down: {}", reason.kind().name()),
+            (_, None) => f.write_str("connected"),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The stores that servers share.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::Verdicts;
@@ -12,12 +13,23 @@ use super::wait::Wait;
 use crate::error::StoreError;
 
 /// A store that is asked, and answers later or not at all.
-#[derive(Debug)]
 pub(crate) enum SharedStore {
     #[cfg(feature = "redis")]
     Redis(RedisStore),
     #[cfg(feature = "upstash")]
     Upstash(UpstashStore),
+}
+
+/// Shows the address, and the state.
+impl fmt::Debug for SharedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            #[cfg(feature = "redis")]
+            SharedStore::Redis(store) => store.fmt(f),
+            #[cfg(feature = "upstash")]
+            SharedStore::Upstash(store) => store.fmt(f),
+        }
+    }
 }
 
 impl SharedStore {

@@ -4,10 +4,10 @@
 //! a sliding window's log two stretches are left: the units of each count until the latest of them would have left, so a
 //! unit counts for less than two windows instead of one, and nobody who waits a window after an allowed request is denied.
 
-use crate::algorithm::fixed_window::Counter;
-use crate::algorithm::sliding_counter::Pair;
-use crate::algorithm::token_bucket::Bucket;
-use crate::algorithm::{Assessment, State};
+use crate::algorithm::fixed_window::{Counter, Counters};
+use crate::algorithm::sliding_counter::{Pair, Pairs};
+use crate::algorithm::token_bucket::{Bucket, Buckets};
+use crate::algorithm::{self, Assessment, Receipt, State};
 use crate::quota::{Algorithm, Quota};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,19 +30,28 @@ impl Count {
     /// What a slot holds.
     pub(super) fn of(state: &State, idle_from: u64) -> Count {
         let nothing = Count { idle_from, ..Count::NOTHING };
-        match state {
-            State::SlidingWindow(log) => Count { later: clamp(log.units()), exact: false, ..nothing },
-            State::FixedWindow(counter) => Count { end: counter.start, later: clamp(counter.used), ..nothing },
-            State::SlidingCounter(pair) => {
-                let windows = if pair.current > 0 { 2 } else { 1 };
-                let window = idle_from.saturating_sub(pair.start) / windows;
-                let end = pair.start.saturating_add(window);
-                Count { end, earlier: clamp(pair.previous), later: clamp(pair.current), ..nothing }
-            }
+        // Counted by several windows or rates: at least what any of them counts, for as long as any does.
+        let several = |units: u64| Count { later: clamp(units.max(1)), exact: false, ..nothing };
+        match state.count() {
+            algorithm::Count::SlidingWindow(log) => Count { later: clamp(log.units()), exact: false, ..nothing },
+            algorithm::Count::FixedWindow(counters) => match counters.each() {
+                [counter] => Count { end: counter.start, later: clamp(counter.used), ..nothing },
+                counters => several(counters.iter().map(|counter| counter.used).max().unwrap_or_default()),
+            },
+            algorithm::Count::SlidingCounter(pairs) => match pairs.each() {
+                [pair] => {
+                    let end = pair.start.saturating_add(pair.window);
+                    Count { end, earlier: clamp(pair.previous), later: clamp(pair.current), ..nothing }
+                }
+                pairs => several(pairs.iter().map(|pair| pair.previous + pair.current).max().unwrap_or_default()),
+            },
             // Only that there is something; how much, the time says.
-            State::TokenBucket(bucket) => {
-                Count { end: u64::from(bucket.of) << 32 | u64::from(bucket.fraction), later: 1, ..nothing }
-            }
+            algorithm::Count::TokenBucket(buckets) => match buckets.each() {
+                [bucket] => {
+                    Count { end: u64::from(bucket.limit) << 32 | u64::from(bucket.fraction), later: 1, ..nothing }
+                }
+                _ => several(1),
+            },
         }
     }
 
@@ -103,7 +112,7 @@ impl Count {
         let mut count = self.at(now);
         if let Some(mut state) = count.small_state(quota) {
             state.charge(now, quota, cost);
-            return Count::of(&state, state.idle_from(quota));
+            return Count::of(&state, state.idle_from());
         }
         let until = now.saturating_add(horizon(quota));
         count.exact = false;
@@ -118,10 +127,10 @@ impl Count {
     }
 
     /// The count once as much was given back as the rule allows. Of windows that are not exact, nothing is.
-    pub(super) fn refunded(self, now: u64, quota: &Quota, cost: u32, receipt: Option<u64>) -> Count {
+    pub(super) fn refunded(self, now: u64, quota: &Quota, cost: u32, receipt: Option<Receipt>) -> Count {
         let Some(mut state) = self.to_state(now, quota) else { return self };
         state.refund(now, quota, cost, receipt);
-        Count::of(&state, state.idle_from(quota))
+        Count::of(&state, state.idle_from())
     }
 
     /// At least what either counts, at any time: for clients of whom only that is known.
@@ -161,23 +170,26 @@ impl Count {
 
     /// The very state of the algorithm, if it is small and known.
     fn small_state(self, quota: &Quota) -> Option<State> {
+        let (limit, window) = (quota.limit(), quota.window_micros());
+        let bucket = |at, fraction| {
+            let bucket = Bucket { limit, window, burst: quota.capacity(), at, fraction };
+            State::of(algorithm::Count::TokenBucket(Buckets::of(bucket)))
+        };
         match quota.algorithm() {
-            Algorithm::TokenBucket if self.exact && self.later > 0 => {
-                let (of, fraction) = (clamp(self.end >> 32), clamp(self.end & u64::from(u32::MAX)));
-                let at = self.idle_from.saturating_sub(u64::from(fraction > 0));
-                Some(State::TokenBucket(Bucket { at, fraction, of }))
+            Algorithm::TokenBucket if self.exact && self.later > 0 && self.end >> 32 == u64::from(limit) => {
+                let fraction = clamp(self.end & u64::from(u32::MAX));
+                Some(bucket(self.idle_from.saturating_sub(u64::from(fraction > 0)), fraction))
             }
-            Algorithm::TokenBucket => {
-                Some(State::TokenBucket(Bucket { at: self.idle_from, fraction: 0, of: quota.limit() }))
-            }
+            Algorithm::TokenBucket => Some(bucket(self.idle_from, 0)),
             Algorithm::FixedWindow if self.exact => {
-                Some(State::FixedWindow(Counter { start: self.end, used: u64::from(self.later) }))
+                let counter = Counter { window, start: self.end, used: u64::from(self.later) };
+                Some(State::of(algorithm::Count::FixedWindow(Counters::of(counter))))
             }
-            Algorithm::SlidingCounter if self.exact => Some(State::SlidingCounter(Pair {
-                start: self.end.saturating_sub(quota.window_micros()),
-                previous: u64::from(self.earlier),
-                current: u64::from(self.later),
-            })),
+            Algorithm::SlidingCounter if self.exact => {
+                let start = self.end.saturating_sub(window);
+                let pair = Pair { window, start, previous: u64::from(self.earlier), current: u64::from(self.later) };
+                Some(State::of(algorithm::Count::SlidingCounter(Pairs::of(pair))))
+            }
             _ => None,
         }
     }

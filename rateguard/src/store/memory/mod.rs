@@ -27,7 +27,7 @@ use full::Full;
 use shard::Shard;
 
 use super::Verdicts;
-use crate::algorithm::{Assessment, State, Verdict};
+use crate::algorithm::{Assessment, Receipt, State, Verdict};
 use crate::clock::TimeSource;
 use crate::key::Key;
 use crate::network::Prefixes;
@@ -94,9 +94,7 @@ impl MemoryStore {
                 verdict
             }
             // There is none; this is only so that nothing needs to panic.
-            None => {
-                State::new(check.quota.algorithm()).assess(0, &check.quota, check.cost).verdict(0, &check.quota, None)
-            }
+            None => State::new(check.quota.algorithm()).assess(0, &check.quota, check.cost).verdict(None, None),
         }
     }
 
@@ -115,10 +113,9 @@ impl MemoryStore {
         let mut verdicts = Verdicts::new();
         for (check, assessment) in checks.iter().zip(assessed) {
             let charge = charge && assessment.admitted;
-            if charge && let Some(shard) = find(&mut locked, check) {
-                shard.charge(now, check);
-            }
-            verdicts.push(assessment.verdict(now, &check.quota, charge.then_some(check.cost)));
+            let shard = if charge { find(&mut locked, check) } else { None };
+            let receipt = shard.and_then(|shard| shard.charge(now, check));
+            verdicts.push(assessment.verdict(charge.then_some(check.cost), receipt));
         }
         let overflowed = locked.iter_mut().map(|(_, shard)| shard.take_overflowed()).sum();
         drop(locked);
@@ -136,11 +133,11 @@ impl MemoryStore {
             Some(shard) => shard.peek(now, check),
             None => State::new(check.quota.algorithm()).assess(now, &check.quota, check.cost),
         };
-        assessment.verdict(now, &check.quota, None)
+        assessment.verdict(None, None)
     }
 
     /// Gives units back. What the sketch counts for several clients together stays until it runs out.
-    pub(crate) fn refund(&self, clock: &TimeSource, check: &MemoryCheck, receipt: Option<u64>) {
+    pub(crate) fn refund(&self, clock: &TimeSource, check: &MemoryCheck, receipt: Option<Receipt>) {
         let mut locked = self.lock(slice::from_ref(check));
         let now = time(clock, &mut locked);
         if let Some(shard) = find(&mut locked, check) {

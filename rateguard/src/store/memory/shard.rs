@@ -7,7 +7,7 @@ use super::count::Count;
 use super::fingerprint::Fingerprint;
 use super::shares::Shares;
 use super::sketch::Sketch;
-use crate::algorithm::{Assessment, State, Verdict};
+use crate::algorithm::{Assessment, Receipt, State, Verdict};
 
 /// Slots that a check sweeps at most, and how often it does, in microseconds.
 const SWEEP_SLOTS: usize = 128;
@@ -44,21 +44,22 @@ struct Slot {
 }
 
 impl Slot {
-    fn refund(&mut self, now: u64, check: &MemoryCheck, receipt: Option<u64>) {
+    fn refund(&mut self, now: u64, check: &MemoryCheck, receipt: Option<Receipt>) {
         self.state.refund(now, &check.quota, check.cost, receipt);
-        self.idle_from = self.state.idle_from(&check.quota);
+        self.idle_from = self.state.idle_from();
     }
 
     /// An assessment mends what a clock that stepped back has left, so that it runs out sooner.
     fn assess(&mut self, now: u64, check: &MemoryCheck) -> Assessment {
         let assessment = self.state.assess(now, &check.quota, check.cost);
-        self.idle_from = self.state.idle_from(&check.quota);
+        self.idle_from = self.state.idle_from();
         assessment
     }
 
-    fn charge(&mut self, now: u64, check: &MemoryCheck) {
-        self.state.charge(now, &check.quota, check.cost);
-        self.idle_from = self.state.idle_from(&check.quota);
+    fn charge(&mut self, now: u64, check: &MemoryCheck) -> Option<Receipt> {
+        let receipt = self.state.charge(now, &check.quota, check.cost);
+        self.idle_from = self.state.idle_from();
+        receipt
     }
 }
 
@@ -118,7 +119,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn refund(&mut self, now: u64, check: &MemoryCheck, receipt: Option<u64>) {
+    pub(super) fn refund(&mut self, now: u64, check: &MemoryCheck, receipt: Option<Receipt>) {
         if let Some(slot) = self.existing(check) {
             slot.refund(now, check, receipt);
         } else if let Some(sketch) = &mut self.sketch {
@@ -142,19 +143,18 @@ impl Shard {
         let (quota, cost) = (&check.quota, check.cost);
         let Some(slot) = self.existing(check) else {
             let assessment = self.assess_without_slot(now, check);
-            if assessment.admitted {
-                self.charge_without_slot(now, check);
-            }
-            return assessment.verdict(now, quota, assessment.admitted.then_some(cost));
+            let receipt = assessment.admitted.then(|| self.charge_without_slot(now, check)).flatten();
+            return assessment.verdict(assessment.admitted.then_some(cost), receipt);
         };
         let assessment = slot.state.assess(now, quota, cost);
+        let mut receipt = None;
         if assessment.admitted {
-            slot.charge(now, check);
+            receipt = slot.charge(now, check);
             self.sweep(now);
         } else {
-            slot.idle_from = slot.state.idle_from(quota);
+            slot.idle_from = slot.state.idle_from();
         }
-        assessment.verdict(now, quota, assessment.admitted.then_some(cost))
+        assessment.verdict(assessment.admitted.then_some(cost), receipt)
     }
 
     /// What a check would meet.
@@ -173,11 +173,12 @@ impl Shard {
         }
     }
 
-    pub(super) fn charge(&mut self, now: u64, check: &MemoryCheck) {
+    pub(super) fn charge(&mut self, now: u64, check: &MemoryCheck) -> Option<Receipt> {
         match self.existing(check) {
             Some(slot) => {
-                slot.charge(now, check);
+                let receipt = slot.charge(now, check);
                 self.sweep(now);
+                receipt
             }
             None => self.charge_without_slot(now, check),
         }
@@ -200,11 +201,11 @@ impl Shard {
         }
     }
 
-    /// In a slot if there is one, with what the sketch counts so far; else in the sketch.
-    fn charge_without_slot(&mut self, now: u64, check: &MemoryCheck) {
+    /// In a slot if there is one, with what the sketch counts so far; else in the sketch, which gives no receipt.
+    fn charge_without_slot(&mut self, now: u64, check: &MemoryCheck) -> Option<Receipt> {
         self.sweep(now);
         if check.cost == 0 {
-            return;
+            return None;
         }
         let count = self.sketched(now, check);
         if count.has_state(now, &check.quota)
@@ -216,13 +217,14 @@ impl Shard {
             }
             let Fingerprint { hash: fingerprint, policy } = check.fingerprint;
             let mut slot = Slot { fingerprint, state, idle_from: 0, policy };
-            slot.charge(now, check);
+            let receipt = slot.charge(now, check);
             self.insert(slot);
-            return;
+            return receipt;
         }
         self.overflowed += 1;
         let count = count.charged(now, &check.quota, check.cost);
         self.put_in_sketch(now, check.fingerprint, count);
+        None
     }
 
     fn put_in_sketch(&mut self, now: u64, client: Fingerprint, count: Count) {

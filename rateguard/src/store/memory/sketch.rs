@@ -13,6 +13,7 @@
 use super::MemoryCheck;
 use super::count::Count;
 use super::fingerprint::Fingerprint;
+use crate::algorithm::Receipt;
 use crate::quota::Quota;
 
 /// Places for each slot of the shard, and some more, so that a small shard has room for chance.
@@ -155,7 +156,7 @@ impl Sketch {
     }
 
     /// Gives units back to a client that has a place of its own. What clients share stays.
-    pub(super) fn refund(&mut self, now: u64, check: &MemoryCheck, receipt: Option<u64>) {
+    pub(super) fn refund(&mut self, now: u64, check: &MemoryCheck, receipt: Option<Receipt>) {
         let MemoryCheck { fingerprint, quota, cost, .. } = check;
         if let Some(own) = self.own(*fingerprint) {
             *own = Place::new(own.owner, own.policy, own.count().refunded(now, quota, *cost, receipt));

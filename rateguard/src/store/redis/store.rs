@@ -1,5 +1,6 @@
 //! The store: one server, or the servers of a cluster.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +13,21 @@ use crate::store::Verdicts;
 use crate::store::wait::Wait;
 
 /// Counts in Redis.
-#[derive(Debug)]
 pub(crate) struct RedisStore(Servers);
 
-#[derive(Debug)]
 enum Servers {
     One(Link),
     Cluster(Arc<Cluster>),
+}
+
+/// Shows the address, and the state.
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Servers::One(link) => link.fmt(f),
+            Servers::Cluster(cluster) => cluster.fmt(f),
+        }
+    }
 }
 
 impl RedisStore {

@@ -5,10 +5,9 @@ use smallvec::SmallVec;
 use super::{Group, Op, RedisCheck};
 use crate::quota::{Algorithm, Quota};
 
-/// Up to here a window's log is a sorted set, which Redis keeps compact to this size and no further.
-const SORTED_SET: u32 = 128;
-/// Up to here it is one packed string; beyond, writing the whole string costs more than a list's extra commands.
-const PACKED: u32 = 512;
+/// Up to here a window's log is a sorted set, which Redis keeps compact up to 128 members: one for each unit, and one that
+/// says the window.
+const SORTED_SET: u32 = 127;
 
 /// The script's name for a rule, and for the form that its count is kept in.
 ///
@@ -19,19 +18,19 @@ pub(crate) fn form(quota: &Quota, compact: bool, shadow: bool) -> &'static str {
         Algorithm::FixedWindow => ("f", "F"),
         Algorithm::TokenBucket => ("b", "B"),
         Algorithm::SlidingWindow if quota.limit() <= SORTED_SET && !compact => ("z", "Z"),
-        Algorithm::SlidingWindow if quota.limit() <= PACKED => ("p", "P"),
         Algorithm::SlidingWindow => ("l", "L"),
     };
     if shadow { shadowed } else { enforced }
 }
 
-/// The last part of a key: keys of different algorithms never meet.
+/// The last part of a key: keys of different algorithms never meet, nor do those of releases that write them
+/// differently. The number goes up with every change of a format.
 pub(crate) fn tag(algorithm: Algorithm) -> &'static str {
     match algorithm {
-        Algorithm::SlidingWindow => "sw",
-        Algorithm::SlidingCounter => "sc",
-        Algorithm::FixedWindow => "fw",
-        Algorithm::TokenBucket => "tb",
+        Algorithm::SlidingWindow => "sw2",
+        Algorithm::SlidingCounter => "sc2",
+        Algorithm::FixedWindow => "fw2",
+        Algorithm::TokenBucket => "tb2",
     }
 }
 
@@ -132,7 +131,7 @@ pub(crate) fn write(to: &mut impl Arguments, groups: &[&Group]) {
             }
             match receipt {
                 None => {}
-                Some(Some(at)) if i64::try_from(at).is_ok() => to.number(at),
+                Some(Some(receipt)) if i64::try_from(receipt.at).is_ok() => to.number(receipt.at),
                 Some(_) => to.text("-1"),
             }
         }

@@ -30,16 +30,11 @@ impl Script {
     /// Its text.
     pub(crate) const fn text(self) -> &'static str {
         match self {
-            Script::Check => concat!(
-                include_str!("head.lua"),
-                include_str!("list.lua"),
-                include_str!("counters.lua"),
-                include_str!("check.lua")
-            ),
+            Script::Check => concat!(include_str!("head.lua"), include_str!("counters.lua"), include_str!("check.lua")),
             Script::Whole => concat!(
                 include_str!("head.lua"),
-                include_str!("list.lua"),
                 include_str!("counters.lua"),
+                include_str!("log.lua"),
                 include_str!("whole.lua")
             ),
         }

@@ -12,29 +12,25 @@
 --
 -- All in one piece: a function would cost a check as much as all that Lua does for it.
 
-local byte, sub, fail = string.byte, string.sub, pcall
+local byte, sub, fail, pack, read = string.byte, string.sub, pcall, struct.pack, struct.unpack
 local KEYS = KEYS
 -- Members later than this are later than now.
 local LATEST = NOW_TEXT .. LAST
 local DIGITS = #LATEST
-local STAMP_NOW = struct.pack(STAMP, NOW)
--- So much that has expired is let stand at the head of a packed string.
-local STALE = 8 * 8
+local STAMP_NOW = pack(STAMP, NOW)
+-- So many bytes that have expired are let stand at the head of a log.
+local STALE = 72
 
 local quotas, rules, arg = {}, {}, 2
 while ARGV[arg] do
   local q, next = read_quota(arg)
   quotas[#quotas + 1], arg = q, next
   local kind = q.kind
-  if kind == 'l' then
-    rules[kind] = rules[kind] or make_list()
-  elseif kind ~= 'z' and kind ~= 'p' then
-    rules[kind] = rules[kind] or make_counter_rule(kind)
-  end
+  if kind ~= 'z' and kind ~= 'l' then rules[kind] = rules[kind] or make_counter_rule(kind) end
 end
 
 -- For a group of several: what the first step found about each.
-local granted_of, x_of, y_of, z_of = {}, {}, {}, {}
+local granted_of, kind_of, x_of, y_of, z_of = {}, {}, {}, {}, {}
 local replies, n = { NOW }, 1
 local plan, at, key_at = ARGV[1], 1, 0
 local what = byte(plan, at)
@@ -55,12 +51,13 @@ while what do
     local available, idle, retry, used = 0, 0, -1, 0
     if kind == 'z' then
       -- x: the newest member; y: its number; z: the first that counts.
-      local newest = try('ZRANGE', key, '-1', '-1')
+      local newest = try('ZRANGE', key, '-2', '-1')
       x, y, z = newest[1], FIRST - 1, nil
-      if x then
-        -- A clock that stepped back.
-        again = #x ~= DIGITS or x > LATEST
-        local oldest = try('ZRANGEBYSCORE', key, q.after, '+inf', 'LIMIT', '0', '1')
+      if x and (#x ~= DIGITS or x > LATEST or newest[2] ~= q.window_text) then
+        -- No member of ours, a clock that stepped back, or another window.
+        again = true
+      elseif x then
+        local oldest = try('ZRANGEBYSCORE', key, q.after, '(inf', 'LIMIT', '0', '1')
         local a, b, c = byte(x, -3, -1)
         y, z = 100 * a + 10 * b + c - 5328, oldest[1]
         local since = z and tonumber(sub(z, 1, -4))
@@ -73,9 +70,10 @@ while what do
           again = true
         end
       elseif newest.err then
-        again = true
+        -- It has become a log.
+        kind = 'l'
       end
-      if used < limit then
+      if kind == 'z' and used < limit then
         available = limit - used
         granted = units <= available and units or available
         if y + granted > LAST then
@@ -85,55 +83,92 @@ while what do
             again = true
           end
         end
-      else
+      elseif kind == 'z' then
         granted, retry = 0, idle
         if used > limit and not again then
-          local leaves = try('ZRANGEBYSCORE', key, q.after, '+inf', 'LIMIT', format('%d', used - limit), '1')[1]
+          local leaves = try('ZRANGEBYSCORE', key, q.after, '(inf', 'LIMIT', format('%d', used - limit), '1')[1]
           local leaver = leaves and tonumber(sub(leaves, 1, -4))
           if leaver then retry = leaver + window - NOW else again = true end
         end
       end
-    elseif kind == 'p' then
+    end
+    if kind == 'l' then
       -- x: the string; y: where what counts begins in it; z: when the newest was admitted.
       x = try('GET', key)
-      y, z = #MAGIC + 1, nil
-      if x and (x.err or #x < 12 or #x % 8 ~= 4 or sub(x, 1, 4) ~= MAGIC) then
-        again = true
-      elseif x then
-        local length = #x
-        z = struct.unpack(STAMP, x, length - 7)
-        -- A clock that stepped back.
-        again = z > NOW
-        local since = NOW - window
-        if z <= since then
-          y = length + 1
+      y, z = HEAD + 1, nil
+      if not q.exact then
+        local horizon = pack(HORIZON, window, 0, 0)
+        q.exact, q.merged = EXACT .. horizon, MERGED .. horizon
+      end
+      if x then
+        local head = x.err or sub(x, 1, 23)
+        local merged = head == q.merged
+        if not merged and head ~= q.exact then
+          -- No log of ours, or one that was charged under other windows.
+          again = true
+          break
+        end
+        local length, size, since, first, later = #x, merged and ENTRY_SIZE or STAMP_SIZE, NOW - window, nil, 0
+        if length <= HEAD or (length - HEAD) % size ~= 0 then
+          again = true
+          break
+        end
+        local newest = length + 1 - size
+        if merged then first, later = read(ENTRY, x, newest) else first = read(STAMP, x, newest) end
+        z = first + later
+        local joins = merged and (NOW - first) * PARTS < window
+        if z > NOW or (not merged and limit > MOST_EXACT) then
+          -- A clock that stepped back, or an exact log that is to be merged.
+          again = true
+        elseif z <= since then
+          -- As good as none.
+          y, z = length + 1, nil
         else
-          local first = struct.unpack(STAMP, x, y)
-          if first <= since then
+          if merged then first, later = read(ENTRY, x, y) else first = read(STAMP, x, y) end
+          if first + later <= since then
             -- The first that counts is after `y` and not after `high`. Most often it is one of the first.
-            local high, step = length - 7, 8
-            while high - y > 8 do
+            local high, step = newest, size
+            while high - y > size do
               local probe = y + step
-              if probe >= high then probe = y + floor((high - y) / 16) * 8 end
-              first = struct.unpack(STAMP, x, probe)
-              if first <= since then y, step = probe, 2 * step else high = probe end
+              if probe >= high then probe = y + floor((high - y) / (2 * size)) * size end
+              if merged then first, later = read(ENTRY, x, probe) else first = read(STAMP, x, probe) end
+              if first + later <= since then y, step = probe, 2 * step else high = probe end
             end
             y = high
-            first = struct.unpack(STAMP, x, y)
+            if merged then first, later = read(ENTRY, x, y) else first = read(STAMP, x, y) end
           end
-          used, idle = (length + 1 - y) / 8, first + window - NOW
+          idle = first + later + window - NOW
+          if not merged then
+            used = (length + 1 - y) / size
+            if used > limit then retry = read(STAMP, x, y + STAMP_SIZE * (used - limit)) + window - NOW end
+          else
+            -- Before the first entry, the head ends with a total as well.
+            local gone = read(TOTAL, x, y - 6)
+            used = (read(TOTAL, x, length - 5) - gone) % TOTALS
+            if used > limit then
+              -- The entry with which enough of them will have left.
+              local low, high = y - size, newest
+              while high - low > size do
+                local probe = low + floor((high - low) / (2 * size)) * size
+                if (read(TOTAL, x, probe + 12) - gone) % TOTALS > used - limit then high = probe else low = probe end
+              end
+              first, later = read(ENTRY, x, high)
+              retry = first + later + window - NOW
+            elseif y == newest and joins then
+              -- The oldest takes the charge, and with it leaves later.
+              idle = -idle
+            end
+          end
         end
       end
       if used < limit then
         available = limit - used
         granted = units <= available and units or available
       else
-        granted, retry = 0, idle
-        if used > limit and not again then
-          retry = struct.unpack(STAMP, x, y + 8 * (used - limit)) + window - NOW
-        end
+        granted = 0
+        if used == limit then retry = idle < 0 and -idle or idle end
       end
-    else
+    elseif kind ~= 'z' then
       local rule, ok = rules[kind], nil
       ok, granted, available, idle, retry, x, y, z = fail(rule.assess, key, q, 1, q.one)
       if not ok then
@@ -148,7 +183,7 @@ while what do
     if granted == 0 and not q.shadow then admitted = false end
     replies[n + 1], replies[n + 2], replies[n + 3], replies[n + 4] = granted, available, idle, retry
     n = n + 4
-    if limits > 1 then granted_of[i], x_of[i], y_of[i], z_of[i] = granted, x, y, z end
+    if limits > 1 then granted_of[i], kind_of[i], x_of[i], y_of[i], z_of[i] = granted, kind, x, y, z end
   end
 
   local failure
@@ -158,7 +193,7 @@ while what do
     for i = 1, limits do
       if limits > 1 then
         q, key = quotas[byte(plan, at + i - 1) - 47], KEYS[key_at + i]
-        kind, granted, x, y, z = q.kind, granted_of[i], x_of[i], y_of[i], z_of[i]
+        granted, kind, x, y, z = granted_of[i], kind_of[i], x_of[i], y_of[i], z_of[i]
       end
       if granted > 0 and (admitted or limits == 1) then
         if kind == 'z' then
@@ -173,14 +208,17 @@ while what do
           if type(answer) == 'table' and answer.err then
             failure = answer.err
           else
-            if granted == 1 then
-              answer = try('ZADD', key, NOW_TEXT, NOW_TEXT .. y + 1)
-            else
-              local write = {}
+            if granted > 1 then
+              local write = x and {} or { 'inf', q.window_text }
               for unit = 1, granted do
-                write[2 * unit - 1], write[2 * unit] = NOW_TEXT, NOW_TEXT .. y + unit
+                local n = #write
+                write[n + 1], write[n + 2] = NOW_TEXT, NOW_TEXT .. y + unit
               end
               answer = try('ZADD', key, unpack(write))
+            elseif x then
+              answer = try('ZADD', key, NOW_TEXT, NOW_TEXT .. y + 1)
+            else
+              answer = try('ZADD', key, 'inf', q.window_text, NOW_TEXT, NOW_TEXT .. FIRST)
             end
             if type(answer) == 'table' then
               failure = answer.err
@@ -189,24 +227,41 @@ while what do
               if not ok then failure = problem end
             end
           end
-        elseif kind == 'p' then
-          local stamps = granted == 1 and STAMP_NOW or STAMP_NOW:rep(granted)
-          local answer
-          if not z or z < q.stretch_at then
-            answer = try('SET', key, MAGIC .. (x and sub(x, y) or '') .. stamps, 'PX', format('%d', q.longest))
-          elseif y > STALE then
-            answer = try('SET', key, MAGIC .. sub(x, y) .. stamps, 'KEEPTTL')
+        elseif kind == 'l' then
+          local merged, from, answer = q.limit > MOST_EXACT, NOW, nil
+          if z then merged = byte(x, 4) == 109 end
+          local tail, kept = nil, x and #x
+          if not merged then
+            tail = granted == 1 and STAMP_NOW or STAMP_NOW:rep(granted)
           else
-            answer = try('APPEND', key, stamps)
+            local sum = granted
+            if z then
+              local first, _, so_far = read(ENTRY, x, kept - 17)
+              sum = (so_far + granted) % TOTALS
+              if (NOW - first) * PARTS < q.window then from, kept = first, kept - 18 end
+            end
+            tail = pack(ENTRY, from, NOW - from, sum)
           end
-          if type(answer) == 'table' then failure = answer.err end
+          if not z then
+            answer = try('SET', key, (merged and q.merged or q.exact) .. pack(TOTAL, 0) .. tail, 'PX', format('%d', q.longest))
+          elseif z < q.stretch_at then
+            answer = try('SET', key, sub(x, 1, 23) .. sub(x, y - 6, kept) .. tail, 'PX', format('%d', q.longest))
+          elseif y > HEAD + STALE then
+            answer = try('SET', key, sub(x, 1, 23) .. sub(x, y - 6, kept) .. tail, 'KEEPTTL')
+          elseif kept == #x then
+            answer = try('APPEND', key, tail)
+          else
+            answer = try('SETRANGE', key, kept, tail)
+          end
+          -- A status is a table as well.
+          if type(answer) == 'table' and answer.err then failure = answer.err end
         else
           local ok, problem = fail(rules[kind].charge, key, q, granted, x, y, z, true)
           if not ok then failure = problem end
         end
       elseif granted == 0 or z == 'mend' then
         local ok, problem = true, nil
-        if kind ~= 'z' and kind ~= 'p' then
+        if kind ~= 'z' and kind ~= 'l' then
           ok, problem = fail(rules[kind].refuse, key, q, x, y, z)
         elseif x then
           ok, problem = fail(mend_ttl, key, q.longest)

@@ -10,16 +10,24 @@ local NOW_TEXT = format('%d', NOW)
 
 -- A sorted set's members are the time and three digits that go up by one with each unit and begin again after the
 -- last. So the first and the last member that count tell how many count, and a unit takes the room of two integers.
--- Units of one moment are ordered by their digits, which must not begin again among them.
+-- Units of one moment are ordered by their digits, which must not begin again among them. After them all, at infinity,
+-- stands the window under which they were charged; units of another window are kept in a log.
 local FIRST, LAST = 100, 999
 local NUMBERS = LAST - FIRST + 1
--- Redis keeps a sorted set compact up to this many members, and never again once it was larger.
-local COMPACT = 128
--- What a packed string begins with; then come eight bytes a unit.
-local MAGIC, STAMP = 'rg1:', '>I8'
+-- Redis keeps a sorted set compact up to one member more, and never again once it was larger.
+local COMPACT = 127
 
--- How a log is read and written as a whole, in any form. Only `whole.lua` can; without it the attempt is an error.
-local whole
+-- A log is a string: one of these words; its horizon, which is the longest window that was charged under, until when that
+-- counts (0: as long as the newest unit), and the longest window that is charged under since; how many units there had
+-- been before its entries; and the entries, oldest first. An entry of an exact log is the time of one unit. One of a merged
+-- log is a time, how much later it has taken its latest unit, and how many units there have been up to there. Totals
+-- begin again at 2^48.
+local EXACT, MERGED, HORIZON, TOTAL, STAMP, ENTRY = 'rg2e', 'rg2m', '>I6I7I6', '>I6', '>I7', '>I7I5I6'
+local HEAD, STAMP_SIZE, ENTRY_SIZE, TOTALS = 29, 7, 18, 2 ^ 48
+-- Above this limit a log is merged, and an exact log with more units than that.
+local MOST_EXACT, MOST_UNITS = 512, 1024
+-- An entry takes units for this part of the horizon from its first.
+local PARTS = 1024
 
 local function foreign(key)
   error({ err = 'WRONGTYPE ' .. key .. ' holds a value that rateguard did not write' })
@@ -34,12 +42,15 @@ local function expire(key, milliseconds)
   end
 end
 
--- A refusal writes nothing, but a lifetime that was taken away, or stretched by a clock that stepped back or by a
--- window that was shortened, is mended: else nobody ever would.
+-- A refusal writes nothing, but a lifetime that was taken away, or stretched by a clock that stepped back, is mended:
+-- else nobody ever would.
 local function mend_ttl(key, longest)
   local ttl = call('PTTL', key)
   if ttl == -1 or ttl > longest then call('PEXPIRE', key, longest) end
 end
+
+-- The lifetime in milliseconds of what may need two windows.
+local function lifetime(window) return floor(2 * window / 1000) + 1000 end
 
 -- What is known of a quota. The next arguments after `arg` say it, and where they end is returned too: its kind (in
 -- capitals if it only watches, so that its refusal is none), limit, window in microseconds, and for a token bucket the
@@ -53,9 +64,8 @@ local function read_quota(arg)
     shadow = kind ~= lower,
     limit = limit,
     window = window,
-    -- Lifetimes in milliseconds: of what ends with a window, and of what may need two.
-    window_ms = floor(window / 1000) + 1000,
-    longest = floor(2 * window / 1000) + 1000,
+    window_text = ARGV[arg + 2],
+    longest = lifetime(window),
     -- Once in each stretch of one window is enough to keep a key for one more at least and two at most. This one's
     -- beginning.
     stretch_at = stretch_at,

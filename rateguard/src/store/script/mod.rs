@@ -13,6 +13,7 @@ use smallvec::{SmallVec, smallvec};
 pub(crate) use arguments::{form, tag};
 pub(crate) use call::{Call, Script};
 
+use crate::algorithm::Receipt;
 use crate::quota::Quota;
 
 /// One check, as Redis sees it.
@@ -35,7 +36,7 @@ pub(crate) enum Op {
     /// Say what a check would be answered.
     Peek,
     /// Give units back, against the receipt if there is one.
-    Refund(Option<u64>),
+    Refund(Option<Receipt>),
     /// Forget them.
     Reset,
 }
@@ -80,7 +81,7 @@ impl Group {
     /// key's braces is no client's identity: that has a colon, but for `global`.
     pub(crate) fn probe(prefix: &str, tag: &str) -> Group {
         let check = RedisCheck {
-            key: format!("{prefix}:{{{tag}}}:rateguard:sw"),
+            key: format!("{prefix}:{{{tag}}}:rateguard:sw2"),
             quota: Quota::sliding_window(1, Duration::from_secs(1)),
             form: "z",
             cost: 0,

@@ -4,10 +4,10 @@ use smallvec::SmallVec;
 
 use super::error_text::named;
 use super::{Group, Op, RedisCheck};
-use crate::algorithm::Assessment;
 use crate::algorithm::fixed_window::Counter;
 use crate::algorithm::sliding_counter::Pair;
 use crate::algorithm::token_bucket::Bucket;
+use crate::algorithm::{Assessment, Receipt};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::quota::{Algorithm, Quota};
 use crate::store::Verdicts;
@@ -94,10 +94,8 @@ fn one_after_the_other(
     let verdict = |request| {
         let mut assessed = found.assess(&check.quota, 1);
         assessed.admitted = request < granted;
-        if assessed.admitted {
-            found.charge(&check.quota, 1);
-        }
-        let verdict = assessed.verdict(now, &check.quota, assessed.admitted.then_some(1));
+        let receipt = assessed.admitted.then(|| found.charge(now, &check.quota, 1));
+        let verdict = assessed.verdict(assessed.admitted.then_some(1), receipt);
         [verdict].into_iter().collect()
     };
     Ok((0..requests).map(verdict).collect())
@@ -127,38 +125,43 @@ fn answer(
 }
 
 fn verdicts(now: u64, numbers: &[i64], checks: &[RedisCheck], op: Op) -> Result<Verdicts, StoreError> {
-    let assessed: SmallVec<[Assessment; 2]> = numbers
+    let found: SmallVec<[(Found, Assessment); 2]> = numbers
         .chunks_exact(4)
         .zip(checks)
         .map(|(numbers, check)| assessment(numbers, check))
         .collect::<Result<_, _>>()?;
-    let charged = matches!(op, Op::Check) && assessed.iter().zip(checks).all(|(a, check)| a.admitted || check.shadow);
-    let verdict = |(a, check): (Assessment, &RedisCheck)| {
-        a.verdict(now, &check.quota, (charged && a.admitted).then_some(check.cost))
+    let charged = matches!(op, Op::Check) && found.iter().zip(checks).all(|((_, a), check)| a.admitted || check.shadow);
+    let verdict = |((mut found, a), check): ((Found, Assessment), &RedisCheck)| {
+        let charged = (charged && a.admitted).then_some(check.cost);
+        a.verdict(charged, charged.map(|cost| found.charge(now, &check.quota, cost)))
     };
-    Ok(assessed.into_iter().zip(checks).map(verdict).collect())
+    Ok(found.into_iter().zip(checks).map(verdict).collect())
 }
 
 /// What the script found before the charge.
-fn assessment(numbers: &[i64], check: &RedisCheck) -> Result<Assessment, StoreError> {
-    let mut assessed = Found::read(numbers, check)?.assess(&check.quota, check.cost);
+fn assessment(numbers: &[i64], check: &RedisCheck) -> Result<(Found, Assessment), StoreError> {
+    let found = Found::read(numbers, check)?;
+    let mut assessed = found.assess(&check.quota, check.cost);
     assessed.admitted = numbers.first() == Some(&1);
-    Ok(assessed)
+    Ok((found, assessed))
 }
 
 /// What the script says was counted. The rule is one: of what it leaves to the caller, the rules in `algorithm` make the
 /// rest. Times are told from the beginning of the window, or from now.
 #[derive(Clone, Copy)]
 enum Found {
-    /// Units left; until the first leaves, 0 if there is none; until the cost fits.
+    /// Units left; until the first leaves, 0 if there is none, and whether it takes a charge and leaves later; until the
+    /// cost fits.
     Log {
         available: u32,
         idle: u64,
+        renews: bool,
         retry_after: Option<u64>,
     },
     Counter(Counter, u64),
     Pair(Pair, u64),
-    Bucket(Bucket),
+    /// And how many tokens had been charged.
+    Bucket(Bucket, u64),
 }
 
 impl Found {
@@ -166,50 +169,61 @@ impl Found {
         let [_, a, b, c] = numbers else { return Err(malformed()) };
         let whole = |number: &i64| u64::try_from(*number).map_err(|_| malformed());
         let part = |number: &i64| u32::try_from(*number).map_err(|_| malformed());
+        let (limit, window) = (check.quota.limit(), check.quota.window_micros());
         Ok(match check.quota.algorithm() {
-            Algorithm::SlidingWindow => {
-                Found::Log { available: part(a)?, idle: whole(b)?, retry_after: u64::try_from(*c).ok() }
-            }
-            Algorithm::FixedWindow => Found::Counter(Counter { start: 0, used: whole(a)? }, whole(b)?),
+            Algorithm::SlidingWindow => Found::Log {
+                available: part(a)?,
+                idle: b.unsigned_abs(),
+                renews: *b <= 0,
+                retry_after: u64::try_from(*c).ok(),
+            },
+            Algorithm::FixedWindow => Found::Counter(Counter { window, start: 0, used: whole(a)? }, whole(b)?),
             Algorithm::SlidingCounter => {
-                Found::Pair(Pair { start: 0, previous: whole(a)?, current: whole(b)? }, whole(c)?)
+                Found::Pair(Pair { window, start: 0, previous: whole(a)?, current: whole(b)? }, whole(c)?)
             }
             Algorithm::TokenBucket => {
-                Found::Bucket(Bucket { at: whole(a)?, fraction: part(b)?, of: check.quota.limit() })
+                let burst = check.quota.capacity();
+                Found::Bucket(Bucket { limit, window, burst, at: whole(a)?, fraction: part(b)? }, whole(c)?)
             }
         })
     }
 
-    fn assess(&mut self, quota: &Quota, cost: u32) -> Assessment {
+    fn assess(&self, quota: &Quota, cost: u32) -> Assessment {
         match self {
-            Found::Log { available, idle, retry_after } => Assessment {
+            Found::Log { available, idle, renews, retry_after } => Assessment {
                 admitted: true,
                 available: *available,
                 reset_idle: *idle,
-                reset_charged: if *idle == 0 { quota.window_micros() } else { *idle },
+                reset_charged: if *renews { quota.window_micros() } else { *idle },
                 retry_after: *retry_after,
             },
             Found::Counter(counter, now) => counter.assess(*now, quota, cost),
             Found::Pair(pair, now) => pair.assess(*now, quota, cost),
-            Found::Bucket(bucket) => bucket.assess(0, quota, cost),
+            Found::Bucket(bucket, _) => bucket.assess(0, quota, cost),
         }
     }
 
-    /// Takes one unit, after which another may be asked for.
-    fn charge(&mut self, quota: &Quota, cost: u32) {
+    /// Takes units, after which others may be asked for. What to show to have them given back.
+    fn charge(&mut self, now: u64, quota: &Quota, cost: u32) -> Receipt {
+        let mut at = now;
         match self {
-            Found::Log { available, idle, retry_after } => {
+            Found::Log { available, idle, renews, retry_after } => {
                 *available = available.saturating_sub(cost);
-                if *idle == 0 {
+                if *renews {
                     *idle = quota.window_micros();
                 }
                 // Once none is left, the first that leaves makes room for the next.
                 *retry_after = (*available == 0).then_some(*idle);
             }
-            Found::Counter(counter, now) => counter.charge(*now, quota, cost),
-            Found::Pair(pair, now) => pair.charge(*now, quota, cost),
-            Found::Bucket(bucket) => bucket.charge(0, quota, cost),
+            Found::Counter(counter, now) => counter.charge(*now, cost),
+            Found::Pair(pair, _) => pair.charge(cost),
+            Found::Bucket(bucket, charged) => {
+                bucket.charge(0, cost);
+                *charged = charged.saturating_add(cost.into());
+                at = *charged;
+            }
         }
+        Receipt { life: Receipt::SHARED, at }
     }
 }
 

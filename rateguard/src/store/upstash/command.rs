@@ -71,6 +71,6 @@ mod tests {
         let probe = Group::probe("x", "probe");
         let call = by_name("abc", &Call::new(&[&probe]));
         let call: Vec<String> = serde_json::from_slice(&call).unwrap();
-        assert_eq!(call[..4], ["EVALSHA", "abc", "1", "x:{probe}:rateguard:sw"]);
+        assert_eq!(call[..4], ["EVALSHA", "abc", "1", "x:{probe}:rateguard:sw2"]);
     }
 }

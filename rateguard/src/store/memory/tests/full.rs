@@ -44,7 +44,7 @@ impl Exact {
     fn forget_what_is_gone(&mut self, now: u64, shard: &mut Shard) {
         for (policy, (states, quota)) in (0_u32..).zip(self.0.iter_mut().zip(quotas())) {
             for (number, state) in (0_u128..).zip(states) {
-                if state.idle_from(&quota) <= now && !shard.holds(client(policy + 1, number)) {
+                if state.idle_from() <= now && !shard.holds(client(policy + 1, number)) {
                     *state = State::new(quota.algorithm());
                 }
             }

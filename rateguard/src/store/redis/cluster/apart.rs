@@ -5,9 +5,8 @@
 //! refuses after all, because another request was quicker, the others give back what they took.
 //!
 //! What is weaker than on one server: between the charge and its return, which is a round trip, others may be refused
-//! for want of the units that come back; of a sliding window the oldest units come back, so what is left may count for
-//! somewhat longer than it should; and if this process, or a connection, ends in between, the charges that were made
-//! stay. None of these admits more than a limit.
+//! for want of the units that come back; and if this process, or a connection, ends in between, the charges that were
+//! made stay. Neither admits more than a limit.
 
 use std::time::Duration;
 

@@ -55,7 +55,8 @@ pub(super) async fn run(mut turn: Turn) {
         };
         let waiting = turn.cluster.clone();
         let expire = || waiting.upgrade().inspect(|cluster| cluster.expire_waiting()).is_some();
-        each_tick(tick, asking, expire).await;
+        // Large, and rare.
+        Box::pin(each_tick(tick, asking, expire)).await;
         let Some(cluster) = turn.cluster.upgrade() else { return };
         match learnt {
             Ok(ranges) => cluster.adopt(ranges),

@@ -162,10 +162,8 @@ impl Cluster {
                 if starting.jobs.len() == QUEUE {
                     return Err((job, overloaded()));
                 }
-                let now = match starting.jobs.is_empty() {
-                    true => starting.watch.look(Instant::now()),
-                    false => starting.watch.now(),
-                };
+                let is_first = starting.jobs.is_empty();
+                let now = if is_first { starting.watch.look(Instant::now()) } else { starting.watch.now() };
                 starting.jobs.push(Waiting::new(job, now));
                 Ok(Arc::clone(&self.health))
             }
@@ -426,9 +424,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Shows addresses alone.
+/// Shows the addresses, and the state.
 impl fmt::Debug for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.endpoint)
+        write!(f, "{}, ", self.endpoint)?;
+        match &*self.read() {
+            State::Starting(_) => f.write_str("connecting"),
+            State::Unreachable(reason) => write!(f, "down: {}", reason.kind().name()),
+            State::Known(slots) => {
+                let down = slots.nodes().iter().filter(|node| node.link.is_down()).count();
+                write!(f, "{} nodes, {down} of them down", slots.nodes().len())
+            }
+        }
     }
 }
