@@ -150,3 +150,21 @@ fn the_documentation_has_the_limits_in_words() {
     let functions = result.split("#[doc(hidden)]").next().unwrap_or_default();
     assert!(!functions.contains("Atmost"), "documentation that is missing stays missing: {functions}");
 }
+
+#[test]
+fn an_attribute_of_another_crate_is_left_alone() {
+    for (other, ours) in [
+        ("rate_limit", true),
+        ("rateguard::rate_limit", true),
+        ("crate::http::rate_limit", true),
+        ("rg::rate_limit", false),
+        ("other::rate_limit", false),
+    ] {
+        let item = format!("#[{other}(limit = 6, window = 1)] async fn f() {{}}");
+        let kept = expanded(LIMIT, &item).contains(&tokens(&format!("#[{other}(limit = 6, window = 1)]")));
+        assert_eq!(kept, !ours, "{other}");
+    }
+    // Under the name that it was given.
+    let item = "#[rg::rate_limit(limit = 6, window = 1)] async fn f() {}";
+    assert!(!expanded("limit = 5, window = 60, crate = rg", item).contains("#[rg::rate_limit"));
+}
