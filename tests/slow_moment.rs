@@ -12,8 +12,6 @@ use tower::ServiceExt;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DEADLINE: Duration = Duration::from_millis(100);
-/// Redis' answers in a slow moment. What is too late for one call has come before the one after the next.
-const SLOW: Duration = Duration::from_millis(180);
 
 fn policy(name: &'static str, limit: u32) -> Policy {
     Policy::new(name, Quota::sliding_window(limit, MINUTE))
@@ -40,10 +38,10 @@ impl Slow {
 
     /// Does this in a slow moment, and lets it pass: the breaker stays closed.
     async fn moment<T>(&self, what: impl AsyncFnOnce() -> T) -> T {
-        self.line.set(SLOW);
+        // What writes, or may, waits until it is over.
+        let _: String = self.server.command(&["CLIENT", "PAUSE", "60000", "WRITE"]);
         let outcome = what().await;
-        self.line.set(Duration::ZERO);
-        tokio::time::sleep(SLOW).await;
+        let _: String = self.server.command(&["CLIENT", "UNPAUSE"]);
         self.is_well().await;
         outcome
     }
