@@ -85,7 +85,7 @@ pub(crate) struct Inner {
     sizes_due: AtomicU64,
     /// Refusals of a shared store that are still certain.
     #[cfg(feature = "_shared")]
-    spent: Spent,
+    spent: Arc<Spent>,
 }
 
 /// What the builder decided.
@@ -162,10 +162,10 @@ impl RateGuard {
         let warnings = Warnings::default();
         telemetry::describe();
         #[cfg(feature = "_shared")]
-        let spent = match store {
-            Store::Memory(_) => Spent::new(Duration::ZERO),
-            Store::Shared(_) => Spent::new(settings.deny_cache),
-        };
+        let spent = Arc::new(Spent::new(match store {
+            Store::Memory(_) => Duration::ZERO,
+            Store::Shared(_) => settings.deny_cache,
+        }));
         #[cfg(feature = "_shared")]
         let local = MemoryStore::new(settings.max_keys);
         let inner = Inner {

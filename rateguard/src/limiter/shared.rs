@@ -1,5 +1,6 @@
 //! The way to a store that servers share, and back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::asked::Asked;
@@ -13,21 +14,9 @@ use crate::key::Key;
 use crate::policy::{OnError, Policy};
 use crate::store::Verdicts;
 use crate::store::memory::{MemoryCheck, MemoryStore};
-use crate::store::script::{self, Group, Op, RedisCheck};
+use crate::store::script::{self, Forget, Forgetting, Group, Op, RedisCheck};
 use crate::store::shared::SharedStore;
 use crate::store::wait::Wait;
-
-/// Forgets the denials that are remembered of a limit when it goes, also if whoever wanted that is gone.
-pub(super) struct Forgetting {
-    limiter: RateGuard,
-    fingerprint: u128,
-}
-
-impl Drop for Forgetting {
-    fn drop(&mut self) {
-        self.limiter.inner.spent.forget(self.limiter.inner.settings.clock.micros(), self.fingerprint);
-    }
-}
 
 impl RateGuard {
     pub(super) async fn ask(&self, store: &SharedStore, op: Op, check: &Check<'_>) -> Result<Verdicts, StoreError> {
@@ -36,8 +25,12 @@ impl RateGuard {
 
     /// Asks. Nothing needs to be waited for that it is done.
     pub(super) fn start(&self, store: &SharedStore, op: Op, check: &Check<'_>) -> Result<Wait<Verdicts>, StoreError> {
-        let checks = [self.redis_check(check)].into_iter().collect();
-        store.ask(Group::new(op, checks), self.inner.settings.deadline)
+        let mut group = Group::new(op, [self.redis_check(check)].into_iter().collect());
+        if matches!(op, Op::Refund(_) | Op::Reset) {
+            // Also if nobody waits for it any more when it is done.
+            group = group.forgetting(self.forget(&self.memory_check(self.local(), check)));
+        }
+        store.ask(group, self.inner.settings.deadline)
     }
 
     /// One check of a limiter that counts elsewhere.
@@ -72,6 +65,12 @@ impl RateGuard {
             return Checking::Done(spread(decisions, places.as_ref()));
         }
         let group = Group::new(Op::Check, checks.iter().map(|check| self.redis_check(check)).collect());
+        #[cfg(feature = "redis")]
+        let group = if limits.len() > 1 && store.is_apart() && self.inner.spent.is_on() {
+            group.forget_each(limits.iter().map(|limit| self.forget(limit)).collect())
+        } else {
+            group
+        };
         let policies = checks.iter().map(|check| check.policy.clone()).collect();
         let pending = Pending { policies, limits, asked, places };
         match store.ask(group, left) {
@@ -87,12 +86,15 @@ impl RateGuard {
         }
     }
 
-    /// For as long as something is given back, or may be: what is remembered is forgotten now, and what is learned
-    /// meanwhile when it ends.
+    /// For as long as something is given back, or may be.
     pub(super) fn forgetting(&self, check: &Check<'_>) -> Forgetting {
-        let fingerprint = self.memory_check(self.local(), check).fingerprint.hash;
-        self.inner.spent.forget(self.inner.settings.clock.micros(), fingerprint);
-        Forgetting { limiter: self.clone(), fingerprint }
+        self.forget(&self.memory_check(self.local(), check)).until_dropped()
+    }
+
+    fn forget(&self, limit: &MemoryCheck) -> Forget {
+        let (spent, clock) = (Arc::clone(&self.inner.spent), self.inner.settings.clock.clone());
+        let fingerprint = limit.fingerprint.hash;
+        Forget::new(move || spent.forget(clock.micros(), fingerprint))
     }
 
     fn redis_check(&self, check: &Check<'_>) -> RedisCheck {
