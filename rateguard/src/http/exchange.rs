@@ -6,15 +6,18 @@ use std::time::Duration;
 
 use axum::http::Extensions;
 use axum::response::Response;
+use smallvec::SmallVec;
 
 use super::headers;
 use super::identity::UserId;
 use super::misuse::Misuse;
-use super::refund::Refundable;
+use super::refund::{Charge, GivingBack, Refundable};
 use crate::decision::Decision;
 use crate::denied::OnDenied;
 use crate::headers::Headers;
+use crate::key::Key;
 use crate::limiter::{Decisions, RateGuard, Settled};
+use crate::policy::Policy;
 
 /// Put into the request's extensions by the layer, found there by the guard.
 #[derive(Clone)]
@@ -26,6 +29,8 @@ struct Shared {
     lacks_user: bool,
     /// The answer to refusals of the nearest layer that has one.
     on_denied: Option<OnDenied>,
+    /// What the layer asks for, until it is decided.
+    asked: Mutex<Counted>,
     record: Record,
     /// That of the layer which the request met first, if it is another: it has the record then.
     first: Option<Exchange>,
@@ -38,7 +43,12 @@ struct Record {
     waited: AtomicU64,
     decisions: Mutex<Decisions>,
     refundable: Mutex<Vec<Refundable>>,
+    /// What layers have charged: given back if a limit further in denies the request.
+    charged: Mutex<SmallVec<[Charge; 1]>>,
 }
+
+/// The limits of a layer, and whom they count.
+pub(super) type Counted = SmallVec<[(Policy, Key); 1]>;
 
 impl Exchange {
     /// A layer's part in a request that may have met others further out: its own limiter, but their record, so that the
@@ -50,7 +60,8 @@ impl Exchange {
         outer: Option<&Exchange>,
     ) -> Exchange {
         let first = outer.map(|outer| outer.0.first.as_ref().unwrap_or(outer).clone());
-        Exchange(Arc::new(Shared { limiter, lacks_user, on_denied, record: Record::default(), first }))
+        let (asked, record) = (Mutex::default(), Record::default());
+        Exchange(Arc::new(Shared { limiter, lacks_user, on_denied, asked, record, first }))
     }
 
     pub(super) fn limiter(&self) -> &RateGuard {
@@ -95,6 +106,38 @@ impl Exchange {
         }
     }
 
+    /// What the layer asks for.
+    pub(super) fn asks(&self, counted: Counted) {
+        *lock(&self.0.asked) = counted;
+    }
+
+    /// The layer's limits allow the request: what they charged is given back if one further in denies it.
+    pub(super) fn allowed(&self, decisions: Decisions) {
+        let counted = std::mem::take(&mut *lock(&self.0.asked));
+        {
+            let mut charged = lock(&self.shared_record().charged);
+            for ((policy, key), decision) in counted.into_iter().zip(&decisions) {
+                let Some(receipt) = decision.receipt() else { continue };
+                let (limiter, policy) = (self.0.limiter.clone(), policy.with_quota(decision.quota()));
+                charged.push(Charge { limiter, policy, key, cost: 1, receipt, here: decision.degraded() });
+            }
+        }
+        self.record(decisions);
+    }
+
+    /// The request is denied after layers further out have allowed it: a denied request spends nothing, so all of it is
+    /// given back, at once. The future waits until that is done. `None` if nothing was charged.
+    pub(super) fn denied(&self) -> Option<GivingBack> {
+        let record = self.shared_record();
+        // Not twice.
+        lock(&record.refundable).clear();
+        let charged = std::mem::take(&mut *lock(&record.charged));
+        if charged.is_empty() {
+            return None;
+        }
+        Some(Box::pin(self.give_back(charged.into_iter().collect())))
+    }
+
     /// Further in: if there is a user now, it came too late for the layer.
     pub(super) fn met_user(&self, extensions: &Extensions) {
         if self.0.lacks_user && extensions.get::<UserId>().is_some() {
@@ -107,11 +150,6 @@ impl Exchange {
         lock(&self.shared_record().refundable).push(refundable);
     }
 
-    /// The request was refused after all, and all of its charges are given back.
-    pub(super) fn forget_refunds(&self) {
-        lock(&self.shared_record().refundable).clear();
-    }
-
     /// Gives back what this response gives back. `None`, nearly always, if that is nothing.
     pub(super) fn refund(&self, response: &Response) -> Option<impl Future<Output = ()> + Send + 'static + use<>> {
         let mut due = std::mem::take(&mut *lock(&self.shared_record().refundable));
@@ -119,11 +157,15 @@ impl Exchange {
         if due.is_empty() {
             return None;
         }
+        Some(self.give_back(due.into_iter().map(|Refundable { charge, .. }| charge).collect()))
+    }
+
+    /// Gives these back, all of them at once, so that together they wait no longer than one; and has the headers tell so.
+    fn give_back(&self, charges: Vec<Charge>) -> impl Future<Output = ()> + Send + 'static + use<> {
         let exchange = self.clone();
-        // All of them at once, so that together they wait no longer than one.
-        let due: Vec<_> = due.into_iter().map(|Refundable { charge, .. }| (charge.give_back(), charge)).collect();
-        Some(async move {
-            for (given_back, charge) in due {
+        let begun: Vec<_> = charges.into_iter().map(|charge| (charge.give_back(), charge)).collect();
+        async move {
+            for (given_back, charge) in begun {
                 if given_back.await {
                     let mut decisions = lock(&exchange.shared_record().decisions);
                     let charged = |decision: &&mut Decision| {
@@ -134,7 +176,7 @@ impl Exchange {
                     }
                 }
             }
-        })
+        }
     }
 
     pub(super) fn write_headers(&self, response: &mut Response, set: Headers) {

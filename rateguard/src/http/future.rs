@@ -12,6 +12,7 @@ use tower_service::Service;
 
 use super::exchange::Exchange;
 use super::layer::Own;
+use super::refund::GivingBack;
 use super::rejection;
 use super::upload;
 use crate::headers::Headers;
@@ -44,7 +45,7 @@ pin_project! {
         },
         Calling { #[pin] response: F },
         // Rare, so it may cost an allocation.
-        Refunding { refund: Pin<Box<dyn Future<Output = ()> + Send>>, response: Option<Response> },
+        Refunding { refund: GivingBack, response: Option<Response> },
         Answered { response: Option<Response> },
     }
 }
@@ -66,6 +67,17 @@ where
 
     pub(super) fn calling(response: S::Future, exchange: Exchange, headers: Headers) -> Self {
         RateLimitFuture { state: State::Calling { response }, exchange: Some(exchange), headers }
+    }
+
+    /// A denial, once what layers further out have charged is given back.
+    pub(super) fn denied(response: Response, refund: Option<GivingBack>) -> Self {
+        match refund {
+            None => RateLimitFuture::answered(response),
+            Some(refund) => {
+                let state = State::Refunding { refund, response: Some(response) };
+                RateLimitFuture { state, exchange: None, headers: Headers::NONE }
+            }
+        }
     }
 
     /// With the quota headers in it.
@@ -102,12 +114,21 @@ where
                     if let (Some(response), true) = (&mut response, cut_off) {
                         upload::cut_off(response);
                     }
-                    if let Some(exchange) = exchange {
-                        exchange.record(decisions);
-                    }
-                    let next = match response {
-                        None => State::Calling { response: service.call(Request::from_parts(parts, body)) },
-                        Some(_) => State::Answered { response },
+                    let refund = match (exchange, &response) {
+                        (None, _) => None,
+                        (Some(exchange), None) => {
+                            exchange.allowed(decisions);
+                            None
+                        }
+                        (Some(exchange), Some(_)) => {
+                            exchange.record(decisions);
+                            exchange.denied()
+                        }
+                    };
+                    let next = match (response, refund) {
+                        (None, _) => State::Calling { response: service.call(Request::from_parts(parts, body)) },
+                        (response, None) => State::Answered { response },
+                        (response, Some(refund)) => State::Refunding { refund, response },
                     };
                     this.state.set(next);
                 }

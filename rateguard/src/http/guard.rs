@@ -74,15 +74,29 @@ impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
         // What needs no waiting is done outside of this future, which is a part of the handler's and allocated with it:
         // it has room for that alone which outlives the waiting.
-        let (later, unsettled) = match Guard::begin(parts)? {
-            Begun::Decided(guard) => return Ok(guard),
-            Begun::Asked(later, unsettled) => (later, unsettled),
+        // A denial may take the head along.
+        let exchange = parts.extensions.get::<Exchange>().cloned();
+        let (later, unsettled) = match Guard::begin(parts) {
+            Ok(Begun::Decided(guard)) => return Ok(guard),
+            Ok(Begun::Asked(later, unsettled)) => (later, unsettled),
+            Err(response) => return Err(denied(exchange.as_ref(), response).await),
         };
         let settled = later.await;
         let Unsettled { exchange, charges, rules } = unsettled;
         let decisions = exchange.settled(settled);
-        settle(exchange, &charges, rules, decisions, parts)
+        match settle(exchange.clone(), &charges, rules, decisions, parts) {
+            Ok(guard) => Ok(guard),
+            Err(response) => Err(denied(Some(&exchange), response).await),
+        }
     }
+}
+
+/// A denied request spends nothing: the answer, once what layers have charged is given back.
+async fn denied(exchange: Option<&Exchange>, response: Response) -> Response {
+    if let Some(given_back) = exchange.and_then(Exchange::denied) {
+        given_back.await;
+    }
+    response
 }
 
 /// A rule with the key it counts and the units it takes.
@@ -367,8 +381,10 @@ impl<L: Limits> Guard<L> {
         };
         exchange.record(decisions);
         // A refusal by one spends none of the others.
-        exchange.forget_refunds();
         let given_back: Vec<_> = taken.iter().map(Charge::give_back).collect();
+        if let Some(of_layers) = exchange.denied() {
+            of_layers.await;
+        }
         for given_back in given_back {
             given_back.await;
         }

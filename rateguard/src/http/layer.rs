@@ -22,6 +22,9 @@ use crate::quota::Quota;
 /// Installs a [`RateGuard`] for the handlers under it, applies limits of its own to every request, and writes the
 /// quota headers, once.
 ///
+/// A denied request spends nothing: what a layer charged is given back if a limit further in, of another layer or of the
+/// attribute, denies the request after all.
+///
 /// ```
 /// use axum::{Router, routing::get};
 /// use rateguard::{KeyBy, Quota, RateGuard, RateLimitLayer};

@@ -1,5 +1,7 @@
 //! Charges that may be given back.
 
+use std::pin::Pin;
+
 use axum::response::Response;
 
 use crate::algorithm::Receipt;
@@ -31,6 +33,9 @@ impl Charge {
         async move { given.await.inspect_err(|error| limiter.warn(error)).is_ok() }
     }
 }
+
+/// Charges that are being given back.
+pub(super) type GivingBack = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A charge that some responses give back.
 #[derive(Debug)]

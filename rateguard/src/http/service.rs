@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use smallvec::SmallVec;
 use tower_service::Service;
 
-use super::exchange::Exchange;
+use super::exchange::{Counted, Exchange};
 use super::future::RateLimitFuture;
 use super::headers;
 use super::identity::{UserId, captured};
@@ -54,7 +54,8 @@ where
             None => own.headers.unwrap_or(limiter.headers()),
         };
         let left = outer.as_ref().map_or(limiter.deadline(), |outer| outer.left(limiter));
-        let (decisions, later) = match self.begin(&mut parts, left) {
+        let mut counted = Counted::new();
+        let (decisions, later) = match self.begin(&mut parts, left, &mut counted) {
             Err(response) => {
                 self.give_back_ready();
                 return RateLimitFuture::answered(response);
@@ -69,16 +70,25 @@ where
             if cut_off {
                 upload::cut_off(&mut response);
             }
-            match outer {
-                Some(outer) => outer.record(decisions),
-                None => headers::write(response.headers_mut(), headers, &decisions),
-            }
+            let refund = match outer {
+                Some(outer) => {
+                    outer.record(decisions);
+                    outer.denied()
+                }
+                None => {
+                    headers::write(response.headers_mut(), headers, &decisions);
+                    None
+                }
+            };
             self.give_back_ready();
-            return RateLimitFuture::answered(response);
+            return RateLimitFuture::denied(response, refund);
         }
         // Made for those alone that go on, since it costs allocations.
         let exchange = Exchange::new(limiter.clone(), on_denied.cloned(), lacks_user, outer.as_ref());
-        exchange.record(decisions);
+        exchange.asks(counted);
+        if later.is_none() {
+            exchange.allowed(decisions);
+        }
         parts.extensions.insert(exchange.clone());
         let request = Request::from_parts(parts, body);
         let Some(later) = later else {
@@ -101,9 +111,10 @@ impl<S: Clone> RateLimitService<S> {
 }
 
 impl<S> RateLimitService<S> {
-    /// Starts the check of the layer's own limits, if any apply. The error is the answer to what cannot be counted.
+    /// Starts the check of the layer's own limits, if any apply, and says what they count. The error is the answer to what
+    /// cannot be counted.
     #[expect(clippy::result_large_err, reason = "an answer, which a box would cost an allocation")]
-    fn begin(&self, parts: &mut Parts, left: Duration) -> Result<Option<Checking>, Response> {
+    fn begin(&self, parts: &mut Parts, left: Duration, counted: &mut Counted) -> Result<Option<Checking>, Response> {
         let own = &self.layer.own;
         if own.limits.is_empty() {
             return Ok(None);
@@ -118,11 +129,17 @@ impl<S> RateLimitService<S> {
         let key = |by: &KeyBy| by.key(parts, path.as_ref(), limiter.client_ip());
         // One is what most have, and takes no lists.
         if let [(policy, by)] = own.limits.as_slice() {
-            return Ok(Some(limiter.begin(&[Check::new(policy, &key(by)?)], left)));
+            let key = key(by)?;
+            let checking = limiter.begin(&[Check::new(policy, &key)], left);
+            counted.push((policy.clone(), key));
+            return Ok(Some(checking));
         }
         let keys = own.limits.iter().map(|(_, by)| key(by)).collect::<Result<SmallVec<[Key; 2]>, Misuse>>()?;
         let checks: SmallVec<[Check<'_>; 2]> =
             own.limits.iter().zip(&keys).map(|((policy, _), key)| Check::new(policy, key)).collect();
-        Ok(Some(limiter.begin(&checks, left)))
+        let checking = limiter.begin(&checks, left);
+        drop(checks);
+        counted.extend(own.limits.iter().zip(keys).map(|((policy, _), key)| (policy.clone(), key)));
+        Ok(Some(checking))
     }
 }

@@ -221,7 +221,8 @@ impl RateGuard {
     /// # Errors
     ///
     /// When neither the store nor this process counts: the store is away and the policy is
-    /// [`OnError::Open`](OnError::Open), or it gave no answer and the policy is [`OnError::Closed`](OnError::Closed).
+    /// [`OnError::Open`](OnError::Open), or it gave no answer and the policy is [`OnError::Closed`](OnError::Closed). And
+    /// when somebody has to mend something: access rules, or a value under the key that the limiter did not write.
     pub async fn peek(&self, policy: &Policy, key: &Key) -> Result<Decision, StoreError> {
         let policy = &*self.current(policy);
         let check = Check::new(policy, key);

@@ -151,10 +151,11 @@ impl RateGuard {
         }
     }
 
-    /// Whether what is asked besides checks is about this process's own count, for the same reason. A value under the key
-    /// that is not ours is told: a reset cures it.
+    /// Whether what is asked besides checks is about this process's own count, for the same reason. What somebody has to
+    /// mend is told instead: a value under the key that is not ours, a forbidden command.
     pub(super) fn acts_here(&self, policy: &Policy, error: &StoreError) -> bool {
-        error.kind() != StoreErrorKind::WrongType && self.counts_here(policy, error)
+        let is_to_mend = matches!(error.kind(), StoreErrorKind::WrongType | StoreErrorKind::Forbidden);
+        !is_to_mend && self.counts_here(policy, error)
     }
 
     pub(super) fn on_error(&self, policy: &Policy) -> OnError {
