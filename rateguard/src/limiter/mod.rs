@@ -205,6 +205,10 @@ impl RateGuard {
     /// Decides several checks together, in one round trip: if one of them refuses, none is charged. The decisions
     /// come in the order of the checks; the whole may go on if every one of them is
     /// [`allowed`](Decision::allowed).
+    ///
+    /// Checks of one policy name, algorithm and key count in one bucket. They take what they take together, and must all
+    /// hold: shadows give way to those that enforce, and the tighter quota decides (if neither is, the smaller limit in
+    /// the longer window; of token buckets, the smaller burst at the slower rate).
     pub async fn check_all(&self, checks: &[Check<'_>]) -> Vec<Decision> {
         let later = match self.begin(checks, self.deadline()) {
             Checking::Done(decisions) => return decisions.into_vec(),

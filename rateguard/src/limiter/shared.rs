@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::asked::Asked;
-use super::group::{Places, spread};
+use super::group::{Places, decide, spread};
 use super::pending::Pending;
 use super::spent::Limits;
 use super::{Check, Checking, Decisions, RateGuard};
@@ -35,11 +35,7 @@ impl RateGuard {
 
     /// One check of a limiter that counts elsewhere.
     pub(super) async fn check_shared(&self, policy: &Policy, key: &Key, cost: u32) -> Decision {
-        // Every check has a decision; this is only so that nothing needs to panic.
-        let only = |mut decisions: Decisions| {
-            let none = || Decision::uncounted(policy, policy.quota(), true, StoreErrorKind::Other);
-            decisions.pop().unwrap_or_else(none)
-        };
+        let only = |mut decisions: Decisions| decisions.pop().unwrap_or_else(|| Decision::missing(policy));
         // What is decided at once takes no room in what waits.
         let later = match self.begin(&[Check::new(policy, key).cost(cost)], self.deadline()) {
             Checking::Done(decisions) => return only(decisions),
@@ -58,10 +54,8 @@ impl RateGuard {
         let asked = self.inner.settings.clock.micros();
         let limits: Limits = checks.iter().map(|check| self.memory_check(self.local(), check)).collect();
         if let Some(verdicts) = self.inner.spent.refuse(asked, &limits) {
-            let decision = |(check, verdict): (&Check<'_>, _)| {
-                Decision::counted(check.policy, check.policy.quota(), verdict).remember()
-            };
-            let decisions = checks.iter().zip(verdicts).map(decision).collect();
+            let decided = decide(checks.iter().map(|check| check.policy), verdicts);
+            let decisions = decided.into_iter().map(Decision::remember).collect();
             return Checking::Done(spread(decisions, places.as_ref()));
         }
         let group = Group::new(Op::Check, checks.iter().map(|check| self.redis_check(check)).collect());
