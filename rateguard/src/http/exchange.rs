@@ -1,5 +1,6 @@
 //! What the layer and the guards of one request share.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -49,6 +50,11 @@ struct Record {
 
 /// The limits of a layer, and whom they count.
 pub(super) type Counted = SmallVec<[(Policy, Key); 1]>;
+
+/// What sorts of keys these are.
+pub(super) fn kinds(counted: &Counted) -> Vec<Cow<'static, str>> {
+    counted.iter().map(|(_, key)| key.shared_kind()).collect()
+}
 
 impl Exchange {
     /// A layer's part in a request that may have met others further out: its own limiter, but their record, so that the
@@ -109,6 +115,11 @@ impl Exchange {
     /// What the layer asks for.
     pub(super) fn asks(&self, counted: Counted) {
         *lock(&self.0.asked) = counted;
+    }
+
+    /// What sorts of keys the layer asks about.
+    pub(super) fn kinds(&self) -> Vec<Cow<'static, str>> {
+        kinds(&lock(&self.0.asked))
     }
 
     /// The layer's limits allow the request: what they charged is given back if one further in denies it.
