@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on says so")]
 
 use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -349,4 +350,66 @@ async fn nodes_that_forget_the_script_are_told_it_again_and_nothing_is_counted_t
     while let Some(ended) = tasks.join_next().await {
         ended.unwrap();
     }
+}
+
+/// A server that says of every key that it has moved, each time to another server, which is not there.
+fn liar() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let moved = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (mut client, moved) = (client.unwrap(), Arc::clone(&moved));
+            std::thread::spawn(move || {
+                let mut commands = BufReader::new(client.try_clone().unwrap());
+                while let Some(command) = command(&mut commands) {
+                    let answer = match command[0].to_ascii_uppercase().as_str() {
+                        "CLUSTER" => format!("*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:{port}\r\n"),
+                        "SCRIPT" => "$4\r\nname\r\n".to_owned(),
+                        "EVALSHA" => {
+                            let n = moved.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                            format!("-MOVED 1 127.1.{}.{}:1\r\n", n / 250 % 250, n % 250 + 1)
+                        }
+                        "CLIENT" => "+OK\r\n".to_owned(),
+                        _ => "-ERR unknown command\r\n".to_owned(),
+                    };
+                    if client.write_all(answer.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+/// An array of strings, as clients write commands.
+fn command(from: &mut impl BufRead) -> Option<Vec<String>> {
+    let mut number = |mark| {
+        let mut line = String::new();
+        from.read_line(&mut line).ok()?;
+        let number = line.strip_prefix(mark)?.trim_end().parse::<usize>().ok()?;
+        if mark == '*' {
+            return Some((number, String::new()));
+        }
+        let mut text = vec![0; number + 2];
+        from.read_exact(&mut text).ok()?;
+        Some((number, String::from_utf8_lossy(&text).trim_end().to_owned()))
+    };
+    let (count, _) = number('*')?;
+    (0..count).map(|_| number('$').map(|(_, text)| text)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_names_ever_new_nodes_does_not_fill_the_memory() {
+    let limiter = RateGuard::redis(format!("redis+cluster://127.0.0.1:{}", liar())).unwrap();
+    for turn in 0..50 {
+        let checks = (0..20).map(|n| {
+            let limiter = limiter.clone();
+            async move { limiter.check(&policy("moved", 3), &user(20 * turn + n)).await }
+        });
+        futures_util::future::join_all(checks).await;
+    }
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    assert!(tasks < 200, "{tasks} tasks after a thousand names");
 }

@@ -257,3 +257,15 @@ async fn charges_that_were_counted_here_in_a_slow_moment_are_given_back_here() {
     }
     assert_eq!(statuses, [200, 200, 200, 429, 429]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_counted_here_and_did_not_run_in_redis_is_not_sent_there_again() {
+    let slow = Slow::start(OnError::Open).await;
+    let policy = policy("again", 5);
+    // Redis will say that it does not know the script, when nobody waits for its answer any more.
+    let _: String = slow.server.command(&["SCRIPT", "FLUSH"]);
+    let decision = slow.moment(async || slow.limiter.check(&policy, &Key::user(1)).await).await;
+    assert!(decision.degraded());
+    slow.is_well().await;
+    assert!(slow.server.keys().iter().all(|key| !key.contains(":again:")), "{:?}", slow.server.keys());
+}

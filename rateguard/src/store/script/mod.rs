@@ -19,8 +19,7 @@ use crate::algorithm::Receipt;
 use crate::quota::Quota;
 
 /// One check, as Redis sees it.
-#[cfg_attr(feature = "redis", derive(Clone))]
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RedisCheck {
     pub(crate) key: String,
     pub(crate) quota: Quota,
@@ -76,6 +75,7 @@ pub(crate) enum Op {
 }
 
 /// What a request asks for.
+#[cfg_attr(feature = "upstash", derive(Clone))]
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) op: Op,
