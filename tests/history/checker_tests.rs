@@ -53,7 +53,7 @@ fn history(processes: &[Process]) -> History {
     let mut history = History::default();
     for process in processes {
         // Through the text, as a log is read.
-        let text: String = process.lines.iter().map(|line| format!("{line}\n")).collect();
+        let text = process.lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         let (lines, unreadable) = record::read(&text);
         assert_eq!((&lines, unreadable), (&process.lines, 0));
         history.add(&lines);
