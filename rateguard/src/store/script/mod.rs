@@ -87,7 +87,7 @@ pub(crate) struct Group {
     pub(super) forget: Vec<Forget>,
     /// Of a group that gives back.
     #[expect(dead_code, reason = "it acts when it is dropped")]
-    forgetting: Option<Forgetting>,
+    forgetting: Option<Arc<Forgetting>>,
     #[cfg(feature = "redis")]
     pub(super) route: Route,
 }
@@ -122,7 +122,7 @@ impl Group {
 
     /// This group gives units back, or may: the limit's denials are forgotten now, and when it has ended.
     pub(crate) fn forgetting(self, forget: Forget) -> Group {
-        Group { forgetting: Some(forget.until_dropped()), ..self }
+        Group { forgetting: Some(Arc::new(forget.until_dropped())), ..self }
     }
 
     /// How to forget the denials of each limit, if it is given back after it was charged.
