@@ -234,12 +234,12 @@ fn a_planted_value_is_not_read_to_its_end() {
     let mut connection = server.connection();
     for ((name, quota), (_, values)) in quotas().into_iter().zip(planted) {
         let (policy, key) = (Policy::new(name, quota), Key::user("odd"));
-        runtime.block_on(limiter.check(&policy, &key));
+        let _ = runtime.block_on(limiter.check(&policy, &key));
         let stored = server.keys().into_iter().find(|stored| stored.contains(&format!(":{name}:"))).unwrap();
         for value in values {
             let _: () = redis::cmd("SET").arg(&stored).arg(*value).query(&mut connection).unwrap();
             let _: String = server.command(&["CONFIG", "RESETSTAT"]);
-            runtime.block_on(limiter.check(&policy, &key));
+            let _ = runtime.block_on(limiter.check(&policy, &key));
             let _ = runtime.block_on(limiter.refund(&policy, &key, 1));
             let stats: String = server.command(&["INFO", "commandstats"]);
             let spent = |line: &str| line.split_once("usec=")?.1.split(',').next()?.parse::<u64>().ok();
