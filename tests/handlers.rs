@@ -18,7 +18,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use futures_util::{Stream, stream};
-use rateguard::{RateGuard, RateLimitLayer, rate_limit};
+use rateguard::{Limited, RateGuard, RateLimitLayer, rate_limit};
 use rateguard_tests::{Answer, App, request, serve};
 use serde::Deserialize;
 
@@ -291,9 +291,9 @@ mod generics {
     #[tokio::test]
     async fn may_go_without_a_name() {
         // Such a handler gets its type from a function pointer, with or without the attribute.
-        let anything: fn((_, Path<u32>)) -> _ = anything;
+        let anything: fn(Limited<_, Path<u32>>) -> _ = anything;
         assert_eq!(got(get(anything)).await, ok("7"));
-        let anything_in_the_key: fn((_, Path<String>)) -> _ = anything_in_the_key;
+        let anything_in_the_key: fn(Limited<_, Path<String>>) -> _ = anything_in_the_key;
         assert_eq!(got(get(anything_in_the_key)).await, ok("7"));
     }
 }

@@ -39,7 +39,7 @@ impl Args {
         let mut meant = Vec::new();
         let mut rest = tokens.into_iter().collect::<Vec<_>>().into_iter().peekable();
         while rest.peek().is_some() {
-            let tokens = until_comma(&mut rest);
+            let tokens = until_comma(&mut rest, errors);
             let Some(option) = read_option(tokens, &mut meant, errors) else {
                 continue;
             };
@@ -76,19 +76,31 @@ type Tokens = std::iter::Peekable<std::vec::IntoIter<TokenTree>>;
 
 /// The tokens up to the comma that ends an option. A comma between a closure's bars or the angle brackets of a
 /// turbofish belongs to the value; one in parentheses is inside a group and never seen.
-fn until_comma(rest: &mut Tokens) -> Vec<TokenTree> {
-    let mut taken = Vec::new();
+///
+/// An option whose comma is missing, as in `limit = 5 window = 60`, ends where the next one begins.
+fn until_comma(rest: &mut Tokens, errors: &mut Errors) -> Vec<TokenTree> {
+    let mut option: Vec<TokenTree> = Vec::new();
     let mut angles = 0_usize;
     let mut bars = false;
     let mut return_type = false;
     let (mut previous, mut before) = (' ', ' ');
     let mut starts_value = false;
-    for token in rest.by_ref() {
+    loop {
+        if let Some(next) = comma_missing(&option, rest) {
+            errors
+                .on(&next, format!("a comma is missing before `{next}`: options are written `limit = 5, window = 60`"));
+            return option;
+        }
+        let Some(token) = rest.next() else { return option };
         let mut current = ' ';
         if let TokenTree::Punct(punct) = &token {
             current = punct.as_char();
             match current {
-                ',' if angles == 0 && !bars && !return_type => return taken,
+                ',' if angles == 0 && !bars && !return_type => return option,
+                ';' => {
+                    errors.on(token, "options are separated by commas: write `,` instead of `;`");
+                    return option;
+                }
                 '|' if bars => bars = false,
                 '|' if starts_value => bars = true,
                 '<' if angles > 0 || (before, previous) == (':', ':') => angles += 1,
@@ -103,9 +115,24 @@ fn until_comma(rest: &mut Tokens) -> Vec<TokenTree> {
         // A closure begins right after `=`, or after `move`.
         starts_value = current == '=' || matches!(&token, TokenTree::Ident(word) if word == "move");
         (before, previous) = (previous, current);
-        taken.push(token);
+        option.push(token);
     }
-    taken
+}
+
+/// The option that begins here, after a whole value and without a comma.
+fn comma_missing(taken: &[TokenTree], rest: &Tokens) -> Option<Ident> {
+    let [TokenTree::Ident(_), TokenTree::Punct(equals), .., last] = taken else { return None };
+    let ends_a_value = match last {
+        TokenTree::Punct(sign) => matches!(sign.as_char(), '?' | '>'),
+        TokenTree::Ident(word) => word != "move",
+        _ => true,
+    };
+    let mut next = rest.clone();
+    let (Some(TokenTree::Ident(name)), Some(TokenTree::Punct(sign))) = (next.next(), next.next()) else { return None };
+    let follows = next.peek().cloned();
+    let assigns = sign.as_char() == '=' && !continues(&sign, follows.as_slice());
+    let known = OPTIONS.iter().any(|(option, _)| name == option);
+    (equals.as_char() == '=' && ends_a_value && assigns && known).then_some(name)
 }
 
 /// Reads one `name = value`.
@@ -196,6 +223,24 @@ mod tests {
             let squeezed = |text: &str| text.replace(' ', "");
             assert_eq!(squeezed(&options.first().unwrap().1), squeezed(value));
             assert_eq!(options.len(), 2, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_missing_comma_is_said_and_the_options_are_read() {
+        for (text, missing) in [
+            ("limit = 5 window = 60", "before `window`"),
+            ("limit = 5, window = \"1m\" key = a.b", "before `key`"),
+            ("limit = 5, window = f(x) key = a.b cost = 2", "before `cost`"),
+            ("limit = 5; window = 60", "instead of `;`"),
+        ] {
+            let (options, errors) = parsed(text);
+            assert_eq!(options.len(), text.matches('=').count(), "{text}");
+            assert!(errors.unwrap().contains(missing), "{text}");
+        }
+        // What looks alike.
+        for text in ["limit = 5, key = limit == window", "skip = a.limit, key = limit", "key = move |req| key"] {
+            assert_eq!(parsed(text).1, None, "{text}");
         }
     }
 

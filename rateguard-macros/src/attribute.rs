@@ -49,9 +49,27 @@ impl Attribute {
         matches!(self.path.as_slice(), [only] if only == name)
     }
 
-    /// Whether this is `#[rate_limit]`, under whatever path.
-    pub(crate) fn is_rate_limit(&self) -> bool {
-        self.path.last().is_some_and(|name| name == "rate_limit")
+    /// Whether this is our `#[rate_limit]`: by its bare name, or by a path that begins at one of these libraries or is of the
+    /// user's own crate. Another crate's attribute of this name is none of ours.
+    pub(crate) fn is_rate_limit(&self, libraries: &[String]) -> bool {
+        match self.path.as_slice() {
+            [only] => only == "rate_limit",
+            [first, .., last] => {
+                let own = matches!(first.as_str(), "crate" | "self" | "super");
+                last == "rate_limit" && (own || libraries.contains(first))
+            }
+            [] => false,
+        }
+    }
+
+    /// The names that `crate = …` among the arguments is made of.
+    pub(crate) fn renamed(&self) -> Vec<String> {
+        library_names(&self.arguments)
+    }
+
+    /// Whether it is a line of documentation, and not an instruction such as `doc(hidden)`.
+    pub(crate) fn is_doc_text(&self) -> bool {
+        self.is("doc") && self.arguments.is_empty()
     }
 
     /// Whether nothing will expand it: it may stay where it is, wherever that is.
@@ -69,6 +87,14 @@ impl Attribute {
                     .into_iter()
                     .any(|token| matches!(token, TokenTree::Ident(word) if word == "cfg" || word == "cfg_attr"))
     }
+}
+
+/// The names in the value of `crate = …`, if it is among these options.
+pub(crate) fn library_names(arguments: &TokenStream) -> Vec<String> {
+    let after =
+        arguments.clone().into_iter().skip_while(|token| !matches!(token, TokenTree::Ident(word) if word == "crate"));
+    let value = after.skip(2).take_while(|token| !matches!(token, TokenTree::Punct(punct) if punct.as_char() == ','));
+    value.filter_map(|token| if let TokenTree::Ident(name) = token { Some(name.to_string()) } else { None }).collect()
 }
 
 /// Reads all attributes that come next.

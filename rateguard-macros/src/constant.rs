@@ -14,6 +14,8 @@ pub(crate) struct Const {
     pub(crate) span: Span,
     /// Whether it was written as a literal, and so is known to be right.
     pub(crate) is_literal: bool,
+    /// A window that was written as a literal.
+    pub(crate) millis: Option<u64>,
 }
 
 const LIMIT_ZERO: &str = "`limit` is 0, which would refuse every request: use 1 or more, or take the route away";
@@ -21,7 +23,7 @@ const BURST_ZERO: &str = "`burst` is 0, which would refuse every request: use 1 
 
 impl Const {
     fn of(value: &Value) -> Const {
-        Const { tokens: value.stream(), span: value.span(), is_literal: false }
+        Const { tokens: value.stream(), span: value.span(), is_literal: false, millis: None }
     }
 }
 
@@ -79,11 +81,11 @@ pub(crate) fn not_a_number(value: &Value, form: &Form) -> String {
 pub(crate) fn window(value: &Value, errors: &mut Errors) -> Option<Const> {
     let millis = match value.form() {
         Form::Literal(Lit::Int(number)) if number.suffix().is_empty() => window::from_seconds(number.base10_digits()),
-        Form::Literal(Lit::Int(number)) => Err(format!(
-            "`window` as a number is in seconds and has no type: write `window = {}`",
-            number.base10_digits()
-        )),
+        Form::Literal(Lit::Int(number)) => Err(window::suffixed(number.base10_digits(), number.suffix())),
         Form::Literal(Lit::Str(text)) => window::from_text(&text.value()),
+        Form::Literal(Lit::Float(number)) if !number.suffix().is_empty() => {
+            Err(window::suffixed(number.base10_digits(), number.suffix()))
+        }
         Form::Literal(Lit::Float(number)) => window::from_text(number.base10_digits()),
         Form::Negative => Err("`window` is negative: use 1 ms to 365 days".to_owned()),
         Form::Expression => return Some(Const::of(value)),
@@ -92,7 +94,12 @@ pub(crate) fn window(value: &Value, errors: &mut Errors) -> Option<Const> {
             .to_owned()),
     };
     match millis {
-        Ok(millis) => Some(Const { tokens: quote!(from_millis(#millis)), span: value.span(), is_literal: true }),
+        Ok(millis) => Some(Const {
+            tokens: quote!(from_millis(#millis)),
+            span: value.span(),
+            is_literal: true,
+            millis: Some(millis),
+        }),
         Err(message) => {
             errors.on(value.stream(), message);
             None

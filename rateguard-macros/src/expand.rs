@@ -8,6 +8,7 @@ use crate::handler::{Handler, Param};
 use crate::late;
 use crate::rules;
 use crate::validate::Rule;
+use crate::words;
 
 /// A handler with its limits, outermost attribute first.
 pub(crate) struct Plan {
@@ -34,10 +35,14 @@ pub(crate) fn expand(plan: &Plan, handler: &Handler) -> TokenStream {
     let limits = rules::limits(plan, handler, &marker);
     let send = assert_send(handler);
     let function = function(plan, handler, &marker);
+    let documented = documented(plan, handler);
     let visibility = &handler.visibility;
     quote! {
+        #[cfg(not(doc))]
         #function
+        #documented
         #[doc(hidden)]
+        #[non_exhaustive]
         #visibility enum #marker {}
         const _: () = {
             #limits
@@ -46,16 +51,36 @@ pub(crate) fn expand(plan: &Plan, handler: &Handler) -> TokenStream {
     }
 }
 
-/// The marker's name shows up in one message only: when `debug_handler` stood above an attribute on a function
-/// without parameters, and has called it without the one that is added. Hence what the name says in that case.
+/// The marker's name shows up in messages. Without parameters, the message is that an argument is missing: then the name
+/// says what to pass, and what to do if it is a `debug_handler` above that calls the function.
 fn marker(handler: &Handler) -> Ident {
     let name = handler.plain_name();
     let name = if handler.params.is_empty() {
-        format!("__rate_limit_{name}__stands_above_debug_handler_if_any")
+        format!("__call_{name}_with_Default_default__and_put_rate_limit_above_debug_handler")
     } else {
         format!("__rate_limit_{name}")
     };
     Ident::new(&name, Span::mixed_site())
+}
+
+/// The function for `cargo doc`: its signature as it was written, and its limits in words.
+///
+/// rustdoc looks into no body. The words only follow a text of the user's, so that one that is missing is still missed.
+fn documented(plan: &Plan, handler: &Handler) -> TokenStream {
+    let Handler { visibility, qualifiers, fn_token, name, generics, params, output, .. } = handler;
+    let attributes = kept(handler).map(|attribute| &attribute.tokens);
+    let words = kept(handler).any(Attribute::is_doc_text).then(|| {
+        let lines = plan.rules.iter().map(|rule| format!(" {}", words::sentence(rule)));
+        quote!(#(#[doc = ""] #[doc = #lines])*)
+    });
+    let where_clause = &generics.where_clause;
+    let output = output.as_ref().map(|(arrow, ty)| quote!(#arrow #ty));
+    quote! {
+        #[cfg(doc)]
+        #(#attributes)*
+        #words
+        #visibility #(#qualifiers)* #fn_token #name #generics (#(#params),*) #output #where_clause { loop {} }
+    }
 }
 
 fn function(plan: &Plan, handler: &Handler, marker: &Ident) -> TokenStream {
@@ -63,11 +88,8 @@ fn function(plan: &Plan, handler: &Handler, marker: &Ident) -> TokenStream {
     let attributes = kept(handler).map(|attribute| &attribute.tokens);
     let where_clause = &generics.where_clause;
     let is_late = plan.rules.iter().any(Rule::is_late);
-    let private = plan.private(Span::mixed_site());
-    let guard_ty = quote!(#private::Guard<#marker>);
     let guard = is_late.then(late::guard);
-    let params = guarded(handler, guard.as_ref(), &guard_ty);
-    let mut parameters = Group::new(Delimiter::Parenthesis, params);
+    let mut parameters = Group::new(Delimiter::Parenthesis, guarded(plan, handler, guard.as_ref(), marker));
     parameters.set_span(handler.parentheses);
     let itself = itself(handler);
     if let Some(guard) = guard {
@@ -81,6 +103,7 @@ fn function(plan: &Plan, handler: &Handler, marker: &Ident) -> TokenStream {
         None => handler.body.clone(),
         Some(itself) => {
             let (inner, statements) = late::split(&handler.body);
+            let statements = late::block(&handler.body, &inner, statements);
             within(&handler.body, quote!(#(# ! #inner)* #itself #statements))
         }
     };
@@ -98,54 +121,72 @@ pub(crate) fn within(body: &Group, tokens: TokenStream) -> Group {
     block
 }
 
-/// The function as it was written, if its body calls it. It goes into the body, so that a handler that recurses calls
-/// itself with the arguments that it was written with, and is counted once.
+/// The function as it was written, if its body calls it, so that a handler that recurses calls itself with the arguments
+/// that it was written with, and is counted once.
+///
+/// It goes around the body, not into it: what the body itself imports or defines under this name is nearer.
 fn itself(handler: &Handler) -> Option<TokenStream> {
     let Handler { qualifiers, fn_token, name, generics, params, output, body, .. } = handler;
     let where_clause = &generics.where_clause;
     let output = output.as_ref().map(|(arrow, ty)| quote!(#arrow #ty));
-    calls(body.stream(), name)
-        .then(|| quote!(#(#qualifiers)* #fn_token #name #generics (#(#params),*) #output #where_clause #body))
+    calls(body.stream(), name).then(|| {
+        quote! {
+            #[allow(dead_code)]
+            #(#qualifiers)* #fn_token #name #generics (#(#params),*) #output #where_clause #body
+        }
+    })
 }
 
-/// Whether a function of this name is called: `name(…)` or `name::<…>(…)`, and not `.name(…)`.
+/// Whether a function of this name is called: `name(…)` or `name::<…>(…)`, and not `.name(…)` or `path::name(…)`.
 fn calls(tokens: TokenStream, name: &Ident) -> bool {
-    let mut preceded_by_dot = false;
-    let mut named = false;
-    tokens.into_iter().any(|token| {
-        let (dot, before) = (preceded_by_dot, named);
-        preceded_by_dot = matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '.');
-        named = matches!(&token, TokenTree::Ident(word) if word == name) && !dot;
-        match token {
-            TokenTree::Group(group) => {
-                before && group.delimiter() == Delimiter::Parenthesis || calls(group.stream(), name)
-            }
-            TokenTree::Punct(punct) => before && punct.as_char() == ':',
-            _ => false,
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let is = |place: Option<usize>, sign: char| {
+        let token = place.and_then(|place| tokens.get(place));
+        matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == sign)
+    };
+    tokens.iter().enumerate().any(|(place, token)| match token {
+        TokenTree::Group(group) => calls(group.stream(), name),
+        TokenTree::Ident(word) if word == name => {
+            let (before, second) = (place.checked_sub(1), place.checked_sub(2));
+            // Two points are a range.
+            let led_to = is(before, ':') && is(second, ':') || is(before, '.') && !is(second, '.');
+            let defined =
+                matches!(before.and_then(|place| tokens.get(place)), Some(TokenTree::Ident(word)) if word == "fn");
+            let turbofish = is(Some(place + 1), ':') && is(Some(place + 2), ':') && is(Some(place + 3), '<');
+            let called = matches!(
+                tokens.get(place + 1),
+                Some(TokenTree::Group(arguments)) if arguments.delimiter() == Delimiter::Parenthesis
+            );
+            !led_to && !defined && (called || turbofish)
         }
+        _ => false,
     })
 }
 
 /// The attributes that stay on the function.
 pub(crate) fn kept(handler: &Handler) -> impl Iterator<Item = &Attribute> {
-    handler.attributes.iter().filter(|attribute| !attribute.is_rate_limit())
+    handler.attributes.iter().filter(|attribute| !handler.is_limit(attribute))
 }
 
 /// The parameters, with the guard as the first thing that is extracted.
 ///
 /// It goes into the first parameter, so that their number stays what it was: axum takes 16, and a `debug_handler` that
 /// was expanded before has written the number down.
-fn guarded(handler: &Handler, guard: Option<&Ident>, guard_ty: &TokenStream) -> TokenStream {
-    let guard = guard.map_or_else(|| quote!(_), ToTokens::to_token_stream);
+fn guarded(plan: &Plan, handler: &Handler, guard: Option<&Ident>, marker: &Ident) -> TokenStream {
+    let private = plan.private(Span::mixed_site());
+    let limited = quote!(#private::Limited);
     match handler.params.split_first() {
         Some((first, rest)) if !first.is_conditional() => {
+            let guard = guard.map_or_else(|| quote!(_), ToTokens::to_token_stream);
             let Param { attributes, pattern, colon, ty } = first;
             let attributes = attributes.iter().map(|attribute| &attribute.tokens);
-            quote!(#(#attributes)* (#guard, #pattern) #colon (#guard_ty, #ty) #(, #rest)*)
+            quote!(#(#attributes)* #limited(#guard, #pattern) #colon #limited<#marker, #ty> #(, #rest)*)
         }
         _ => {
             let params = &handler.params;
-            quote!(#guard: #guard_ty #(, #params)*)
+            // `utoipa` takes no pattern for an argument that it does not know.
+            let guard = guard.map_or_else(|| quote!(_), |guard| quote!(#limited(#guard, ())));
+            quote!(#guard: #limited<#marker, ()> #(, #params)*)
         }
     }
 }
@@ -166,6 +207,7 @@ fn assert_send(handler: &Handler) -> Option<TokenStream> {
     let arguments = (0..handler.params.len().max(1)).map(|place| Ident::new(&format!("A{place}"), site));
     let arguments = quote!(#(#arguments),*);
     Some(quote_spanned! {site=>
+        #[cfg(not(doc))]
         fn __rate_limit_send() {
             fn __rate_limit_is_send<#arguments, F: ::core::future::Future + ::core::marker::Send>(
                 _: impl ::core::ops::Fn(#arguments) -> F,

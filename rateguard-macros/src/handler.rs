@@ -28,6 +28,8 @@ pub(crate) struct Handler {
     pub(crate) body: Group,
     /// All of it but the attributes, as it was written.
     pub(crate) item: TokenStream,
+    /// The names under which the library is known here.
+    pub(crate) libraries: Vec<String>,
 }
 
 /// One parameter.
@@ -86,6 +88,7 @@ impl Parse for Handler {
             output,
             body,
             item,
+            libraries: vec!["rateguard".to_owned()],
         })
     }
 }
@@ -93,7 +96,7 @@ impl Parse for Handler {
 impl Handler {
     /// Reports what no handler can be.
     pub(crate) fn check(&self, errors: &mut Errors) {
-        if !self.is("async") {
+        if !self.is("async") && !self.returns_a_future() {
             errors.on(
                 self.fn_token,
                 format!(
@@ -121,10 +124,26 @@ impl Handler {
         self.qualifiers.iter().any(|token| matches!(token, TokenTree::Ident(word) if word == qualifier))
     }
 
+    /// Whether the type that it returns is a future: `impl Future<…>`, `BoxFuture<…>`, `Pin<Box<dyn Future<…>>>`.
+    pub(crate) fn returns_a_future(&self) -> bool {
+        let output = self.output.as_ref().map(|(_, ty)| ty.to_token_stream());
+        output.is_some_and(|ty| any_word(ty, &|word| word.ends_with("Future")))
+    }
+
     fn mentions_self(&self) -> bool {
         let output = self.output.as_ref().map(|(_, ty)| ty);
         let types = self.params.iter().map(|param| &param.ty).chain(output);
         types.into_iter().any(|ty| mentions_self(ty.to_token_stream()))
+    }
+
+    /// The attributes below that are limits as well.
+    pub(crate) fn limits(&self) -> impl Iterator<Item = &Attribute> {
+        self.attributes.iter().filter(|attribute| self.is_limit(attribute))
+    }
+
+    pub(crate) fn is_limit(&self, attribute: &Attribute) -> bool {
+        let renamed = attribute.renamed();
+        attribute.is_rate_limit(if renamed.is_empty() { &self.libraries } else { &renamed })
     }
 
     /// The names that the patterns of the parameters may bind. Too many rather than too few: a field's name may be among them.
@@ -247,9 +266,13 @@ fn bound(pattern: TokenStream, names: &mut Vec<String>) {
 }
 
 fn mentions_self(tokens: TokenStream) -> bool {
+    any_word(tokens, &|word| word == "Self")
+}
+
+fn any_word(tokens: TokenStream, is: &dyn Fn(&str) -> bool) -> bool {
     tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(word) => word == "Self",
-        TokenTree::Group(group) => mentions_self(group.stream()),
+        TokenTree::Ident(word) => is(&word.to_string()),
+        TokenTree::Group(group) => any_word(group.stream(), is),
         _ => false,
     })
 }

@@ -1,7 +1,7 @@
 //! Limits over the handler's arguments: the body is put behind a check that sees them.
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{GenericArgument, PathArguments, Type};
 
 use crate::expand::{Plan, within};
@@ -25,28 +25,37 @@ pub(crate) fn guard() -> Ident {
 pub(crate) fn wrapped(plan: &Plan, handler: &Handler, itself: Option<&TokenStream>, guard: &Ident) -> Wrapped {
     let private = plan.private(Span::mixed_site());
     let returned = handler.output.as_ref().map(|(_, ty)| ty);
-    let shown = returned.map_or_else(|| quote!(()), |ty| quote!(#ty));
+    let shown = match returned {
+        None => quote!(()),
+        // The type `!` is only known as the type of a function.
+        Some(Type::Never(_)) => quote!(::core::convert::Infallible),
+        Some(ty) => quote!(#ty),
+    };
     let late = answers(plan);
     let (attributes, statements) = split(&handler.body);
     let hint = returned.and_then(return_hint);
-    let body = within(&handler.body, quote!(#itself #hint #statements));
-    // Placed at the body, so that an error about what it captures points there.
-    let wrap = quote_spanned!(Span::mixed_site().located_at(handler.body.span())=> async move);
+    let statements = block(&handler.body, &attributes, statements);
+    let inner = within(&handler.body, quote!(#itself #hint #statements));
+    // Placed at the body, as is the block around it: the compiler then speaks of the code as if it were the user's alone.
+    let wrap = quote_spanned!(handler.body.span()=> async move);
     // The answers are made in a statement of their own: nothing borrowed from an argument lives across the await.
     let body = quote_spanned! {Span::mixed_site()=>
-        {
-            let late = [#(#late),*];
-            if let ::core::result::Result::Err(refused) = #private::Guard::settle(#guard, late).await {
-                return ::core::result::Result::Err(refused);
-            }
-            // `return` and `?` in the body end the body, not this function.
-            ::core::result::Result::Ok(#wrap #body.await)
+        let late = [#(#late),*];
+        if let ::core::result::Result::Err(refused) = #private::Guard::settle(#guard, late).await {
+            return ::core::result::Result::Err(refused);
         }
+        // `return` and `?` in the body end the body, not this function.
+        ::core::result::Result::Ok(#wrap #inner.await)
     };
+    // Ours is a `Result` also where the function as written returns none, and its errors want no documentation.
+    let quiet = (!returned.is_some_and(is_result)).then(|| quote!(#[allow(clippy::missing_errors_doc)]));
+    // The last token decides whose function this is for lints.
+    let last = returned.and_then(|ty| end(ty.to_token_stream())).unwrap_or(handler.parentheses);
+    let end = quote_spanned!(last=> >);
     Wrapped {
-        attributes: quote!(#(# #attributes)*),
-        output: quote!(-> ::core::result::Result<#shown, #private::RateLimited>),
-        body,
+        attributes: quote!(#(# #attributes)* #quiet),
+        output: quote!(-> ::core::result::Result<#shown, #private::RateLimited #end),
+        body: within(&handler.body, body).into_token_stream(),
     }
 }
 
@@ -82,14 +91,41 @@ fn return_hint(ty: &Type) -> Option<TokenStream> {
         return None;
     }
     let mut ty = ty.clone();
+    // Named where the type is: a message about another type in the body says that this is what is returned.
+    let returned = Ident::new("__returned", end(ty.to_token_stream()).unwrap_or_else(Span::mixed_site));
     open(&mut ty);
     Some(quote_spanned! {Span::mixed_site()=>
         #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::let_unit_value, clippy::needless_return)]
         if false {
-            let returned: #ty = loop {};
-            return returned;
+            let #returned: #ty = loop {};
+            return #returned;
         }
     })
+}
+
+/// The body as a block of its own: the very tokens where that can be, since only they keep the places of their braces.
+pub(crate) fn block(body: &Group, attributes: &[TokenTree], statements: TokenStream) -> Group {
+    if attributes.is_empty() { body.clone() } else { within(body, statements) }
+}
+
+/// Where the last token is.
+fn end(tokens: TokenStream) -> Option<Span> {
+    tokens.into_iter().last().map(|token| match token {
+        TokenTree::Group(group) => group.span_close(),
+        token => token.span(),
+    })
+}
+
+/// Whether it is a `Result`, by its name: `ApiResult<T>` may be one.
+fn is_result(ty: &Type) -> bool {
+    match ty {
+        Type::Path(path) => {
+            path.path.segments.last().is_some_and(|segment| segment.ident.to_string().ends_with("Result"))
+        }
+        Type::Paren(inner) => is_result(&inner.elem),
+        Type::Group(inner) => is_result(&inner.elem),
+        _ => false,
+    }
 }
 
 /// Puts `_` in the place of every `impl Trait`, which a variable's type cannot have.

@@ -16,10 +16,12 @@ mod expand;
 mod handler;
 mod key;
 mod late;
+mod openapi;
 mod rules;
 mod validate;
 mod value;
 mod window;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -66,14 +68,15 @@ use handler::Handler;
 /// | `algorithm` | how it is counted: `"sliding_window"` `"sliding_counter"` `"fixed_window"` `"token_bucket"` | `"sliding_window"` |
 /// | `burst` | for `"token_bucket"`: how many units can be taken at once | `limit` |
 /// | `cost` | how many units a request takes: at least 1, in [any form](#forms); what it computes is raised to 1 and cut to `u32::MAX` | 1 |
-/// | `name` | the policy's name. Handlers with one name share their buckets | module path and function |
+/// | `name` | the policy's name. Handlers with one name share their buckets | module path, functions around it, function |
 /// | `on_error` | the answer while the store fails: `"open"` admits, `"closed"` is a 503, `"local"` counts in this process | the limiter's |
 /// | `skip` | which requests pass uncounted: a `bool`, in [any form](#forms) | none |
 /// | `refund_if` | which responses give the charge back: a `Fn(&Response) -> bool`. A request that is cancelled has no response and stays charged | none |
 /// | `shadow` | `true`: decide, count and report, but never refuse; a constant `bool` | `false` |
 /// | `crate` | the path of the library, where a manifest renames it: `crate = rg` | `::rateguard` |
 ///
-/// A second limit of one handler is named `module::function#2` by default, the third `#3`.
+/// By default the policy of a handler is named `module::function`, and one that is written inside of a function
+/// `module::outer::function`. A handler's second limit is named `module::function#2`, the third `#3`.
 ///
 /// # Forms
 ///
@@ -104,9 +107,21 @@ use handler::Handler;
 /// `impl Trait`, any response. `axum::debug_handler`, `tracing::instrument` and `utoipa::path` may stand above or below and
 /// see the function as it was written, with one exception: on a function without arguments, `debug_handler` goes below.
 ///
-/// The function gets something in front of its first argument that only axum can pass. A handler that calls itself is
-/// counted once, and calls itself as it was written; other code reaches it through the router. It cannot stand in an
-/// `impl` block, because a hidden type goes beside it.
+/// A function that returns a future itself (`fn search() -> impl Future<…>`) is a handler as well; only a limit over its
+/// arguments needs an `async fn`.
+///
+/// The first argument becomes a `rateguard::Limited`, which axum makes by deciding the limits. Code that calls the handler
+/// itself makes one with `.into()`, and calls a handler without arguments with `Default::default()`; such a call is not
+/// counted. A handler that calls itself does so as it was written. A handler with a limit over its arguments returns a
+/// `Result` of what it is written to return. `cargo doc` shows the function as it was written, and its limits in words.
+///
+/// It cannot stand in an `impl` block, because a hidden type goes beside it.
+///
+/// # OpenAPI
+///
+/// With the feature `utoipa`, a `#[utoipa::path]` below the attribute documents the 429, with its headers and the limits in
+/// words, unless it has a 429 of its own. One above the attribute is expanded first: there, name the type,
+/// `responses(…, rateguard::RateLimited)`. With the feature `aide`, every limited handler has its 429.
 ///
 /// # Mistakes
 ///
@@ -119,6 +134,8 @@ use handler::Handler;
 /// | `windw = 60` | `` `windw` is no option of `rate_limit`; did you mean `window`? `` and the options |
 /// | `limit = 5, limit = 6` | `` `limit` is given twice: keep one; a second limit is a second `#[rate_limit(…)]` `` |
 /// | `rate_limit(5, 60)` | `` an option is written `name = value`, such as `limit = 5, window = 60` `` |
+/// | `limit = 5 window = 60` | `` a comma is missing before `window`: options are written `limit = 5, window = 60` `` |
+/// | `limit = 5; window = 60` | `` options are separated by commas: write `,` instead of `;` `` |
 /// | `limit: 5`, `shadow` | `` `limit` needs `=` and a value, such as `limit = 5` `` |
 /// | `window =` | `` `window` has no value yet, such as `window = 60` `` |
 /// | `key = query.` | `` the value of `key` is not finished: an expression cannot end here `` |
@@ -133,6 +150,7 @@ use handler::Handler;
 /// | `window = -1` | `` `window` is negative: use 1 ms to 365 days `` |
 /// | `window = "5 minutes"` | `` `window` cannot be "5 minutes"; did you mean "5m"? `` and the forms |
 /// | `window = "366d"` | `` `window` of 366d is longer than a year: use 1 ms to 365 days; a number is in seconds `` |
+/// | `window = 1m` | `` `window` with a unit is a string: write `window = "1m"` `` |
 /// | `window = 60u64` | `` `window` as a number is in seconds and has no type: write `window = 60` `` |
 /// | `algorithm = "sliding-window"` | `` `algorithm` cannot be `"sliding-window"`; did you mean "sliding_window"? `` and the four; `on_error` likewise |
 /// | `burst` without `"token_bucket"` | `` `burst` is for `algorithm = "token_bucket"`; "sliding_window" allows no more than `limit` at once `` |
@@ -162,9 +180,12 @@ use handler::Handler;
 /// | `crate = "rg"` | `` `crate` is the path of the library, without quotes: `crate = rg` `` |
 /// | on a struct, a module, … | `` `#[rate_limit]` goes on an axum handler, which is an `async fn`; this is a struct `` |
 /// | on a function that is not `async` | `` `search` is not async, and an axum handler is an `async fn`: write `async fn search` `` |
+/// | on a function that returns a future, with a limit over its arguments | `` a limit over the handler's arguments needs an `async fn`: write `async fn search` and what its future returns `` |
 /// | on a method | `` a method is no axum handler: `#[rate_limit]` goes on a function without `self`; take what it needs as an argument … `` |
 /// | in an `impl` block | `` `#[rate_limit]` works on functions outside of `impl` and `trait` blocks … `` where it says `Self`; else the compiler's: ``enum is not supported in `trait`s or `impl`s`` |
-/// | below `debug_handler`, without arguments | the compiler's: a missing argument whose type is named `…stands_above_debug_handler…` |
+/// | below `debug_handler`, without arguments | the compiler's: a missing argument whose type is named `…and_put_rate_limit_above_debug_handler` |
+/// | `show(State(1), Path(2))` in a test | the compiler's: expected `Limited<…>`, and to call `Into::into`: `show(State(1).into(), Path(2))` |
+/// | `ping()` in a test | the compiler's: a missing argument whose type is named `…call_ping_with_Default_default…` |
 /// | a handler that is not `Send` | the compiler's: `future cannot be sent between threads safely`, with the line that holds on to what |
 #[proc_macro_attribute]
 pub fn rate_limit(args: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
@@ -172,8 +193,11 @@ pub fn rate_limit(args: proc_macro::TokenStream, item: proc_macro::TokenStream) 
 }
 
 fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
-    let handler: Handler = match syn::parse2(item.clone()) {
-        Ok(handler) => handler,
+    let mut handler = match syn::parse2::<Handler>(item.clone()) {
+        Ok(mut handler) => {
+            handler.libraries.extend(attribute::library_names(&args));
+            handler
+        }
         Err(error) => {
             let error = error.to_compile_error();
             return quote!(#error #item);
@@ -183,7 +207,7 @@ fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
     handler.check(&mut errors);
     // The outermost attribute takes those below it over, so that the limits of one request are decided together.
     let mut attributes = vec![(args, Span::call_site())];
-    attributes.extend(handler.attributes.iter().filter(|a| a.is_rate_limit()).map(|a| (a.arguments.clone(), a.span)));
+    attributes.extend(handler.limits().map(|attribute| (attribute.arguments.clone(), attribute.span)));
     let own: Vec<TokenStream> = attributes.iter().map(|(arguments, _)| arguments.clone()).collect();
     let mut library = None;
     let mut rules = Vec::new();
@@ -193,12 +217,16 @@ fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
         rules.extend(validate::rule(&mut args, &handler, &mut errors));
     }
     validate::distinct_names(&rules, &mut errors);
+    validate::awaits(&rules, &handler, &mut errors);
     let library = validate::library(library, &mut errors);
     if let Some(errors) = errors.into_tokens() {
         // The function stays, as if it had no limit: an editor goes on knowing it, and no error follows from its absence.
         let attributes = expand::kept(&handler).map(|attribute| &attribute.tokens);
         let item = &handler.item;
         return quote!(#errors #(#attributes)* #item);
+    }
+    if cfg!(feature = "utoipa") {
+        openapi::document(&mut handler, &words::sentences(&rules));
     }
     if let Some(moved) = expand::reordered(&handler, &own, &library) {
         return moved;

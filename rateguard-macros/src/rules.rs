@@ -11,6 +11,7 @@ use crate::handler::Handler;
 use crate::key::Key;
 use crate::validate::Rule;
 use crate::value::Value;
+use crate::words;
 
 /// The request's head, as a parameter of ours that no closure of the user's can see.
 fn parts() -> Ident {
@@ -34,12 +35,24 @@ pub(crate) fn limits(plan: &Plan, handler: &Handler, marker: &Ident) -> TokenStr
         };
         one(plan, rule, &name)
     });
+    let words = words::sentences(&plan.rules);
+    // `module_path!` does not tell functions of one name in different functions apart. What does is no constant.
+    let named = plan.rules.iter().any(|rule| rule.name.is_none()).then(|| {
+        quote! {
+            fn rules() -> &'static [#private::Rule] {
+                static RULES: #private::NamedRules = #private::NamedRules::new();
+                #private::NamedRules::of::<#marker>(&RULES)
+            }
+        }
+    });
     quote! {
         // A closure of the user's cannot be replaced by the function it calls: that would be an expression.
         #[allow(clippy::redundant_closure, clippy::redundant_closure_for_method_calls)]
         impl #private::Limits for #marker {
             const HANDLER: &'static ::core::primitive::str = #handler_name;
             const RULES: &'static [#private::Rule] = &[#(#rules),*];
+            const WORDS: &'static ::core::primitive::str = #words;
+            #named
         }
         // An associated constant is only computed where it is used; this one finds a bad quota in any build.
         const _: &[#private::Rule] = <#marker as #private::Limits>::RULES;
@@ -52,6 +65,9 @@ fn one(plan: &Plan, rule: &Rule, name: &TokenStream) -> TokenStream {
     let policy = policy(plan, rule, name);
     let key = key(plan, &rule.key);
     let mut tokens = quote!(#private::Rule::new(#policy, #key));
+    if rule.name.is_none() {
+        tokens.extend(quote!(.named_by_default()));
+    }
     match &rule.cost {
         Amount::Default => {}
         Amount::Fixed(number) => tokens.extend(quote!(.cost(#private::Cost::Fixed(#number)))),
@@ -127,7 +143,7 @@ fn quota(plan: &Plan, rule: &Rule) -> TokenStream {
 }
 
 fn number(value: &Const) -> TokenStream {
-    let Const { tokens, span, is_literal } = value;
+    let Const { tokens, span, is_literal, .. } = value;
     if *is_literal { tokens.clone() } else { typed(tokens, &quote_spanned!(*span=> ::core::primitive::u32), *span) }
 }
 

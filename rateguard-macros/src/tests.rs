@@ -37,8 +37,9 @@ fn a_body_is_passed_on_as_it_is_also_half_typed() {
 fn a_limit_by_the_head_changes_the_signature_alone() {
     let result =
         expanded(LIMIT, "pub async fn search(Query(q): Query<Search>, Json(b): Json<B>) -> Json<Results> { run(q) }");
-    let signature = "pub async fn search(
-        (_, Query(q)): (::rateguard::__private::Guard<__rate_limit_search>, Query<Search>), Json(b): Json<B>
+    let signature = "#[cfg(not(doc))] pub async fn search(
+        ::rateguard::__private::Limited(_, Query(q)): ::rateguard::__private::Limited<__rate_limit_search, Query<Search> >,
+        Json(b): Json<B>
     ) -> Json<Results> { run(q) }";
     assert!(result.starts_with(&tokens(signature)), "{result}");
 }
@@ -88,4 +89,63 @@ fn without_parameters_they_stay_above_all_but_conditions() {
         #[rg::rate_limit(limit = 5, window = 60, crate = rg)]
         #[debug_handler] #[cfg_attr(unix, instrument)] async fn f() {}";
     assert_eq!(expanded("limit = 5, window = 60, crate = rg", item), tokens(expected));
+}
+
+#[test]
+fn only_a_function_that_calls_itself_is_there_twice() {
+    // The third is for `cargo doc`.
+    for (body, functions) in [
+        ("{ users(n - 1).await }", 3),
+        ("{ users::<T>(n).await }", 3),
+        ("{ if n > 0 { return Box::pin(users(n)).await } }", 3),
+        ("{ for _ in 0..users(n) {} }", 3),
+        ("{ Json(Stats { users: 1 }) }", 2),
+        ("{ service::users(n).await }", 2),
+        ("{ db.users(n).await }", 2),
+        ("{ let users: Vec<_> = vec![]; let f = |users: T| users.len(); f(users) }", 2),
+        ("{ users::count(n) }", 2),
+        ("{ fn users(n: u32) {} }", 3),
+    ] {
+        let result = expanded(LIMIT, &format!("async fn users(n: N) {body}"));
+        assert_eq!(result.matches("fnusers").count(), functions, "{body}: {result}");
+    }
+}
+
+#[test]
+fn the_documentation_has_the_limits_in_words() {
+    let item = "/// Finds.\n pub async fn search(Query(q): Query<Search>, headers: HeaderMap) {}";
+    for (args, words) in [
+        ("limit = 5, window = 60", "At most 5 requests a minute for each client address."),
+        ("limit = 1, window = 10, key = \"user\"", "At most 1 request in 10 seconds for each user."),
+        (
+            "limit = 1_000u32, window = \"1h\", key = \"global\"",
+            "At most 1000 requests an hour for all clients together.",
+        ),
+        (
+            "limit = LIMIT, window = api::WINDOW, key = \"path:tenant\"",
+            "At most `LIMIT` requests in `api::WINDOW` for each `tenant` in the path.",
+        ),
+        (
+            "limit = 5, window = 60, key = (\"ip\", q.user.name)",
+            "At most 5 requests a minute for each combination of client address and `q.user.name`.",
+        ),
+        (
+            "limit = 5, window = 60, cost = 2, key = |req| f(req)",
+            "At most 5 units a minute for each identity found in the request; a request counts as 2.",
+        ),
+        (
+            "limit = 5, window = 60, cost = q.items.len(), key = \"header:x-api-key\"",
+            "At most 5 units a minute for each value of the header `x-api-key`; a request counts as `q.items.len()`.",
+        ),
+        (
+            "limit = 5, window = 1, algorithm = \"token_bucket\", burst = 9",
+            "At most 5 requests a second for each client address, up to 9 at once.",
+        ),
+    ] {
+        let item: TokenStream = item.parse().unwrap();
+        let result = attribute(args.parse().unwrap(), &item).to_string();
+        assert!(result.contains(&format!("\" {words}\"")), "{words}: {result}");
+    }
+    let result = expanded(LIMIT, "pub async fn search() {}");
+    assert!(!result.contains("Atmost"), "documentation that is missing stays missing: {result}");
 }

@@ -191,3 +191,14 @@ pub(crate) fn distinct_names(rules: &[Rule], errors: &mut Errors) {
         seen.push(name.value());
     }
 }
+
+/// A function that returns its future itself has no place where the check of its arguments could be awaited.
+pub(crate) fn awaits(rules: &[Rule], handler: &Handler, errors: &mut Errors) {
+    if handler.returns_a_future() && !handler.is("async") && rules.iter().any(Rule::is_late) {
+        let name = &handler.name;
+        errors.on(
+            handler.fn_token,
+            format!("a limit over the handler's arguments needs an `async fn`: write `async fn {name}` and what its future returns"),
+        );
+    }
+}

@@ -1,6 +1,6 @@
 //! The value of an option, and what can be told of it from its tokens.
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Spacing, Span, TokenStream, TokenTree};
 use syn::Lit;
 use syn::spanned::Spanned;
 
@@ -119,9 +119,22 @@ fn closure(tokens: &[TokenTree]) -> Option<Form> {
     bar(tokens.first()).then(|| Form::Closure { takes_nothing: bar(tokens.get(1)) })
 }
 
+/// Whether a variable of one of these names is used. A field (`config.id`), a segment of a path (`id::X`) and the name of a
+/// field that is being set (`Key { id: 1 }`) are none.
 fn mentions(tokens: TokenStream, names: &[String]) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(word) => names.iter().any(|name| word == name),
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let is = |place: Option<usize>, sign: char| {
+        let token = place.and_then(|place| tokens.get(place));
+        matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == sign)
+    };
+    tokens.iter().enumerate().any(|(place, token)| match token {
+        TokenTree::Ident(word) => {
+            let (before, second, after) = (place.checked_sub(1), place.checked_sub(2), Some(place + 1));
+            // Two points are a range.
+            let is_field = is(before, '.') && !is(second, '.');
+            let in_path = is(before, ':') && is(second, ':');
+            !is_field && !in_path && !is(after, ':') && names.iter().any(|name| word == name)
+        }
         TokenTree::Group(group) => mentions(group.stream(), names),
         TokenTree::Literal(literal) => {
             let text = literal.to_string();
@@ -129,4 +142,97 @@ fn mentions(tokens: TokenStream, names: &[String]) -> bool {
         }
         TokenTree::Punct(_) => false,
     })
+}
+
+/// An expression on one line, with spaces as one would write them.
+pub(crate) fn source(tokens: &TokenStream) -> String {
+    let mut text = String::new();
+    // Whether a value has just ended, so that a sign that follows stands between two.
+    let mut after_value = false;
+    let mut between = false;
+    for token in tokens.clone() {
+        if between {
+            text.push(' ');
+        }
+        between = false;
+        match token {
+            TokenTree::Punct(sign) => {
+                let joint = sign.spacing() == Spacing::Joint;
+                match sign.as_char() {
+                    ',' | ';' => {
+                        text.push(sign.as_char());
+                        between = true;
+                    }
+                    sign @ ('+' | '-' | '*' | '/' | '%' | '=' | '|' | '&' | '^') if after_value || joint => {
+                        if after_value {
+                            text.push(' ');
+                        }
+                        text.push(sign);
+                        between = !joint;
+                    }
+                    sign => text.push(sign),
+                }
+                after_value = sign.as_char() == '?';
+            }
+            TokenTree::Group(group) => {
+                let (open, close) = match group.delimiter() {
+                    Delimiter::Parenthesis => ("(", ")"),
+                    Delimiter::Bracket => ("[", "]"),
+                    Delimiter::Brace => (" { ", " }"),
+                    Delimiter::None => ("", ""),
+                };
+                text.push_str(open);
+                text.push_str(&source(&group.stream()));
+                text.push_str(close);
+                after_value = true;
+            }
+            word => {
+                if after_value {
+                    text.push(' ');
+                }
+                text.push_str(&word.to_string());
+                after_value = true;
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn an_expression_is_shown_as_one_would_write_it() {
+        for text in [
+            "order.customer",
+            "api::WINDOW",
+            "body.items.len() + 1",
+            "format!(\"{id}-{}\", &words[..2])",
+            "*shared.lock().unwrap()",
+            "lookup::<A>(&q)?",
+            "a as u32",
+            "-1",
+            "2 * WIDTH - 1",
+        ] {
+            assert_eq!(source(&text.parse().unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn an_argument_is_mentioned_where_its_value_is_used() {
+        let value = |text: &str| {
+            let tokens = text.parse::<TokenStream>().unwrap().into_iter().collect();
+            Value::new(Ident::new("key", Span::call_site()), tokens)
+        };
+        for text in
+            ["id", "&id", "f(id)", "0..id", "id.0", "format!(\"{id}\")", "(id, 1)", "Key { id }", "Key { x: id }"]
+        {
+            assert!(value(text).mentions(&["id".to_owned()]), "{text}");
+        }
+        for text in ["CFG.id", "config::id", "id::KEY", "Key { id: 1 }", "a.b.id", "identity", "\"id\""] {
+            assert!(!value(text).mentions(&["id".to_owned()]), "{text}");
+        }
+    }
 }

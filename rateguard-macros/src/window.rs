@@ -50,6 +50,34 @@ fn meant(number: &str, word: &str) -> Option<String> {
     (total > 0).then(|| shown(total))
 }
 
+/// A window in words, after a number of requests: `a minute`, `in 90 seconds`.
+pub(crate) fn spoken(millis: u64) -> String {
+    let (unit, size) = UNITS.iter().find(|(_, size)| millis.is_multiple_of(*size)).unwrap_or(&("ms", 1));
+    let (article, word) = match *unit {
+        "d" => ("a", "day"),
+        "h" => ("an", "hour"),
+        "m" => ("a", "minute"),
+        "s" => ("a", "second"),
+        _ => ("a", "millisecond"),
+    };
+    match millis / size {
+        1 => format!("{article} {word}"),
+        count => format!("in {count} {word}s"),
+    }
+}
+
+/// What to write instead of a number with a suffix, such as `1m` or `0.5s`.
+pub(crate) fn suffixed(number: &str, suffix: &str) -> String {
+    match meant(number, suffix) {
+        // A unit that can be written is kept as it is.
+        Some(_) if UNITS.iter().any(|(unit, _)| *unit == suffix) && number.parse::<u64>().is_ok() => {
+            format!("`window` with a unit is a string: write `window = \"{number}{suffix}\"`")
+        }
+        Some(meant) => format!("`window` with a unit is a string: write `window = \"{meant}\"`"),
+        None => format!("`window` as a number is in seconds and has no type: write `window = {number}`"),
+    }
+}
+
 /// A duration in the longest unit that keeps it whole.
 fn shown(millis: u64) -> String {
     let (unit, size) = UNITS.iter().find(|(_, size)| millis.is_multiple_of(*size)).unwrap_or(&("ms", 1));
@@ -100,6 +128,35 @@ mod tests {
         }
         assert!(!from_text("soon").unwrap_err().contains("did you mean"));
         assert!(!from_text("").unwrap_err().contains("did you mean \"0"));
+    }
+
+    #[test]
+    fn a_unit_without_quotes_is_answered_with_them() {
+        for (number, suffix, right) in [
+            ("1", "m", "\"1m\""),
+            ("60", "s", "\"60s\""),
+            ("500", "ms", "\"500ms\""),
+            ("5", "min", "\"5m\""),
+            ("0.5", "s", "\"500ms\""),
+        ] {
+            let message = suffixed(number, suffix);
+            assert!(message.ends_with(&format!("write `window = {right}`")), "{message}");
+        }
+        assert!(suffixed("60", "u64").ends_with("write `window = 60`"));
+    }
+
+    #[test]
+    fn a_window_is_spoken_in_its_longest_unit() {
+        for (millis, words) in [
+            (60_000, "a minute"),
+            (3_600_000, "an hour"),
+            (90_000, "in 90 seconds"),
+            (600_000, "in 10 minutes"),
+            (604_800_000, "in 7 days"),
+            (500, "in 500 milliseconds"),
+        ] {
+            assert_eq!(spoken(millis), words);
+        }
     }
 
     #[test]

@@ -79,6 +79,9 @@
 //! | `tls` | no | `rediss://`: Redis over TLS |
 //! | `upstash` | no | `RateGuard::upstash`: counts in Redis over HTTPS, by Upstash's REST protocol; without `redis` as well |
 //! | `metrics` | no | counters, gauges and histograms through the `metrics` facade ([names](guide::operations)) |
+//! | `axum-extra` | no | limited handlers with axum-extra's typed paths: `typed_get(show)` |
+//! | `aide` | no | limited handlers in documents made by aide, each with its 429 and its limits in words |
+//! | `utoipa` | no | the same in documents made by utoipa |
 //! | `test-util` | no | `ManualClock`: a clock for tests, moved by hand |
 
 #![cfg_attr(
@@ -135,7 +138,7 @@ pub use decision::Decision;
 pub use denied::Denied;
 pub use error::{ConfigError, StoreError, StoreErrorKind};
 pub use headers::Headers;
-pub use http::{KeyBy, RateLimitFuture, RateLimitLayer, RateLimitService, RateLimited, UserId};
+pub use http::{KeyBy, Limited, RateLimitFuture, RateLimitLayer, RateLimitService, RateLimited, UserId};
 pub use key::{IntoKey, Key};
 pub use limiter::{Check, KnownPolicy, RateGuard};
 pub use policy::{OnError, Policy, PolicyNameError};

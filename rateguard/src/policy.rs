@@ -181,6 +181,14 @@ impl Policy {
         self.place.0
     }
 
+    /// The same under another name; unchanged if that cannot be one.
+    pub(crate) fn with_name(mut self, name: &'static str) -> Policy {
+        if check_name(name).is_ok() {
+            (self.name, self.number) = (Cow::Borrowed(name), number(name));
+        }
+        self
+    }
+
     /// The name, if it was known at compile time, so that it lies where it is for ever.
     pub(crate) fn static_name(&self) -> Option<&'static str> {
         match self.name {
@@ -197,7 +205,7 @@ impl Policy {
 
 /// FNV-1a (Fowler, Noll and Vo), folded.
 #[expect(clippy::cast_possible_truncation, reason = "folded")]
-const fn number(name: &str) -> u32 {
+pub(crate) const fn number(name: &str) -> u32 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     let mut rest = name.as_bytes();
     while let [byte, tail @ ..] = rest {

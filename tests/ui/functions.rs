@@ -1,9 +1,15 @@
 //! The attribute on what is no handler.
 
+use axum::extract::Path;
 use rateguard::rate_limit;
 
 #[rate_limit(limit = 5, window = 60)]
 fn not_async() {}
+
+#[rate_limit(limit = 5, window = 60, key = id)]
+fn a_future_with_a_limit_over_an_argument(Path(id): Path<u32>) -> impl Future<Output = String> {
+    std::future::ready(id.to_string())
+}
 
 #[rate_limit(limit = 5, window = 60)]
 struct Search;

@@ -49,6 +49,16 @@ async fn misspelt_argument(Query(query): Query<Search>) {
     let _ = query.words;
 }
 
+struct Config {
+    words: &'static str,
+}
+static CONFIG: Config = Config { words: "all" };
+
+#[rate_limit(limit = 5, window = 60, key = CONFIG.words)]
+async fn a_field_named_like_an_argument(Query(words): Query<String>) {
+    drop((words, CONFIG.words));
+}
+
 #[rate_limit(limit = 5, window = 60, key = 1 + 1)]
 async fn the_same_for_all(Query(query): Query<Search>) {
     let _ = query.words;

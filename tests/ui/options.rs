@@ -26,6 +26,15 @@ async fn other_syntax() {}
 #[rate_limit(limit = 5, window =)]
 async fn no_value_yet() {}
 
+#[rate_limit(limit = 5 window = 60)]
+async fn no_comma() {}
+
+#[rate_limit(limit = 5, window = "1m", key = "ip" cost = 2)]
+async fn no_comma_after_a_string() {}
+
+#[rate_limit(limit = 5; window = 60)]
+async fn a_semicolon() {}
+
 #[rate_limit(limit = 5, window = 60, shadow)]
 async fn a_bare_flag() {}
 
@@ -43,6 +52,15 @@ async fn too_large() {}
 
 #[rate_limit(limit = 5u64, window = 60u64)]
 async fn suffixes() {}
+
+#[rate_limit(limit = 5, window = 1m)]
+async fn a_unit_without_quotes() {}
+
+#[rate_limit(limit = 5, window = 500ms)]
+async fn milliseconds_without_quotes() {}
+
+#[rate_limit(limit = 5, window = 1.5h)]
+async fn a_fraction_of_a_unit() {}
 
 #[rate_limit(limit = 1.5, window = 0.5)]
 async fn fractions() {}

@@ -16,6 +16,17 @@ async fn moved_by_the_key(Path(name): Path<String>) -> String {
     name
 }
 
+#[rate_limit(limit = 5, window = 60, key = name)]
+async fn moved_in_the_body(Path(name): Path<String>) -> String {
+    drop(name);
+    name
+}
+
+#[rate_limit(limit = 5, window = 60, key = name)]
+async fn borrowed_by_a_thread(Path(name): Path<String>) {
+    std::thread::spawn(|| println!("{name}"));
+}
+
 #[rate_limit(limit = 5, window = 60)]
 async fn not_send() {
     let shared = Rc::new(1);

@@ -28,8 +28,15 @@ use crate::telemetry;
 pub trait Limits: Send + Sync + 'static {
     /// The handler, as `module::path::function`.
     const HANDLER: &'static str;
-    /// Its limits, outermost attribute first.
+    /// Its limits, outermost attribute first. Those without a name of their own have the handler's.
     const RULES: &'static [Rule];
+    /// The limits in words, for the readers of an API's documentation.
+    const WORDS: &'static str = "";
+
+    /// The limits under their full names.
+    fn rules() -> &'static [Rule] {
+        Self::RULES
+    }
 }
 
 /// Decides a handler's limits: those that the request's head says enough about when it is extracted, the others when
@@ -120,20 +127,27 @@ struct Unsettled {
     rules: Vec<Prepared>,
 }
 
+impl<L> Guard<L> {
+    /// One that decides nothing, for a handler that is called directly.
+    pub(super) fn open() -> Guard<L> {
+        Guard { waiting: None, limits: PhantomData }
+    }
+}
+
 impl<L: Limits> Guard<L> {
     #[expect(clippy::result_large_err, reason = "the answer to a refusal, which a box would cost an allocation")]
     fn begin(parts: &mut Parts) -> Result<Begun<L>, Response> {
         let Some(exchange) = parts.extensions.get::<Exchange>().cloned() else {
             return Err(Misuse::LayerMissing { handler: L::HANDLER }.into());
         };
-        let needs_path = L::RULES.iter().any(|rule| rule.key.needs_path());
+        let needs_path = L::rules().iter().any(|rule| rule.key.needs_path());
         let path = if needs_path { captured(parts)? } else { None };
         exchange.met_user(&parts.extensions);
         let client_ip = exchange.limiter().client_ip();
         let head = Head { parts, path: path.as_ref(), handler: L::HANDLER, client_ip };
         let mut charges = Charges::new();
         let mut rules = Vec::new();
-        for (index, rule) in L::RULES.iter().enumerate() {
+        for (index, rule) in L::rules().iter().enumerate() {
             if rule.is_late() {
                 rules.push(head.prepare(index, rule)?);
             } else if head.skip(rule).unwrap_or(false) {
