@@ -157,7 +157,10 @@ async fn a_server_that_hangs_costs_at_most_the_deadline_and_soon_nothing() {
     }
     signal(&server, "CONT");
     assert!(waited < 10 * DEADLINE + A_LITTLE, "after a few, nobody waits: {waited:?}");
-    assert!((1..=10).contains(&denied), "{denied} denied: the second while Redis is not known to be away, and few more");
+    assert!(
+        (1..=10).contains(&denied),
+        "{denied} denied: the second while Redis is not known to be away, and few more"
+    );
     enforced_again(&limiter, &Key::global()).await;
 }
 

@@ -71,15 +71,12 @@ where
             if cut_off {
                 upload::cut_off(&mut response);
             }
-            let refund = match outer {
-                Some(outer) => {
-                    outer.record(decisions);
-                    outer.denied()
-                }
-                None => {
-                    headers::write(response.headers_mut(), headers, &decisions);
-                    None
-                }
+            let refund = if let Some(outer) = outer {
+                outer.record(decisions);
+                outer.denied()
+            } else {
+                headers::write(response.headers_mut(), headers, &decisions);
+                None
             };
             self.give_back_ready();
             return RateLimitFuture::denied(response, refund);

@@ -294,7 +294,9 @@ impl UnderWay {
             }
         }
         if let Some(error) = &useless {
-            again.iter_mut().for_each(|waiting| waiting.fail(now, error));
+            for waiting in &mut again {
+                waiting.fail(now, error);
+            }
         }
         deciding.jobs = again;
         useless
