@@ -179,10 +179,10 @@ impl Exchange {
             for (given_back, charge) in begun {
                 if given_back.await {
                     let mut decisions = lock(&exchange.shared_record().decisions);
-                    let is_of_it = |decision: &&mut Decision| {
+                    let is_its_own = |decision: &&mut Decision| {
                         decision.policy() == charge.policy.name() && decision.receipt() == Some(charge.receipt)
                     };
-                    if let Some(decision) = decisions.iter_mut().find(is_of_it) {
+                    if let Some(decision) = decisions.iter_mut().find(is_its_own) {
                         decision.give_back(charge.cost);
                     }
                 }

@@ -170,7 +170,7 @@ where
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
-    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
     use std::task::Waker;
 
     use axum::body::Body;
@@ -203,8 +203,8 @@ mod tests {
         match catch_unwind(AssertUnwindSafe(poll)) {
             Ok(Poll::Ready(Ok(response))) => assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE),
             Ok(_) => panic!("it hangs"),
-            Err(_) if cfg!(debug_assertions) => {}
-            Err(_) => panic!("a release build panics"),
+            Err(said) if !cfg!(debug_assertions) => resume_unwind(said),
+            Err(_) => {}
         }
     }
 }

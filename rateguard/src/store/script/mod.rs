@@ -34,7 +34,7 @@ pub(crate) struct RedisCheck {
 pub(crate) struct Forget(Arc<dyn Fn() + Send + Sync>);
 
 /// Does so once more when it is dropped.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Forgetting(Forget);
 
 impl Forget {
