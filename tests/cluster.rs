@@ -325,6 +325,28 @@ async fn a_check_whose_answer_is_lost_is_not_made_again() {
     assert!(lost >= 4, "{lost} of 8 answers were lost");
 }
 
+/// The node gives away what it does not have, so a key that is deleted in order to be written anew cannot be written.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_slot_moves_a_key_of_another_window_is_never_deleted_before_it_is_written() {
+    let cluster = RedisCluster::start();
+    let limiter = connected(cluster.url()).await;
+    let n = numbers_of_each(&cluster)[0];
+    let short = Policy::new("window", Quota::sliding_window(5, Duration::from_secs(1)));
+    let (from, to) = (&cluster.nodes[0], &cluster.nodes[1]);
+    let slot = cluster.slot(&format!("user:{n}")).to_string();
+    let id = |node: &RedisServer| node.command::<String>(&["CLUSTER", "MYID"]);
+    assert!(limiter.check(&short, &user(n)).await.allowed());
+    let _: String = to.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(from)]);
+    let _: String = from.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]);
+    while limiter.peek(&short, &user(n)).await.unwrap().remaining() < 5 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for remaining in [4, 3] {
+        let decision = limiter.check(&policy("window", 5), &user(n)).await;
+        assert_eq!((decision.degraded_reason(), decision.remaining()), (None, remaining));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_that_forget_the_script_are_told_it_again_and_nothing_is_counted_twice() {
     let cluster = RedisCluster::start();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rateguard::{Check, Decision, Key, RateGuard};
-use rateguard_tests::{RedisCluster, ServerProgram};
+use rateguard_tests::{RedisCluster, RedisServer, ServerProgram};
 use tokio::task::JoinSet;
 
 use crate::outages::signal;

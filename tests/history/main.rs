@@ -44,7 +44,10 @@ fn main() {
     let stores: Vec<&str> =
         ["redis", "cluster"].into_iter().filter(|name| arguments.iter().any(|a| a == name)).collect();
     let stores = if stores.is_empty() { vec!["redis", "cluster"] } else { stores };
-    let right = stores.into_iter().fold(true, |right, store| one(store, seconds, seed) && right);
+    let mut right = true;
+    for store in stores {
+        right &= one(store, seconds, seed);
+    }
     assert!(right, "the history does not keep the limits");
 }
 
@@ -70,10 +73,10 @@ fn one(store: &str, seconds: u64, seed: u64) -> bool {
         let cluster = RedisCluster::start();
         let until = now() + seconds * 1_000_000;
         std::thread::scope(|scope| {
-            let mover = scope.spawn(|| move_slots(&cluster, seed, until));
+            let moving = scope.spawn(|| move_slots(&cluster, seed, until));
             let logs = run(cluster.url());
-            let (moves, keys) = mover.join().expect("the slots move");
-            println!("{moves} slots moved, with {keys} keys in them");
+            let (slots, keys) = moving.join().expect("the slots move");
+            println!("{slots} slots moved, with {keys} keys in them");
             logs
         })
     };

@@ -49,8 +49,8 @@ impl Place {
 
 /// Goes on until that time, if it is not killed before. Processes of different numbers have different settings.
 pub(crate) async fn run(url: &str, log: &Path, seed: u64, number: u64, until: u64) {
-    let builder = RateGuard::builder().redis(url).deadline(DEADLINE).compact_log(number % 2 == 1);
-    let builder = if number % 3 == 0 { builder.deny_cache(Duration::ZERO) } else { builder };
+    let builder = RateGuard::builder().redis(url).deadline(DEADLINE).compact_log(!number.is_multiple_of(2));
+    let builder = if number.is_multiple_of(3) { builder.deny_cache(Duration::ZERO) } else { builder };
     let process = Arc::new(Process {
         limiter: builder.build().expect("a limiter"),
         policies: policies(),

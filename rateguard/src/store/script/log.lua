@@ -159,11 +159,10 @@ local function make_log()
     return not log.denied, available, idle, retry, log, nil, log.mend
   end
 
-  -- The first units of a key, in the form that is best for the limit.
+  -- The first units of a key, in the form that is best for the limit. A key that is there, though nothing in it counts any
+  -- more, is overwritten, which only a string can do: while its slot moves, a key that was deleted cannot be written.
   local function begin(key, q, cost, exists)
-    if q.kind == 'z' then
-      -- Nothing that is there counts any more.
-      if exists then call('DEL', key) end
+    if q.kind == 'z' and not exists then
       local write = { 'inf', q.window_text }
       for i = 1, cost do
         write[2 * i + 1], write[2 * i + 2] = NOW_TEXT, NOW_TEXT .. FIRST + i - 1
