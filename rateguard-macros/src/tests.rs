@@ -147,5 +147,6 @@ fn the_documentation_has_the_limits_in_words() {
         assert!(result.contains(&format!("\" {words}\"")), "{words}: {result}");
     }
     let result = expanded(LIMIT, "pub async fn search() {}");
-    assert!(!result.contains("Atmost"), "documentation that is missing stays missing: {result}");
+    let functions = result.split("#[doc(hidden)]").next().unwrap_or_default();
+    assert!(!functions.contains("Atmost"), "documentation that is missing stays missing: {functions}");
 }
