@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on says so")]
 
 use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -168,7 +169,8 @@ async fn stacked_limits_of_a_layer_and_of_attributes_work_as_on_one_server() {
         assert_eq!(response.headers()["x-ratelimit-remaining"], remaining);
     }
     assert_eq!(ask("/").await.status(), 429);
-    // The layer has counted four, and the fifth is the last.
+    // What the layer had counted of the denied one was given back: three so far, and the fifth is the last.
+    assert_eq!(ask("/plain").await.status(), 200);
     assert_eq!(ask("/plain").await.status(), 200);
     let refused = ask("/plain").await;
     assert_eq!(refused.status(), 429);
@@ -323,6 +325,28 @@ async fn a_check_whose_answer_is_lost_is_not_made_again() {
     assert!(lost >= 4, "{lost} of 8 answers were lost");
 }
 
+/// The node gives away what it does not have, so a key that is deleted in order to be written anew cannot be written.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_slot_moves_a_key_of_another_window_is_never_deleted_before_it_is_written() {
+    let cluster = RedisCluster::start();
+    let limiter = connected(cluster.url()).await;
+    let n = numbers_of_each(&cluster)[0];
+    let short = Policy::new("window", Quota::sliding_window(5, Duration::from_secs(1)));
+    let (from, to) = (&cluster.nodes[0], &cluster.nodes[1]);
+    let slot = cluster.slot(&format!("user:{n}")).to_string();
+    let id = |node: &RedisServer| node.command::<String>(&["CLUSTER", "MYID"]);
+    assert!(limiter.check(&short, &user(n)).await.allowed());
+    let _: String = to.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(from)]);
+    let _: String = from.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]);
+    while limiter.peek(&short, &user(n)).await.unwrap().remaining() < 5 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for remaining in [4, 3] {
+        let decision = limiter.check(&policy("window", 5), &user(n)).await;
+        assert_eq!((decision.degraded_reason(), decision.remaining()), (None, remaining));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_that_forget_the_script_are_told_it_again_and_nothing_is_counted_twice() {
     let cluster = RedisCluster::start();
@@ -348,4 +372,66 @@ async fn nodes_that_forget_the_script_are_told_it_again_and_nothing_is_counted_t
     while let Some(ended) = tasks.join_next().await {
         ended.unwrap();
     }
+}
+
+/// A server that says of every key that it has moved, each time to another server, which is not there.
+fn liar() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let moved = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (mut client, moved) = (client.unwrap(), Arc::clone(&moved));
+            std::thread::spawn(move || {
+                let mut commands = BufReader::new(client.try_clone().unwrap());
+                while let Some(command) = command(&mut commands) {
+                    let answer = match command[0].to_ascii_uppercase().as_str() {
+                        "CLUSTER" => format!("*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n$9\r\n127.0.0.1\r\n:{port}\r\n"),
+                        "SCRIPT" => "$4\r\nname\r\n".to_owned(),
+                        "EVALSHA" => {
+                            let n = moved.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                            format!("-MOVED 1 127.1.{}.{}:1\r\n", n / 250 % 250, n % 250 + 1)
+                        }
+                        "CLIENT" => "+OK\r\n".to_owned(),
+                        _ => "-ERR unknown command\r\n".to_owned(),
+                    };
+                    if client.write_all(answer.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+/// An array of strings, as clients write commands.
+fn command(from: &mut impl BufRead) -> Option<Vec<String>> {
+    let mut number = |mark| {
+        let mut line = String::new();
+        from.read_line(&mut line).ok()?;
+        let number = line.strip_prefix(mark)?.trim_end().parse::<usize>().ok()?;
+        if mark == '*' {
+            return Some((number, String::new()));
+        }
+        let mut text = vec![0; number + 2];
+        from.read_exact(&mut text).ok()?;
+        Some((number, String::from_utf8_lossy(&text).trim_end().to_owned()))
+    };
+    let (count, _) = number('*')?;
+    (0..count).map(|_| number('$').map(|(_, text)| text)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_names_ever_new_nodes_does_not_fill_the_memory() {
+    let limiter = RateGuard::redis(format!("redis+cluster://127.0.0.1:{}", liar())).unwrap();
+    for turn in 0..50 {
+        let checks = (0..20).map(|n| {
+            let limiter = limiter.clone();
+            async move { limiter.check(&policy("moved", 3), &user(20 * turn + n)).await }
+        });
+        futures_util::future::join_all(checks).await;
+    }
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    assert!(tasks < 200, "{tasks} tasks after a thousand names");
 }

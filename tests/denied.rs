@@ -290,3 +290,24 @@ async fn what_a_late_refusal_gives_back_is_given_back_all_the_same() {
     let left = limiter.peek(&early, &Key::ip([192, 0, 2, 1])).await.unwrap();
     assert_eq!(left.remaining(), 4);
 }
+
+#[tokio::test]
+async fn a_denied_request_runs_the_closure_over_its_head_once() {
+    let server = RedisServer::start();
+    let builder = || RateGuard::builder().on_denied(tell).deny_cache(Duration::ZERO);
+    for limiter in [builder().build().unwrap(), connected(builder(), &server).await] {
+        let runs = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&runs);
+        let by = KeyBy::from_fn(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+            Some(Key::new("tenant", "acme"))
+        });
+        let layer = RateLimitLayer::new(limiter).limit("tenant", Quota::sliding_window(1, MINUTE), by);
+        let app = App::new(Router::new()).map(|_| routes().layer(layer));
+        assert_eq!(app.get("/free").await.status, 200);
+        for _ in 0..2 {
+            assert_eq!(told(&app.get("/free").await)["kind"], "tenant");
+        }
+        assert_eq!(runs.load(Ordering::Relaxed), 3);
+    }
+}

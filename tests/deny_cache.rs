@@ -3,8 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use rateguard::{Check, Key, Policy, Quota, RateGuard, RateGuardBuilder};
-use rateguard_tests::{RedisServer, connected};
+use futures_util::FutureExt;
+use rateguard::{Check, Decision, Key, Policy, Quota, RateGuard, RateGuardBuilder};
+use rateguard_tests::{RedisCluster, RedisServer, UpstashServer, connected, connected_upstash};
+use tokio::task::JoinSet;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -180,4 +182,99 @@ async fn a_refusal_stands_while_redis_is_away_and_no_longer() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     let unknown = short.check(&TWO, &key).await;
     assert!(unknown.allowed() && unknown.degraded());
+}
+
+/// Gives a spent key its unit back, drops the future at once, and counts how often nobody is allowed afterwards although
+/// many ask all the time: at any moment one of them may learn of a denial.
+async fn lost_to_a_dropped_future(limiter: RateGuard) -> usize {
+    let policy = Policy::new("dropped", Quota::sliding_window(1, HOUR));
+    let mut lost = 0;
+    for round in 0..60 {
+        let key = Key::user(round);
+        spend(&limiter, &policy, &key).await;
+        let mut asking = JoinSet::new();
+        for _ in 0..8 {
+            let (limiter, policy, key) = (limiter.clone(), policy.clone(), key.clone());
+            asking.spawn(async move {
+                while !limiter.check(&policy, &key).await.allowed() {
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
+        tokio::task::yield_now().await;
+        let answer = if round % 2 == 0 {
+            limiter.refund(&policy, &key, 1).now_or_never()
+        } else {
+            limiter.reset(&policy, &key).now_or_never()
+        };
+        assert!(answer.is_none_or(|answer| answer.is_ok()));
+        let allowed = tokio::time::timeout(Duration::from_secs(2), asking.join_next()).await;
+        lost += usize::from(allowed.is_err());
+    }
+    lost
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_given_back_by_a_future_that_is_dropped_is_seen_as_well() {
+    let server = RedisServer::start();
+    let upstash = UpstashServer::start(&server);
+    let cluster = RedisCluster::start();
+    let remembering = || RateGuard::builder().deny_cache(MINUTE);
+    let in_cluster = remembering().redis(cluster.url()).deadline(Duration::from_secs(10)).build().unwrap();
+    in_cluster.ready().await.unwrap();
+    for (store, limiter) in [
+        ("memory", RateGuard::memory()),
+        ("redis", connected(remembering(), &server).await),
+        ("upstash", connected_upstash(remembering().prefix("upstash"), &upstash).await),
+        ("cluster", in_cluster),
+    ] {
+        assert_eq!(lost_to_a_dropped_future(limiter).await, 0, "{store}");
+    }
+}
+
+/// A group takes a unit on one node, is denied on another, and gives it back: who was denied for want of it meanwhile is
+/// not denied from memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_group_gives_back_between_nodes_is_seen_at_once() {
+    let cluster = RedisCluster::start();
+    let limiter = async |builder: RateGuardBuilder| {
+        let limiter = builder.redis(cluster.url()).deadline(Duration::from_secs(10)).build().unwrap();
+        limiter.ready().await.unwrap();
+        limiter
+    };
+    let (limiter, other) =
+        (limiter(RateGuard::builder().deny_cache(MINUTE)).await, limiter(RateGuard::builder()).await);
+    let one = Policy::new("one", Quota::sliding_window(1, HOUR));
+    let users = [0, 1].map(|at| {
+        let user = (0..1000).map(|n| format!("user:{n}"));
+        user.into_iter().find(|user| cluster.master_of(user) == at).unwrap()
+    });
+    let keys = users.clone().map(|user| Key::user(&user["user:".len()..]));
+    let [first, second] = &cluster.nodes[..2] else { unreachable!("two masters") };
+    let pause = |node: &RedisServer| node.command::<String>(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+    let go_on = |node: &RedisServer| node.command::<String>(&["CLIENT", "UNPAUSE"]);
+
+    // The group sees that both are free, and when it charges them, only the first still is.
+    pause(first);
+    let before = calls(second);
+    let group = tokio::spawn({
+        let (limiter, one, keys) = (limiter.clone(), one.clone(), keys.clone());
+        async move { limiter.check_all(&[Check::new(&one, &keys[0]), Check::new(&one, &keys[1])]).await }
+    });
+    while calls(second) == before {
+        tokio::task::yield_now().await;
+    }
+    assert!(other.check(&one, &keys[1]).await.allowed());
+    pause(second);
+    go_on(first);
+    while first.command::<u32>(&["EXISTS", &format!("ratelimit:{{{}}}:one:sw2", users[0])]) == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!limiter.check(&one, &keys[0]).await.allowed(), "the group has it");
+    go_on(second);
+    assert_eq!(group.await.unwrap().iter().map(Decision::allowed).collect::<Vec<_>>(), [true, false]);
+    while limiter.peek(&one, &keys[0]).await.unwrap().remaining() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(limiter.check(&one, &keys[0]).await.allowed(), "it was given back");
 }

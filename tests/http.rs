@@ -180,9 +180,15 @@ async fn global_and_own_limit_are_both_counted_and_the_nearest_exhaustion_is_sho
     let refused = fetch(address, "/three").await;
     assert_eq!(refused.status(), 429);
     assert_eq!(quota_headers(&refused).0, Some(3));
+    let served = fetch(address, "/free").await;
+    assert_eq!(
+        (quota_headers(&served).0, quota_headers(&served).1),
+        (Some(5), Some(0)),
+        "the refused one was given back"
+    );
     let refused = fetch(address, "/free").await;
     assert_eq!(refused.status(), 429);
-    assert_eq!(quota_headers(&refused).0, Some(5), "the global limit has counted all of them");
+    assert_eq!(quota_headers(&refused).0, Some(5), "the global limit has counted all that were served");
 }
 
 #[tokio::test]

@@ -142,13 +142,14 @@ async fn a_server_that_hangs_costs_at_most_the_deadline_and_soon_nothing() {
     let limiter = limiter(&server);
     limiter.ready().await.unwrap();
     signal(&server, "STOP");
+    let once = Policy::new("once", Quota::sliding_window(1, Duration::from_secs(60)));
     let (mut waited, mut here, mut denied) = (Duration::ZERO, 0, 0);
     for _ in 0..40 {
         let start = Instant::now();
-        let decision = limiter.check(&policy(), &Key::global()).await;
+        let decision = limiter.check(&once, &Key::global()).await;
         assert!(decision.degraded());
         // Until the breaker opens this process counts; then all are allowed.
-        assert!(decision.allowed() || here >= 2, "denied after {here} here");
+        assert!(decision.allowed() || here >= 1, "denied after {here} here");
         here += u32::from(decision.allowed());
         denied += u32::from(!decision.allowed());
         assert!(start.elapsed() < DEADLINE + A_LITTLE);
@@ -156,7 +157,10 @@ async fn a_server_that_hangs_costs_at_most_the_deadline_and_soon_nothing() {
     }
     signal(&server, "CONT");
     assert!(waited < 10 * DEADLINE + A_LITTLE, "after a few, nobody waits: {waited:?}");
-    assert!((1..=10).contains(&denied), "{denied} denied: the third while Redis is not known to be away, and few more");
+    assert!(
+        (1..=10).contains(&denied),
+        "{denied} denied: the second while Redis is not known to be away, and few more"
+    );
     enforced_again(&limiter, &Key::global()).await;
 }
 

@@ -208,6 +208,48 @@ async fn whatever_stands_under_a_clients_key_fails_no_other_clients_check_and_dr
     assert!(failures.is_empty(), "{} of {tried}:\n{}", failures.len(), failures.join("\n"));
 }
 
+/// Others' values that look like ours, but are far longer.
+#[test]
+fn a_planted_value_is_not_read_to_its_end() {
+    let server = RedisServer::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let limiter = RateGuard::builder().deadline(Duration::from_secs(60)).deny_cache(Duration::ZERO);
+    let limiter = runtime.block_on(rateguard_tests::connected(limiter, &server));
+    let (seconds, _): (u64, u64) = server.command(&["TIME"]);
+    let stamp = &(seconds * 1_000_000).to_be_bytes()[1..];
+    // The word; a horizon of two minutes, which nothing follows; no units before; and many.
+    let head = |word: &[u8]| [word, &120_000_000_u64.to_be_bytes()[2..], &[0; 19]].concat();
+    let exact = [head(b"rg2e"), stamp.repeat(300_000)].concat();
+    let merged = [head(b"rg2m"), [stamp, &[0; 10], &[1]].concat().repeat(300_000)].concat();
+    let numbers = |letter: &str| format!("{letter}1{}", " 1".repeat(3 * 400_000 - 1)).into_bytes();
+    let bucket = format!("b1{}", " 1".repeat(6 * 200_000)).into_bytes();
+    let planted: [(&str, &[&[u8]]); 6] = [
+        ("small", &[&exact]),
+        ("middle", &[&exact, &merged]),
+        ("large", &[&exact, &merged]),
+        ("counter", &[&numbers("c")]),
+        ("window", &[&numbers("f")]),
+        ("bucket", &[&bucket]),
+    ];
+    let mut connection = server.connection();
+    for ((name, quota), (_, values)) in quotas().into_iter().zip(planted) {
+        let (policy, key) = (Policy::new(name, quota), Key::user("odd"));
+        let _ = runtime.block_on(limiter.check(&policy, &key));
+        let stored = server.keys().into_iter().find(|stored| stored.contains(&format!(":{name}:"))).unwrap();
+        for value in values {
+            let _: () = redis::cmd("SET").arg(&stored).arg(*value).query(&mut connection).unwrap();
+            let _: String = server.command(&["CONFIG", "RESETSTAT"]);
+            let _ = runtime.block_on(limiter.check(&policy, &key));
+            let _ = runtime.block_on(limiter.refund(&policy, &key, 1));
+            let stats: String = server.command(&["INFO", "commandstats"]);
+            let spent = |line: &str| line.split_once("usec=")?.1.split(',').next()?.parse::<u64>().ok();
+            let evals = stats.lines().filter(|line| line.starts_with("cmdstat_eval"));
+            let spent: u64 = evals.filter_map(spent).sum();
+            assert!(spent < 150_000, "{name}: {spent} microseconds for {} bytes", value.len());
+        }
+    }
+}
+
 fn shown(words: &Words) -> String {
     let word = |word: &Vec<u8>| format!("{}", word[..word.len().min(40)].escape_ascii());
     words.iter().map(word).collect::<Vec<_>>().join(" ")

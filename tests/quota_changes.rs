@@ -140,6 +140,23 @@ async fn a_refund_under_a_shorter_window_takes_nothing_from_a_longer_one() {
 }
 
 #[tokio::test]
+async fn what_a_short_window_has_allowed_weighs_on_a_long_one_however_much_it_is() {
+    for mut timed in Timed::both().await {
+        let lax = Policy::new("much", Quota::sliding_counter(u32::MAX, Duration::from_millis(1)));
+        let strict = Policy::new("much", Quota::sliding_counter(10, 24 * HOUR));
+        assert_eq!(timed.allowed(&strict, 1).await, 1);
+        // With that unit 2^35 and one.
+        for cost in [u32::MAX - 1; 8].into_iter().chain([16]) {
+            assert!(timed.check(&lax, cost).await.allowed());
+            timed.pass(Duration::from_millis(3));
+        }
+        // They are those of the window before.
+        timed.pass(25 * HOUR);
+        assert_eq!(timed.allowed(&strict, 5).await, 0);
+    }
+}
+
+#[tokio::test]
 async fn a_change_of_rate_converts_what_a_bucket_has_left() {
     for mut timed in Timed::both().await {
         let fast = Policy::new("lowered", Quota::token_bucket(10, Duration::from_secs(1)));

@@ -141,6 +141,28 @@ impl RedisCluster {
         usize::from(self.slot(key) / (SLOTS / MASTERS + 1))
     }
 
+    /// Moves a slot as `redis-cli --cluster reshard` does, but slowly. How many keys it held.
+    pub fn move_slot(&self, slot: u16, from: usize, to: usize) -> usize {
+        let node = |at: usize| self.nodes.get(at).expect("a node");
+        let (slot, from, to) = (slot.to_string(), node(from), node(to));
+        let id = |node: &RedisServer| node.command::<String>(&["CLUSTER", "MYID"]);
+        let _: String = to.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(from)]);
+        let _: String = from.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]);
+        let mut moved = 0;
+        loop {
+            std::thread::sleep(Duration::from_millis(30));
+            let keys: Vec<String> = from.command(&["CLUSTER", "GETKEYSINSLOT", &slot, "1"]);
+            let Some(key) = keys.first() else { break };
+            let _: String = from.command(&["MIGRATE", "127.0.0.1", &to.port().to_string(), key, "0", "5000"]);
+            moved += 1;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        for node in [to, from] {
+            let _: String = node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &id(to)]);
+        }
+        moved
+    }
+
     /// Runs a command at the node that has the key, wherever that is now.
     pub fn command<T: FromRedisValue>(&self, key: &str, words: &[&str]) -> T {
         let patience = Instant::now() + Duration::from_secs(20);

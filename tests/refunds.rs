@@ -9,8 +9,9 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
+use futures_util::FutureExt;
 use rateguard::{Check, Decision, Key, Policy, Quota, RateGuard, RateLimitLayer, rate_limit};
-use rateguard_tests::{RedisServer, connected, serve};
+use rateguard_tests::{App, RedisServer, connected, serve};
 use tokio::task::JoinSet;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -212,4 +213,22 @@ async fn a_late_refusal_gives_back_what_the_early_limits_took() {
     let early = Policy::new("early", Quota::sliding_window(9, MINUTE));
     assert_eq!(limiter.peek(&early, &Key::global()).await.unwrap().remaining(), 8);
     assert_eq!(statuses(address, "/b", 1).await, [200]);
+}
+
+#[rate_limit(limit = 3, window = 60, key = "global", name = "cancelled", refund_if = |_| true)]
+async fn never_done() {
+    std::future::pending::<()>().await;
+}
+
+/// There is no response to ask about, and what the handler did by then, it did: else a client could have any number of
+/// requests begun by hanging up.
+#[tokio::test]
+async fn a_request_that_is_cancelled_stays_charged() {
+    let app = App::new(Router::new().route("/", get(never_done)));
+    for left in [2, 1, 0] {
+        assert!(app.get("/").now_or_never().is_none(), "the client hangs up");
+        let policy = Policy::new("cancelled", Quota::sliding_window(3, MINUTE));
+        assert_eq!(app.limiter.peek(&policy, &Key::global()).await.unwrap().remaining(), left);
+    }
+    assert_eq!(app.get("/").await.status, 429);
 }

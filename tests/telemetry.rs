@@ -178,7 +178,7 @@ async fn an_outage_shows_as_degraded_requests_errors_by_reason_and_an_open_break
 }
 
 #[tokio::test]
-async fn what_this_process_counts_for_a_full_redis_shows_as_degraded_and_by_reason() {
+async fn what_this_process_counts_for_a_full_redis_shows_as_local_and_by_reason() {
     prometheus();
     let server = RedisServer::start();
     let limiter = connected(RateGuard::builder(), &server).await;
@@ -188,7 +188,8 @@ async fn what_this_process_counts_for_a_full_redis_shows_as_degraded_and_by_reas
         let decision = limiter.check(&policy, &Key::global()).await;
         assert_eq!((decision.allowed(), decision.degraded()), (n < 2, true));
     }
-    assert_eq!(requests("t-full", "degraded"), Some(5.0), "whichever way");
+    assert_eq!(requests("t-full", "local"), Some(2.0));
+    assert_eq!(requests("t-full", "local_denied"), Some(3.0));
     assert_eq!(scraped("rateguard_store_errors_total{reason=\"out_of_memory\"}"), Some(5.0));
 }
 

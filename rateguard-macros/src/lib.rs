@@ -71,7 +71,7 @@ use handler::Handler;
 /// | `name` | the policy's name. Handlers with one name share their buckets | module path, functions around it, function |
 /// | `on_error` | the answer while the store fails: `"open"` admits, `"closed"` is a 503, `"local"` counts in this process | the limiter's |
 /// | `skip` | which requests pass uncounted: a `bool`, in [any form](#forms) | none |
-/// | `refund_if` | which responses give the charge back: a `Fn(&Response) -> bool` | none |
+/// | `refund_if` | which responses give the charge back: a `Fn(&Response) -> bool`. A request that is cancelled has no response and stays charged | none |
 /// | `shadow` | `true`: decide, count and report, but never refuse; a constant `bool` | `false` |
 /// | `crate` | the path of the library, where a manifest renames it: `crate = rg` | `::rateguard` |
 ///

@@ -69,6 +69,20 @@ impl Decision {
         }
     }
 
+    /// What cannot be: a check without an answer. It is denied.
+    #[cold]
+    pub(crate) fn missing(policy: &Policy) -> Decision {
+        debug_assert!(false, "a check of {} has no answer", policy.name());
+        Decision::uncounted(policy, policy.quota(), false, StoreErrorKind::Other)
+    }
+
+    /// The same answer for another check of the same bucket, which was decided together with this one.
+    pub(crate) fn shared_with(&self, policy: &Policy) -> Decision {
+        let quota = policy.quota();
+        let remaining = self.remaining.min(quota.capacity());
+        Decision { quota, shadow: policy.is_shadow(), remaining, ..self.clone() }
+    }
+
     /// The same answer, from a count that this process kept alone.
     pub(crate) fn degrade(mut self, reason: StoreErrorKind) -> Decision {
         self.degraded = Some(reason);

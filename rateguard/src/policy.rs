@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::panic::Location;
 
 use crate::quota::Quota;
 
@@ -41,6 +42,16 @@ impl OnError {
         OnError::LocalShare { servers }
     }
 
+    /// Of two, the one with more denies more.
+    pub(crate) const fn strictness(self) -> u32 {
+        match self {
+            OnError::Open => 0,
+            OnError::Local => 1,
+            OnError::LocalShare { .. } => 2,
+            OnError::Closed => 3,
+        }
+    }
+
     /// Among how many servers the quota is shared while this process counts alone, if it is to.
     #[cfg(feature = "_shared")]
     pub(crate) const fn local_parts(self) -> Option<u32> {
@@ -64,7 +75,20 @@ pub struct Policy {
     quota: Quota,
     on_error: Option<OnError>,
     shadow: bool,
+    place: Place,
 }
+
+/// Where a policy was written down with a quota that does not change. It says nothing about what the policy does.
+#[derive(Clone, Copy, Debug)]
+struct Place(Option<&'static Location<'static>>);
+
+impl PartialEq for Place {
+    fn eq(&self, _: &Place) -> bool {
+        true
+    }
+}
+
+impl Eq for Place {}
 
 impl Policy {
     /// The longest name, in bytes.
@@ -72,20 +96,27 @@ impl Policy {
 
     /// A policy under a name known when the program is written.
     ///
+    /// The quota is that of this place in the program: a policy of the same name, algorithm and limiter that is written in
+    /// another place with another quota is taken for a mistake, and an error in the log names both. Where the quota of one
+    /// name depends on the client, as with plans, use [`Policy::try_new`].
+    ///
     /// A name is 1 to [`Policy::MAX_NAME`] bytes, without spaces, control characters, `"`, `\`, `{` or `}`.
     ///
     /// # Panics
     ///
     /// When the name is none. In a constant that is a compile error.
+    #[track_caller]
     #[expect(clippy::panic, reason = "documented; in a constant it is the compile error")]
     pub const fn new(name: &'static str, quota: Quota) -> Policy {
         if let Err(error) = check_name(name) {
             panic!("{}", error.rule());
         }
-        Policy { name: Cow::Borrowed(name), number: number(name), quota, on_error: None, shadow: false }
+        let place = Place(Some(Location::caller()));
+        Policy { name: Cow::Borrowed(name), number: number(name), quota, on_error: None, shadow: false, place }
     }
 
-    /// A policy under a name made at run time.
+    /// A policy under a name or with a quota made at run time. The quotas of one name may differ: what a client has used
+    /// counts under each of them.
     ///
     /// # Errors
     ///
@@ -93,7 +124,7 @@ impl Policy {
     pub fn try_new(name: impl Into<Cow<'static, str>>, quota: Quota) -> Result<Policy, PolicyNameError> {
         let name = name.into();
         check_name(&name)?;
-        Ok(Policy { number: number(&name), name, quota, on_error: None, shadow: false })
+        Ok(Policy { number: number(&name), name, quota, on_error: None, shadow: false, place: Place(None) })
     }
 
     /// What to answer while the store cannot be asked, instead of the limiter's own setting.
@@ -137,6 +168,17 @@ impl Policy {
     pub(crate) fn with_quota(mut self, quota: Quota) -> Policy {
         self.quota = quota;
         self
+    }
+
+    /// The same, written in this place.
+    pub(crate) fn written_at(mut self, place: &'static Location<'static>) -> Policy {
+        self.place = Place(Some(place));
+        self
+    }
+
+    /// Where it was written, if it was written with a quota that stays.
+    pub(crate) fn place(&self) -> Option<&'static Location<'static>> {
+        self.place.0
     }
 
     /// The same under another name; unchanged if that cannot be one.

@@ -202,6 +202,18 @@ impl Quota {
         self
     }
 
+    /// What allows nothing that one of the two, of one algorithm, denies: the tighter of them, if one is.
+    pub(crate) fn tighter(self, other: Quota) -> Quota {
+        let burst = self.burst.min(other.burst);
+        if self.algorithm == Algorithm::TokenBucket {
+            let rate = |quota: Quota, window: u64| u128::from(quota.limit) * u128::from(window);
+            let is_slower = rate(self, other.window_micros) <= rate(other, self.window_micros);
+            return Quota { burst, ..if is_slower { self } else { other } };
+        }
+        let window_micros = self.window_micros.max(other.window_micros);
+        Quota { limit: self.limit.min(other.limit), window_micros, burst, ..self }
+    }
+
     /// How long `units` tokens take to come back: microseconds, and a fraction of one in units of one by the limit.
     pub(crate) fn refill_time(&self, units: u32) -> (u64, u64) {
         let ticks = u128::from(units) * u128::from(self.window_micros);

@@ -105,7 +105,7 @@ pub(crate) async fn migrating(watch: &'static Watch) {
     let rounds = tokio::task::spawn_blocking(move || {
         for round in 0..4 {
             std::thread::sleep(Duration::from_millis(200));
-            moved += move_slot(&moving, slot, (first + round) % 3, (first + round + 1) % 3);
+            moved += moving.move_slot(slot, (first + round) % 3, (first + round + 1) % 3);
         }
         moved
     });
@@ -124,28 +124,6 @@ pub(crate) async fn migrating(watch: &'static Watch) {
     watch.recovers(&limiter).await;
     watch
         .note(format!("{singles} checks and {together} pairs, each counted once, while {moved} keys moved in 4 moves"));
-}
-
-/// Moves a slot as `redis-cli --cluster reshard` does, but slowly.
-fn move_slot(cluster: &RedisCluster, slot: u16, from: usize, to: usize) -> usize {
-    let slot = slot.to_string();
-    let (from, to) = (&cluster.nodes[from], &cluster.nodes[to]);
-    let id = |node: &RedisServer| node.command::<String>(&["CLUSTER", "MYID"]);
-    let _: String = to.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &id(from)]);
-    let _: String = from.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]);
-    let mut moved = 0;
-    loop {
-        std::thread::sleep(Duration::from_millis(30));
-        let keys: Vec<String> = from.command(&["CLUSTER", "GETKEYSINSLOT", &slot, "1"]);
-        let Some(key) = keys.first() else { break };
-        let _: String = from.command(&["MIGRATE", "127.0.0.1", &to.port().to_string(), key, "0", "5000"]);
-        moved += 1;
-    }
-    std::thread::sleep(Duration::from_millis(100));
-    for node in [to, from] {
-        let _: String = node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &id(to)]);
-    }
-    moved
 }
 
 /// One master is away, by `begin`: the others' users are counted all the time and in time, a replica takes over, and

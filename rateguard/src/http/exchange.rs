@@ -1,5 +1,6 @@
 //! What the layer and the guards of one request share.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -49,6 +50,11 @@ struct Record {
 
 /// The limits of a layer, and whom they count.
 pub(super) type Counted = SmallVec<[(Policy, Key); 1]>;
+
+/// What sorts of keys these are.
+pub(super) fn kinds(counted: &Counted) -> Vec<Cow<'static, str>> {
+    counted.iter().map(|(_, key)| key.shared_kind()).collect()
+}
 
 impl Exchange {
     /// A layer's part in a request that may have met others further out: its own limiter, but their record, so that the
@@ -111,6 +117,11 @@ impl Exchange {
         *lock(&self.0.asked) = counted;
     }
 
+    /// What sorts of keys the layer asks about.
+    pub(super) fn kinds(&self) -> Vec<Cow<'static, str>> {
+        kinds(&lock(&self.0.asked))
+    }
+
     /// The layer's limits allow the request: what they charged is given back if one further in denies it.
     pub(super) fn allowed(&self, decisions: Decisions) {
         let counted = std::mem::take(&mut *lock(&self.0.asked));
@@ -168,10 +179,10 @@ impl Exchange {
             for (given_back, charge) in begun {
                 if given_back.await {
                     let mut decisions = lock(&exchange.shared_record().decisions);
-                    let charged = |decision: &&mut Decision| {
+                    let is_its_own = |decision: &&mut Decision| {
                         decision.policy() == charge.policy.name() && decision.receipt() == Some(charge.receipt)
                     };
-                    if let Some(decision) = decisions.iter_mut().find(charged) {
+                    if let Some(decision) = decisions.iter_mut().find(is_its_own) {
                         decision.give_back(charge.cost);
                     }
                 }

@@ -2,16 +2,15 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use axum::http::Request;
+use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::exchange::Exchange;
-use super::layer::Own;
+use super::layer::take_head;
 use super::refund::GivingBack;
 use super::rejection;
 use super::upload;
@@ -40,8 +39,6 @@ pin_project! {
         Checking {
             checking: Later,
             call: Option<(S, Request<B>)>,
-            // If the program answers for refusals itself.
-            own: Option<Arc<Own>>,
         },
         Calling { #[pin] response: F },
         // Rare, so it may cost an allocation.
@@ -54,14 +51,8 @@ impl<S, B> RateLimitFuture<S, B>
 where
     S: Service<Request<B>>,
 {
-    pub(super) fn checking(
-        checking: Later,
-        call: (S, Request<B>),
-        own: Option<Arc<Own>>,
-        exchange: Exchange,
-        headers: Headers,
-    ) -> Self {
-        let state = State::Checking { checking, call: Some(call), own };
+    pub(super) fn checking(checking: Later, call: (S, Request<B>), exchange: Exchange, headers: Headers) -> Self {
+        let state = State::Checking { checking, call: Some(call) };
         RateLimitFuture { state, exchange: Some(exchange), headers }
     }
 
@@ -97,9 +88,9 @@ where
         let mut this = self.project();
         let mut response = loop {
             match this.state.as_mut().project() {
-                StateProjection::Checking { checking, call, own } => {
+                StateProjection::Checking { checking, call } => {
                     let settled = ready!(checking.as_mut().poll(cx));
-                    let Some((mut service, request)) = call.take() else { return Poll::Pending };
+                    let Some((mut service, request)) = call.take() else { return Poll::Ready(Ok(out_of_turn())) };
                     let (mut parts, body) = request.into_parts();
                     let exchange = this.exchange.as_ref();
                     let decisions = match exchange {
@@ -107,10 +98,9 @@ where
                         None => settled.decisions,
                     };
                     let cut_off = upload::is_cut_off(&decisions, &parts);
-                    let mut response = match own {
-                        None => rejection::answer(&decisions, None, || None),
-                        Some(own) => own.answer(&decisions, exchange.and_then(Exchange::on_denied), &mut parts),
-                    };
+                    let on_denied = exchange.and_then(Exchange::on_denied);
+                    let request = || Some((exchange?.kinds(), take_head(&mut parts)));
+                    let mut response = rejection::answer(&decisions, on_denied, request);
                     if let (Some(response), true) = (&mut response, cut_off) {
                         upload::cut_off(response);
                     }
@@ -145,13 +135,12 @@ where
                     ready!(refund.as_mut().poll(cx));
                     match response.take() {
                         Some(response) => break response,
-                        None => return Poll::Pending,
+                        None => return Poll::Ready(Ok(out_of_turn())),
                     }
                 }
                 StateProjection::Answered { response } => match response.take() {
                     Some(response) => break response,
-                    // Polled again after it was ready, which nobody may expect an answer to.
-                    None => return Poll::Pending,
+                    None => return Poll::Ready(Ok(out_of_turn())),
                 },
             }
         };
@@ -162,11 +151,60 @@ where
     }
 }
 
+/// What cannot be: there is nothing to call or to answer with any more. No request is served, and none waits for ever.
+#[cold]
+fn out_of_turn() -> Response {
+    debug_assert!(false, "a RateLimitFuture was polled after it had answered");
+    StatusCode::SERVICE_UNAVAILABLE.into_response()
+}
+
 impl<S, B> std::fmt::Debug for RateLimitFuture<S, B>
 where
     S: Service<Request<B>>,
 {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("RateLimitFuture")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+    use std::task::Waker;
+
+    use axum::body::Body;
+
+    use super::*;
+
+    /// A service that is never called.
+    struct Nobody;
+
+    impl Service<Request<Body>> for Nobody {
+        type Response = Response;
+        type Error = Infallible;
+        type Future = std::future::Pending<Result<Response, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Pending
+        }
+
+        fn call(&mut self, _: Request<Body>) -> Self::Future {
+            std::future::pending()
+        }
+    }
+
+    #[test]
+    fn after_its_answer_it_serves_nothing_and_does_not_hang() {
+        let mut future = Box::pin(RateLimitFuture::<Nobody, Body>::answered(Response::default()));
+        let mut poll = || future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(poll(), Poll::Ready(Ok(response)) if response.status() == StatusCode::OK));
+        // Debug builds say so.
+        match catch_unwind(AssertUnwindSafe(poll)) {
+            Ok(Poll::Ready(Ok(response))) => assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE),
+            Ok(_) => panic!("it hangs"),
+            Err(said) if !cfg!(debug_assertions) => resume_unwind(said),
+            Err(_) => {}
+        }
     }
 }

@@ -67,6 +67,7 @@ impl std::fmt::Debug for Waiting {
 /// What the head said about a limit; `None` is for the arguments to say.
 struct Prepared {
     index: usize,
+    rule: &'static Rule,
     key: SmallVec<[Option<Key>; 2]>,
     /// Who counts where the arguments say that there is no identity.
     fallback: Result<Key, Misuse>,
@@ -255,11 +256,11 @@ struct Head<'r> {
 }
 
 impl Head<'_> {
-    fn prepare(&self, index: usize, rule: &Rule) -> Result<Prepared, Misuse> {
+    fn prepare(&self, index: usize, rule: &'static Rule) -> Result<Prepared, Misuse> {
         let mut key = SmallVec::new();
         self.key_parts(&rule.key, &mut key)?;
         let fallback = by_ip(self.parts, self.client_ip);
-        Ok(Prepared { index, key, fallback, cost: self.cost(rule), skip: self.skip(rule) })
+        Ok(Prepared { index, rule, key, fallback, cost: self.cost(rule), skip: self.skip(rule) })
     }
 
     /// `None` where the arguments will say.
@@ -375,12 +376,11 @@ impl<L: Limits> Guard<L> {
         let mut late = SmallVec::<[Late; 2]>::from_iter(late);
         let mut charges = Charges::new();
         for prepared in rules {
-            let index = prepared.index;
+            let Prepared { index, rule, .. } = prepared;
             let said = match late.iter().position(|late| late.index == index) {
                 Some(at) => late.swap_remove(at),
                 None => Late::rule(index),
             };
-            let Some(rule) = L::rules().get(index) else { continue };
             match prepared.complete(said, exchange.limiter().client_ip())? {
                 Some((key, cost)) => charges.push((rule, key, cost)),
                 None => telemetry::skipped(&rule.policy),

@@ -1,6 +1,5 @@
 //! What a layer's limit counts by.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -92,14 +91,6 @@ impl KeyBy {
             KeyBy::Ip => by_ip(parts, client_ip),
             KeyBy::Path(kind) => by_path(path, "a RateLimitLayer", shared(kind)),
             _ => self.found(parts).map_or_else(|| by_ip_instead(parts, client_ip), Ok),
-        }
-    }
-
-    /// What sort of key that was: asked again of a request that was refused, so that no other has to keep it.
-    pub(super) fn kind(&self, parts: &Parts) -> Cow<'static, str> {
-        match self {
-            KeyBy::Path(kind) => Cow::Owned((**kind).to_owned()),
-            _ => self.found(parts).map_or(Cow::Borrowed("ip"), |key| key.shared_kind()),
         }
     }
 

@@ -2,17 +2,16 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 use axum::http::Request;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use tower_layer::Layer;
 
 use super::key_by::KeyBy;
-use super::rejection;
 use super::service::RateLimitService;
-use crate::decision::Decision;
 use crate::denied::{Denied, OnDenied};
 use crate::headers::Headers;
 use crate::limiter::RateGuard;
@@ -56,22 +55,6 @@ pub(super) struct Own {
     pub(super) on_denied: Option<OnDenied>,
 }
 
-impl Own {
-    /// The answer to a request that these decisions, on the limits in their order, refuse. The head goes into it if the
-    /// program answers itself.
-    pub(super) fn answer(
-        &self,
-        decisions: &[Decision],
-        on_denied: Option<&OnDenied>,
-        head: &mut Parts,
-    ) -> Option<Response> {
-        rejection::answer(decisions, on_denied, || {
-            let kinds = self.limits.iter().map(|(_, by)| by.kind(head)).collect();
-            Some((kinds, take_head(head)))
-        })
-    }
-}
-
 /// The head of a request that goes no further.
 pub(super) fn take_head(head: &mut Parts) -> Parts {
     std::mem::replace(head, Request::new(()).into_parts().0)
@@ -92,9 +75,10 @@ impl RateLimitLayer {
     ///
     /// When `name` is no name for a [`Policy`] ([`Policy::try_new`]), or when the layer has a limit of that name already.
     #[expect(clippy::panic, reason = "documented; a layer is made when the program starts, not when a request comes")]
+    #[track_caller]
     pub fn limit(self, name: impl Into<Cow<'static, str>>, quota: Quota, by: KeyBy) -> RateLimitLayer {
         match Policy::try_new(name, quota) {
-            Ok(policy) => self.policy(policy, by),
+            Ok(policy) => self.policy(policy.written_at(Location::caller()), by),
             Err(error) => panic!("rateguard: RateLimitLayer::limit: {error}"),
         }
     }

@@ -68,7 +68,7 @@ impl Rule {
         self
     }
 
-    /// Which responses give the charge back.
+    /// Which responses give the charge back. A request whose client hangs up before has no response, and stays charged.
     pub const fn refund_if(mut self, refund_if: fn(&Response) -> bool) -> Rule {
         self.refund_if = Some(refund_if);
         self

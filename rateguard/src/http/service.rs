@@ -1,6 +1,5 @@
 //! The service that the layer makes.
 
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,13 +9,14 @@ use axum::response::{IntoResponse, Response};
 use smallvec::SmallVec;
 use tower_service::Service;
 
-use super::exchange::{Counted, Exchange};
+use super::exchange::{Counted, Exchange, kinds};
 use super::future::RateLimitFuture;
 use super::headers;
 use super::identity::{UserId, captured};
 use super::key_by::KeyBy;
-use super::layer::RateLimitLayer;
+use super::layer::{RateLimitLayer, take_head};
 use super::misuse::Misuse;
+use super::rejection;
 use super::upload;
 use crate::headers::Headers;
 use crate::key::Key;
@@ -66,19 +66,17 @@ where
         };
         let on_denied = own.on_denied.as_ref().or_else(|| outer.as_ref()?.on_denied_of_layers());
         let cut_off = upload::is_cut_off(&decisions, &parts);
-        if let Some(mut response) = own.answer(&decisions, on_denied.or(limiter.on_denied()), &mut parts) {
+        let request = || Some((kinds(&counted), take_head(&mut parts)));
+        if let Some(mut response) = rejection::answer(&decisions, on_denied.or(limiter.on_denied()), request) {
             if cut_off {
                 upload::cut_off(&mut response);
             }
-            let refund = match outer {
-                Some(outer) => {
-                    outer.record(decisions);
-                    outer.denied()
-                }
-                None => {
-                    headers::write(response.headers_mut(), headers, &decisions);
-                    None
-                }
+            let refund = if let Some(outer) = outer {
+                outer.record(decisions);
+                outer.denied()
+            } else {
+                headers::write(response.headers_mut(), headers, &decisions);
+                None
             };
             self.give_back_ready();
             return RateLimitFuture::denied(response, refund);
@@ -94,12 +92,10 @@ where
         let Some(later) = later else {
             return RateLimitFuture::calling(self.inner.call(request), exchange, headers);
         };
-        // Without an answer of the program's own to a refusal, nothing of the request is needed for it.
-        let own = exchange.on_denied().map(|_| Arc::clone(own));
         // The one that said it was ready goes with the request; the other takes its place here.
         let next = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, next);
-        RateLimitFuture::checking(later, (ready, request), own, exchange, headers)
+        RateLimitFuture::checking(later, (ready, request), exchange, headers)
     }
 }
 

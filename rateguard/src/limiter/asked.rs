@@ -18,14 +18,14 @@ pin_project! {
         #[pin]
         answer: Wait<Verdicts>,
         limiter: RateGuard,
-        pending: Option<Pending>,
+        pending: Pending,
         watch: Option<Watch>,
     }
 }
 
 impl Asked {
     pub(super) fn new(answer: Wait<Verdicts>, limiter: RateGuard, pending: Pending) -> Asked {
-        Asked { answer, limiter, pending: Some(pending), watch: None }
+        Asked { answer, limiter, pending, watch: None }
     }
 
     /// Who is to be told when it is decided.
@@ -40,8 +40,7 @@ impl Future for Asked {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Settled> {
         let this = self.project();
         let told = ready!(this.answer.poll(cx));
-        let decisions =
-            this.pending.take().map(|pending| pending.settle(this.limiter, told.result)).unwrap_or_default();
+        let decisions = this.pending.settle(this.limiter, told.result);
         if let Some(watch) = this.watch.take() {
             watch.ended(this.limiter, &decisions);
         }

@@ -38,13 +38,50 @@ impl<'a> Check<'a> {
 pub(crate) type Decisions = SmallVec<[Decision; 2]>;
 
 /// Where the decision of each check is to be found, if several share one.
-pub(super) type Places = SmallVec<[usize; 2]>;
+pub(super) type Places = SmallVec<[Place; 2]>;
+
+/// That of one check.
+#[derive(Debug)]
+pub(super) struct Place {
+    at: usize,
+    /// The check's own.
+    policy: Policy,
+}
+
+/// What checks of one bucket are decided as.
+struct Merged<'c> {
+    policy: Cow<'c, Policy>,
+    key: &'c Key,
+    cost: u32,
+}
+
+impl Merged<'_> {
+    fn check(&self) -> Check<'_> {
+        Check::new(&self.policy, self.key).cost(self.cost)
+    }
+}
+
+/// A decision for each check.
+pub(super) fn decide<'p>(
+    policies: impl Iterator<Item = &'p Policy>,
+    verdicts: impl IntoIterator<Item = Verdict>,
+) -> Decisions {
+    let mut verdicts = verdicts.into_iter();
+    policies
+        .map(|policy| match verdicts.next() {
+            Some(verdict) => Decision::counted(policy, policy.quota(), verdict),
+            None => Decision::missing(policy),
+        })
+        .collect()
+}
 
 pub(super) fn spread(decisions: Decisions, places: Option<&Places>) -> Decisions {
-    match places {
-        None => decisions,
-        Some(places) => places.iter().filter_map(|&at| decisions.get(at).cloned()).collect(),
-    }
+    let Some(places) = places else { return decisions };
+    let decision = |place: &Place| match decisions.get(place.at) {
+        Some(decision) => decision.shared_with(&place.policy),
+        None => Decision::missing(&place.policy),
+    };
+    places.iter().map(decision).collect()
 }
 
 impl RateGuard {
@@ -55,7 +92,10 @@ impl RateGuard {
             [_] => self.begin_distinct(checks, None, left),
             _ => match self.merge(checks) {
                 None => self.begin_distinct(checks, None, left),
-                Some((merged, places)) => self.begin_distinct(&merged, Some(places), left),
+                Some((merged, places)) => {
+                    let checks: SmallVec<[Check<'_>; 2]> = merged.iter().map(Merged::check).collect();
+                    self.begin_distinct(&checks, Some(places), left)
+                }
             },
         }
     }
@@ -68,26 +108,45 @@ impl RateGuard {
         }
     }
 
-    /// Checks that share a bucket become one that takes what they take together, under the quota of the first. `None`
-    /// if there are none such, as nearly always.
-    fn merge<'c>(&self, checks: &[Check<'c>]) -> Option<(SmallVec<[Check<'c>; 2]>, Places)> {
-        let share = |a: &Check<'_>, b: &Check<'_>| {
+    /// Checks that share a bucket become one that takes what they take together. `None` if there are none such, as nearly
+    /// always.
+    fn merge<'c>(&self, checks: &[Check<'c>]) -> Option<(SmallVec<[Merged<'c>; 2]>, Places)> {
+        let share = |a: &Merged<'_>, b: &Check<'_>| {
             a.policy.name() == b.policy.name()
                 && a.policy.quota().algorithm() == b.policy.quota().algorithm()
                 && self.localize(a.key) == self.localize(b.key)
         };
-        let mut merged: SmallVec<[Check<'c>; 2]> = SmallVec::new();
+        let mut merged: SmallVec<[Merged<'c>; 2]> = SmallVec::new();
         let mut places = Places::new();
         for check in checks {
-            if let Some((at, earlier)) = merged.iter_mut().enumerate().find(|(_, earlier)| share(earlier, check)) {
-                earlier.cost = earlier.cost.saturating_add(check.cost);
-                places.push(at);
-            } else {
-                places.push(merged.len());
-                merged.push(*check);
+            let at = merged.iter().position(|earlier| share(earlier, check)).unwrap_or(merged.len());
+            places.push(Place { at, policy: check.policy.clone() });
+            match merged.get_mut(at) {
+                Some(earlier) => {
+                    earlier.cost = earlier.cost.saturating_add(check.cost);
+                    earlier.policy = Cow::Owned(self.stricter(&earlier.policy, check.policy));
+                }
+                None => {
+                    merged.push(Merged { policy: Cow::Borrowed(check.policy), key: check.key, cost: check.cost });
+                }
             }
         }
         (merged.len() < checks.len()).then_some((merged, places))
+    }
+
+    /// A policy that holds whatever the two, of one bucket, hold. A shadow holds nothing against one that enforces.
+    fn stricter(&self, one: &Policy, other: &Policy) -> Policy {
+        match (one.is_shadow(), other.is_shadow()) {
+            (true, false) => return other.clone(),
+            (false, true) => return one.clone(),
+            _ => {}
+        }
+        let on_error = |policy: &Policy| policy.failure_policy().unwrap_or(self.inner.settings.on_error);
+        let stricter = one.clone().with_quota(one.quota().tighter(other.quota()));
+        if on_error(other).strictness() > on_error(one).strictness() {
+            return stricter.on_error(on_error(other));
+        }
+        stricter
     }
 
     fn count_in(&self, store: &MemoryStore, checks: &[Check<'_>]) -> Decisions {
@@ -95,11 +154,7 @@ impl RateGuard {
             return smallvec![Decision::counted(check.policy, check.policy.quota(), self.count_one(store, check))];
         }
         let verdicts = store.check(&self.inner.settings.clock, &self.fingerprints(store, checks));
-        checks
-            .iter()
-            .zip(verdicts)
-            .map(|(check, verdict)| Decision::counted(check.policy, check.policy.quota(), verdict))
-            .collect()
+        decide(checks.iter().map(|check| check.policy), verdicts)
     }
 
     /// One check of a limiter that counts in this process, from the policy as it is written to what operators are told.
@@ -157,5 +212,29 @@ impl RateGuard {
             }
             _ => Cow::Borrowed(key),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use super::*;
+    use crate::quota::Quota;
+
+    const ONE: Policy = Policy::new("one", Quota::sliding_window(1, Duration::from_secs(60)));
+
+    /// Debug builds say so.
+    fn is_denied(decisions: impl FnOnce() -> Decisions + std::panic::UnwindSafe) -> bool {
+        match catch_unwind(decisions) {
+            Ok(decisions) => !cfg!(debug_assertions) && matches!(&decisions[..], [only] if !only.allowed()),
+            Err(_) => cfg!(debug_assertions),
+        }
+    }
+
+    #[test]
+    fn a_check_without_an_answer_is_denied() {
+        assert!(is_denied(|| decide([&ONE].into_iter(), [])));
+        assert!(is_denied(|| spread(Decisions::new(), Some(&smallvec![Place { at: 0, policy: ONE }]))));
     }
 }

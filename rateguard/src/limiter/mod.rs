@@ -85,7 +85,7 @@ pub(crate) struct Inner {
     sizes_due: AtomicU64,
     /// Refusals of a shared store that are still certain.
     #[cfg(feature = "_shared")]
-    spent: Spent,
+    spent: Arc<Spent>,
 }
 
 /// What the builder decided.
@@ -162,10 +162,10 @@ impl RateGuard {
         let warnings = Warnings::default();
         telemetry::describe();
         #[cfg(feature = "_shared")]
-        let spent = match store {
-            Store::Memory(_) => Spent::new(Duration::ZERO),
-            Store::Shared(_) => Spent::new(settings.deny_cache),
-        };
+        let spent = Arc::new(Spent::new(match store {
+            Store::Memory(_) => Duration::ZERO,
+            Store::Shared(_) => settings.deny_cache,
+        }));
         #[cfg(feature = "_shared")]
         let local = MemoryStore::new(settings.max_keys);
         let inner = Inner {
@@ -205,6 +205,10 @@ impl RateGuard {
     /// Decides several checks together, in one round trip: if one of them refuses, none is charged. The decisions
     /// come in the order of the checks; the whole may go on if every one of them is
     /// [`allowed`](Decision::allowed).
+    ///
+    /// Checks of one policy name, algorithm and key count in one bucket. They take what they take together, and must all
+    /// hold: shadows give way to those that enforce, and the tighter quota decides (if neither is, the smaller limit in
+    /// the longer window; of token buckets, the smaller burst at the slower rate).
     pub async fn check_all(&self, checks: &[Check<'_>]) -> Vec<Decision> {
         let later = match self.begin(checks, self.deadline()) {
             Checking::Done(decisions) => return decisions.into_vec(),

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::group::{Places, spread};
+use super::group::{Places, decide, spread};
 use super::spent::Limits;
 use super::{Decisions, RateGuard};
 use crate::decision::Decision;
@@ -23,7 +23,7 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn settle(self, limiter: &RateGuard, answer: Result<Verdicts, StoreError>) -> Decisions {
+    pub(super) fn settle(&self, limiter: &RateGuard, answer: Result<Verdicts, StoreError>) -> Decisions {
         let answer = match answer {
             Ok(verdicts) if verdicts.len() != self.policies.len() => {
                 Err(StoreError::other("the store answered another request"))
@@ -33,8 +33,7 @@ impl Pending {
         let decisions = match answer {
             Ok(verdicts) => {
                 limiter.remember(&self.limits, self.asked, &verdicts);
-                let decision = |(policy, verdict): (&Policy, _)| Decision::counted(policy, policy.quota(), verdict);
-                self.policies.iter().zip(verdicts).map(decision).collect()
+                decide(self.policies.iter(), verdicts)
             }
             Err(error) => self.without_store(limiter, &error),
         };
@@ -64,9 +63,14 @@ impl Pending {
         let mut verdicts = verdicts.into_iter();
         self.policies
             .iter()
-            .map(|policy| match is_counted(policy).then(|| verdicts.next()).flatten() {
-                Some(verdict) => Decision::counted(policy, policy.quota(), verdict).degrade(reason),
-                None => Decision::uncounted(policy, policy.quota(), !is_closed(policy), reason),
+            .map(|policy| {
+                if !is_counted(policy) {
+                    return Decision::uncounted(policy, policy.quota(), !is_closed(policy), reason);
+                }
+                match verdicts.next() {
+                    Some(verdict) => Decision::counted(policy, policy.quota(), verdict).degrade(reason),
+                    None => Decision::missing(policy),
+                }
             })
             .collect()
     }

@@ -1,6 +1,8 @@
 //! Which policies there are, and the quotas that were set for them while the program runs.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::Location;
+use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -11,6 +13,8 @@ use crate::quota::Quota;
 const MOST: usize = 10_000;
 /// Places for the names met last. A power of two.
 const RECENT: usize = 256;
+/// Odd, so that different names stay different.
+const SCATTER: usize = 0x9e37_79b9;
 /// How long after it was set a quota may wait for its policy before the log is told, in microseconds.
 const PATIENCE: u64 = 60_000_000;
 
@@ -50,8 +54,8 @@ pub(super) struct Policies {
     book: RwLock<Book>,
     /// Whether any quota was set, so that there is something to look up.
     any_set: AtomicBool,
-    /// Where the names of policies that are known lie in memory, and how long they are. Only of those that lie there for
-    /// ever.
+    /// Where the names of policies that are known lie in memory, how long they are, and where they are written. Only of
+    /// those that lie there for ever.
     recent: Box<[AtomicUsize; RECENT]>,
     /// When to tell of quotas that no policy has asked for; `u64::MAX` if there are none.
     report_at: AtomicU64,
@@ -59,8 +63,52 @@ pub(super) struct Policies {
 
 #[derive(Debug, Default)]
 struct Book {
-    written: BTreeMap<String, Quota>,
+    written: BTreeMap<String, Written>,
     set: HashMap<String, Quota>,
+}
+
+/// The quotas that the program was written with under one name.
+#[derive(Debug)]
+struct Written {
+    /// That of the policy met first.
+    quota: Quota,
+    /// The first that was written in a place of the program where it stays the same.
+    constant: Option<(Quota, &'static Location<'static>)>,
+    /// Whether the log has been told that another place has another quota.
+    told: bool,
+}
+
+impl Written {
+    fn new(policy: &Policy) -> Written {
+        let constant = policy.place().map(|place| (policy.quota(), place));
+        Written { quota: policy.quota(), constant, told: false }
+    }
+
+    /// Whether there is nothing to learn of this policy.
+    fn knows(&self, policy: &Policy) -> bool {
+        match (policy.place(), self.constant) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(place), Some((quota, known))) => {
+                self.told || quota == policy.quota() || place == known
+                    // These do not count together.
+                    || quota.algorithm() != policy.quota().algorithm()
+            }
+        }
+    }
+
+    /// The quota that the policy contradicts, and where that is written, if it is news.
+    fn meet(&mut self, policy: &Policy) -> Option<(Quota, &'static Location<'static>)> {
+        if self.knows(policy) {
+            return None;
+        }
+        if self.constant.is_none() {
+            self.constant = policy.place().map(|place| (policy.quota(), place));
+            return None;
+        }
+        self.told = true;
+        self.constant
+    }
 }
 
 impl Policies {
@@ -77,11 +125,12 @@ impl Policies {
     #[inline]
     pub(super) fn meet(&self, policy: &Policy) {
         let place = policy.static_name().and_then(|name| {
-            let address = name.as_ptr().addr();
-            // Names lie beside each other, some ten bytes apart. The highest byte of an address is zero, so that there is
-            // room for a length.
-            let place = self.recent.get(((address >> 3) ^ (address >> 11)) % RECENT)?;
-            Some((place, address.rotate_left(8) ^ name.len()))
+            // A name and the place where it has its quota: names lie beside each other, some ten bytes apart.
+            let (address, written) =
+                (name.as_ptr().addr(), policy.place().map_or(0, |place| ptr::from_ref(place).addr()));
+            let place = self.recent.get(((address >> 3) ^ (address >> 11) ^ (written >> 3)) % RECENT)?;
+            // The highest byte of an address is zero, so that there is room for a length.
+            Some((place, (address.rotate_left(8) ^ name.len()).wrapping_mul(SCATTER) ^ written))
         });
         match place {
             Some((place, name)) if place.load(Ordering::Relaxed) == name => {}
@@ -95,12 +144,29 @@ impl Policies {
 
     #[cold]
     fn write_down(&self, policy: &Policy) {
-        if self.read().written.contains_key(policy.name()) {
+        if self.read().written.get(policy.name()).is_some_and(|known| known.knows(policy)) {
             return;
         }
         let mut book = self.write();
-        if book.written.len() < MOST {
-            book.written.entry(policy.name().to_owned()).or_insert_with(|| policy.quota());
+        let is_full = book.written.len() >= MOST;
+        let contradicted = match book.written.get_mut(policy.name()) {
+            Some(known) => known.meet(policy),
+            None if is_full => None,
+            None => {
+                book.written.insert(policy.name().to_owned(), Written::new(policy));
+                None
+            }
+        };
+        drop(book);
+        if let (Some((quota, first)), Some(second)) = (contradicted, policy.place()) {
+            tracing::error!(
+                policy = policy.name(),
+                "rateguard: the policy {} has the quota {quota} at {first}, and {} at {second}. Both count in one bucket, so \
+                 what a client does under the one is counted under the other: give each a name of its own, or one quota. If \
+                 the quota depends on the client, make the policy with Policy::try_new",
+                policy.name(),
+                policy.quota(),
+            );
         }
     }
 
@@ -140,9 +206,9 @@ impl Policies {
 
     pub(super) fn known(&self) -> Vec<KnownPolicy> {
         let book = self.read();
-        let known = |(name, written): (&String, &Quota)| KnownPolicy {
+        let known = |(name, written): (&String, &Written)| KnownPolicy {
             name: name.clone(),
-            written: *written,
+            written: written.quota,
             set: book.set.get(name).copied(),
         };
         book.written.iter().map(known).collect()

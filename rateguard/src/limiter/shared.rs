@@ -1,9 +1,10 @@
 //! The way to a store that servers share, and back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::asked::Asked;
-use super::group::{Places, spread};
+use super::group::{Places, decide, spread};
 use super::pending::Pending;
 use super::spent::Limits;
 use super::{Check, Checking, Decisions, RateGuard};
@@ -13,21 +14,9 @@ use crate::key::Key;
 use crate::policy::{OnError, Policy};
 use crate::store::Verdicts;
 use crate::store::memory::{MemoryCheck, MemoryStore};
-use crate::store::script::{self, Group, Op, RedisCheck};
+use crate::store::script::{self, Forget, Forgetting, Group, Op, RedisCheck};
 use crate::store::shared::SharedStore;
 use crate::store::wait::Wait;
-
-/// Forgets the denials that are remembered of a limit when it goes, also if whoever wanted that is gone.
-pub(super) struct Forgetting {
-    limiter: RateGuard,
-    fingerprint: u128,
-}
-
-impl Drop for Forgetting {
-    fn drop(&mut self) {
-        self.limiter.inner.spent.forget(self.limiter.inner.settings.clock.micros(), self.fingerprint);
-    }
-}
 
 impl RateGuard {
     pub(super) async fn ask(&self, store: &SharedStore, op: Op, check: &Check<'_>) -> Result<Verdicts, StoreError> {
@@ -36,17 +25,17 @@ impl RateGuard {
 
     /// Asks. Nothing needs to be waited for that it is done.
     pub(super) fn start(&self, store: &SharedStore, op: Op, check: &Check<'_>) -> Result<Wait<Verdicts>, StoreError> {
-        let checks = [self.redis_check(check)].into_iter().collect();
-        store.ask(Group::new(op, checks), self.inner.settings.deadline)
+        let mut group = Group::new(op, [self.redis_check(check)].into_iter().collect());
+        if matches!(op, Op::Refund(_) | Op::Reset) {
+            // Also if nobody waits for it any more when it is done.
+            group = group.forgetting(self.forget(&self.memory_check(self.local(), check)));
+        }
+        store.ask(group, self.inner.settings.deadline)
     }
 
     /// One check of a limiter that counts elsewhere.
     pub(super) async fn check_shared(&self, policy: &Policy, key: &Key, cost: u32) -> Decision {
-        // Every check has a decision; this is only so that nothing needs to panic.
-        let only = |mut decisions: Decisions| {
-            let none = || Decision::uncounted(policy, policy.quota(), true, StoreErrorKind::Other);
-            decisions.pop().unwrap_or_else(none)
-        };
+        let only = |mut decisions: Decisions| decisions.pop().unwrap_or_else(|| Decision::missing(policy));
         // What is decided at once takes no room in what waits.
         let later = match self.begin(&[Check::new(policy, key).cost(cost)], self.deadline()) {
             Checking::Done(decisions) => return only(decisions),
@@ -65,13 +54,17 @@ impl RateGuard {
         let asked = self.inner.settings.clock.micros();
         let limits: Limits = checks.iter().map(|check| self.memory_check(self.local(), check)).collect();
         if let Some(verdicts) = self.inner.spent.refuse(asked, &limits) {
-            let decision = |(check, verdict): (&Check<'_>, _)| {
-                Decision::counted(check.policy, check.policy.quota(), verdict).remember()
-            };
-            let decisions = checks.iter().zip(verdicts).map(decision).collect();
+            let decided = decide(checks.iter().map(|check| check.policy), verdicts);
+            let decisions = decided.into_iter().map(Decision::remember).collect();
             return Checking::Done(spread(decisions, places.as_ref()));
         }
         let group = Group::new(Op::Check, checks.iter().map(|check| self.redis_check(check)).collect());
+        #[cfg(feature = "redis")]
+        let group = if limits.len() > 1 && store.is_apart() && self.inner.spent.is_on() {
+            group.forget_each(limits.iter().map(|limit| self.forget(limit)).collect())
+        } else {
+            group
+        };
         let policies = checks.iter().map(|check| check.policy.clone()).collect();
         let pending = Pending { policies, limits, asked, places };
         match store.ask(group, left) {
@@ -87,12 +80,15 @@ impl RateGuard {
         }
     }
 
-    /// For as long as something is given back, or may be: what is remembered is forgotten now, and what is learned
-    /// meanwhile when it ends.
+    /// For as long as something is given back, or may be.
     pub(super) fn forgetting(&self, check: &Check<'_>) -> Forgetting {
-        let fingerprint = self.memory_check(self.local(), check).fingerprint.hash;
-        self.inner.spent.forget(self.inner.settings.clock.micros(), fingerprint);
-        Forgetting { limiter: self.clone(), fingerprint }
+        self.forget(&self.memory_check(self.local(), check)).until_dropped()
+    }
+
+    fn forget(&self, limit: &MemoryCheck) -> Forget {
+        let (spent, clock) = (Arc::clone(&self.inner.spent), self.inner.settings.clock.clone());
+        let fingerprint = limit.fingerprint.hash;
+        Forget::new(move || spent.forget(clock.micros(), fingerprint))
     }
 
     fn redis_check(&self, check: &Check<'_>) -> RedisCheck {

@@ -68,7 +68,6 @@ impl Waiting {
     }
 
     /// The job, with the time that it has waited here taken off.
-    #[cfg(feature = "redis")]
     pub(crate) fn into_job(mut self, now: Duration) -> Job {
         let age = self.age(now);
         self.job.spend(age);
@@ -95,7 +94,6 @@ impl Queue {
     }
 
     /// The time by which jobs wait.
-    #[cfg(feature = "redis")]
     pub(crate) fn now(&self) -> Duration {
         self.watch.now()
     }
@@ -172,9 +170,10 @@ impl Queue {
 
     /// Puts back what was taken and not sent.
     #[cfg(feature = "upstash")]
-    pub(crate) fn put_back(&mut self, jobs: Vec<Waiting>) {
-        for waiting in jobs.into_iter().rev() {
-            self.waiting.push_front(waiting);
+    pub(crate) fn put_back(&mut self, jobs: Vec<Job>) {
+        let now = self.watch.now();
+        for job in jobs.into_iter().rev() {
+            self.waiting.push_front(Waiting::new(job, now));
         }
     }
 

@@ -43,6 +43,16 @@ impl SharedStore {
         }
     }
 
+    /// Whether the limits of one request may be on several servers, so that some are charged and given back.
+    #[cfg(feature = "redis")]
+    pub(crate) fn is_apart(&self) -> bool {
+        match self {
+            SharedStore::Redis(store) => store.is_cluster(),
+            #[cfg(feature = "upstash")]
+            SharedStore::Upstash(_) => false,
+        }
+    }
+
     /// Asks whether the server answers.
     pub(crate) fn ping(&self, left: Duration) -> Result<Wait<()>, StoreError> {
         match self {

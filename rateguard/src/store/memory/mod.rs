@@ -27,7 +27,7 @@ use full::Full;
 use shard::Shard;
 
 use super::Verdicts;
-use crate::algorithm::{Assessment, Receipt, State, Verdict};
+use crate::algorithm::{Assessment, Receipt, Verdict};
 use crate::clock::TimeSource;
 use crate::key::Key;
 use crate::network::Prefixes;
@@ -93,8 +93,7 @@ impl MemoryStore {
                 }
                 verdict
             }
-            // There is none; this is only so that nothing needs to panic.
-            None => State::new(check.quota.algorithm()).assess(0, &check.quota, check.cost).verdict(None, None),
+            None => nowhere().verdict(None, None),
         }
     }
 
@@ -106,7 +105,7 @@ impl MemoryStore {
             .iter()
             .map(|check| match find(&mut locked, check) {
                 Some(shard) => shard.assess(now, check),
-                None => State::new(check.quota.algorithm()).assess(now, &check.quota, check.cost),
+                None => nowhere(),
             })
             .collect();
         let charge = checks.iter().zip(&assessed).all(|(check, assessment)| assessment.admitted || check.shadow);
@@ -131,7 +130,7 @@ impl MemoryStore {
         let now = time(clock, &mut locked);
         let assessment = match find(&mut locked, check) {
             Some(shard) => shard.peek(now, check),
-            None => State::new(check.quota.algorithm()).assess(now, &check.quota, check.cost),
+            None => nowhere(),
         };
         assessment.verdict(None, None)
     }
@@ -166,6 +165,13 @@ impl MemoryStore {
         numbers.dedup();
         numbers.into_iter().filter_map(|number| Some((number, lock(self.shards.get(number)?)))).collect()
     }
+}
+
+/// What cannot be: a key without a shard. It is denied.
+#[cold]
+fn nowhere() -> Assessment {
+    debug_assert!(false, "every key has a shard");
+    Assessment { admitted: false, available: 0, reset_idle: 0, reset_charged: 0, retry_after: Some(1_000_000) }
 }
 
 type Guards<'a> = SmallVec<[(usize, MutexGuard<'a, Shard>); 2]>;

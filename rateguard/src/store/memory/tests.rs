@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::shard::SWEEP_EVERY;
 use super::*;
+use crate::algorithm::State;
 use crate::clock::Clock;
 
 mod full;
@@ -99,4 +100,22 @@ fn keys_that_the_table_takes_for_one_are_told_apart_however_they_come_and_go() {
     }
     assert_eq!(shard.len(), 1);
     assert!((0..300).all(|client| shard.check(2 * WINDOW, &one(client)).admitted));
+}
+
+#[test]
+fn a_key_without_a_shard_is_denied() {
+    let check = check(1);
+    let decide: [fn(&MemoryStore, &MemoryCheck) -> Verdict; 3] = [
+        |store, check| store.check_one(&at(0), check),
+        |store, check| store.check(&at(0), &[*check])[0],
+        |store, check| store.peek(&at(0), check),
+    ];
+    for decide in decide {
+        let verdict = std::panic::catch_unwind(|| {
+            let store = MemoryStore { shards: Box::default(), ..MemoryStore::new(1) };
+            decide(&store, &check)
+        });
+        // Debug builds say so.
+        assert!(verdict.map_or(cfg!(debug_assertions), |verdict| !cfg!(debug_assertions) && !verdict.admitted));
+    }
 }

@@ -139,6 +139,8 @@ impl Batch {
         }
         // There is a result for every call.
         jobs.for_each(|mut waiting| waiting.job.fail(StoreError::other("the server gave no answer to it")));
+        // Whoever's time was over before was told so, and has counted it elsewhere.
+        again.retain(|waiting| !waiting.job.is_abandoned());
         match &rest.useless {
             Some(error) => fail(&mut again, error),
             None if again.is_empty() => {}

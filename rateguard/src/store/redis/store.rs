@@ -48,6 +48,10 @@ impl RedisStore {
         }
     }
 
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(self.0, Servers::Cluster(_))
+    }
+
     /// Asks whether the server answers, or all of them.
     pub(crate) fn ping(&self, left: Duration) -> Result<Wait<()>, StoreError> {
         match &self.0 {

@@ -139,9 +139,18 @@ impl<'g> Call<'g> {
         let mut answers: Vec<Answered> = self.groups.iter().map(|_| None).collect();
         for (first, group, units) in self.operations() {
             let Some(answer) = reply::checked(now, &mut parts, group, units)? else { continue };
-            let sharers = answers.iter_mut().zip(&self.shares).filter(|(_, share)| share.first == first);
+            let mut sharers = answers.iter_mut().zip(&self.shares).filter(|(_, share)| share.first == first);
             match answer {
-                Ok(verdicts) => sharers.zip(verdicts).for_each(|((place, _), verdicts)| *place = Some(Ok(verdicts))),
+                Ok(verdicts) => {
+                    for verdicts in verdicts {
+                        let (place, _) = sharers.next().ok_or_else(reply::malformed)?;
+                        *place = Some(Ok(verdicts));
+                    }
+                    // Without an answer it would be sent again, and it has run.
+                    if sharers.next().is_some() {
+                        return Err(reply::malformed());
+                    }
+                }
                 Err(error) => sharers.for_each(|(place, _)| *place = Some(Err(error.clone()))),
             }
         }

@@ -5,6 +5,8 @@
 
 -- So many are kept at most. One more takes the place of the one that ends first.
 local MOST_COUNTS = 4
+-- No text of ours is as long. What others have planted is not read number by number.
+local LONGEST_TEXT = 512
 
 local function make_counter_rule(kind)
   local letter, max, min = string.byte(kind), math.max, math.min
@@ -13,7 +15,7 @@ local function make_counter_rule(kind)
 
   -- All numbers of a text: those before the counts, and each count as a table of `size` of them.
   local function parse(key, text, before, size)
-    if string.byte(text) ~= letter or text:find('[^%d ]', 2) then foreign(key) end
+    if #text > LONGEST_TEXT or string.byte(text) ~= letter or text:find('[^%d ]', 2) then foreign(key) end
     local all, counts = {}, {}
     for number in text:gmatch('%d+') do all[#all + 1] = tonumber(number) end
     if #all <= before or (#all - before) % size ~= 0 then foreign(key) end
@@ -151,11 +153,11 @@ local function make_counter_rule(kind)
     local rule = {}
 
     -- Whether a * b > c * d, for products that a double cannot hold: compared seven bits of `a` and `d` at a time.
-    -- `a` and `d` are below 2^35, `b` and `c` below 2^45.
+    -- `a` and `d` are below 2^53 (a long window counts also what a short one allows), `b` and `c` below 2^45.
     local function product_above(a, b, c, d)
       if a * b < 2 ^ 53 and c * d < 2 ^ 53 then return a * b > c * d end
       local ahead = 0
-      for shift = 28, 0, -7 do
+      for shift = 49, 0, -7 do
         local unit = 2 ^ shift
         ahead = ahead * 128 + floor(a / unit) % 128 * b - floor(d / unit) % 128 * c
         -- What is still to come is less than 2^45 units of this place: beyond that, the matter is settled.

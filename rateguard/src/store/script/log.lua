@@ -4,6 +4,8 @@
 local function make_log()
   local rule = {}
   local pack, read = struct.pack, struct.unpack
+  -- Far beyond what ours can be. What others have planted is not read entry by entry.
+  local LONGEST = HEAD + 4 * PARTS * ENTRY_SIZE
 
   local function entries(log) return (#log.body - 6) / log.size end
 
@@ -107,19 +109,20 @@ local function make_log()
     return { merged = false, size = STAMP_SIZE, horizon = window, ends = 0, next_horizon = 0, body = body }
   end
 
-  function rule.load_set(key) return rule.of_set(key, call('ZRANGE', key, 0, -1, 'WITHSCORES')) end
+  -- A set of ours has no more members, of which the last is the window.
+  function rule.load_set(key) return rule.of_set(key, call('ZRANGE', key, 0, NUMBERS, 'WITHSCORES')) end
 
   local function load(key)
     local x = try('GET', key)
     if not x then return end
     if x.err then
-      local all = try('ZRANGE', key, 0, -1, 'WITHSCORES')
+      local all = try('ZRANGE', key, 0, NUMBERS, 'WITHSCORES')
       if all.err then foreign(key) end
       return rule.of_set(key, all)
     end
     local word = x:sub(1, #EXACT)
     local size = (word == EXACT and STAMP_SIZE) or (word == MERGED and ENTRY_SIZE)
-    if not size or #x <= HEAD or (#x - HEAD) % size ~= 0 then foreign(key) end
+    if not size or #x <= HEAD or #x > LONGEST or (#x - HEAD) % size ~= 0 then foreign(key) end
     local horizon, ends, next_horizon = read(HORIZON, x, #EXACT + 1)
     return {
       merged = word == MERGED, size = size, horizon = horizon, ends = ends, next_horizon = next_horizon,
@@ -156,11 +159,10 @@ local function make_log()
     return not log.denied, available, idle, retry, log, nil, log.mend
   end
 
-  -- The first units of a key, in the form that is best for the limit.
+  -- The first units of a key, in the form that is best for the limit. A key that is there, though nothing in it counts any
+  -- more, is overwritten, which only a string can do: while its slot moves, a key that was deleted cannot be written.
   local function begin(key, q, cost, exists)
-    if q.kind == 'z' then
-      -- Nothing that is there counts any more.
-      if exists then call('DEL', key) end
+    if q.kind == 'z' and not exists then
       local write = { 'inf', q.window_text }
       for i = 1, cost do
         write[2 * i + 1], write[2 * i + 2] = NOW_TEXT, NOW_TEXT .. FIRST + i - 1

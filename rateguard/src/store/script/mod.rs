@@ -6,6 +6,8 @@ pub(crate) mod call;
 pub(crate) mod error_text;
 pub(crate) mod reply;
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use smallvec::{SmallVec, smallvec};
@@ -17,8 +19,7 @@ use crate::algorithm::Receipt;
 use crate::quota::Quota;
 
 /// One check, as Redis sees it.
-#[cfg_attr(feature = "redis", derive(Clone))]
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RedisCheck {
     pub(crate) key: String,
     pub(crate) quota: Quota,
@@ -26,6 +27,38 @@ pub(crate) struct RedisCheck {
     pub(crate) cost: u32,
     /// Its refusal is none.
     pub(crate) shadow: bool,
+}
+
+/// Forgets the denials that this process remembers of a limit.
+#[derive(Clone)]
+pub(crate) struct Forget(Arc<dyn Fn() + Send + Sync>);
+
+/// Does so once more when it is dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct Forgetting(Forget);
+
+impl Forget {
+    pub(crate) fn new(forget: impl Fn() + Send + Sync + 'static) -> Forget {
+        Forget(Arc::new(forget))
+    }
+
+    /// What is remembered is forgotten now, and what is learned meanwhile when the value goes.
+    pub(crate) fn until_dropped(self) -> Forgetting {
+        (self.0)();
+        Forgetting(self)
+    }
+}
+
+impl fmt::Debug for Forget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Forget")
+    }
+}
+
+impl Drop for Forgetting {
+    fn drop(&mut self) {
+        (self.0.0)();
+    }
 }
 
 /// What is to be done with a group of limits.
@@ -42,12 +75,19 @@ pub(crate) enum Op {
 }
 
 /// What a request asks for.
+#[cfg_attr(feature = "upstash", derive(Clone))]
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) op: Op,
     pub(crate) checks: SmallVec<[RedisCheck; 1]>,
     /// Whether `check.lua` has handed it over.
     handed_over: bool,
+    /// For each limit, in case that it is charged and given back. Empty where that cannot be.
+    #[cfg(feature = "redis")]
+    pub(super) forget: Vec<Forget>,
+    /// Of a group that gives back.
+    #[expect(dead_code, reason = "it acts when it is dropped")]
+    forgetting: Option<Arc<Forgetting>>,
     #[cfg(feature = "redis")]
     pub(super) route: Route,
 }
@@ -73,8 +113,22 @@ impl Group {
             checks,
             handed_over: false,
             #[cfg(feature = "redis")]
+            forget: Vec::new(),
+            forgetting: None,
+            #[cfg(feature = "redis")]
             route: Route::default(),
         }
+    }
+
+    /// This group gives units back, or may: the limit's denials are forgotten now, and when it has ended.
+    pub(crate) fn forgetting(self, forget: Forget) -> Group {
+        Group { forgetting: Some(Arc::new(forget.until_dropped())), ..self }
+    }
+
+    /// How to forget the denials of each limit, if it is given back after it was charged.
+    #[cfg(feature = "redis")]
+    pub(crate) fn forget_each(self, forget: Vec<Forget>) -> Group {
+        Group { forget, ..self }
     }
 
     /// Deletes a key that nobody has, to see whether the server runs the script and would write. What stands between the

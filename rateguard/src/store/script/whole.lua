@@ -99,7 +99,7 @@ local function make_sorted_set()
     local from, to = 0, set.used - 1
     if at >= 0 then
       local text = format('%d', at)
-      local units = call('ZRANGEBYSCORE', key, text, text)
+      local units = call('ZRANGEBYSCORE', key, text, text, 'LIMIT', 0, NUMBERS)
       if #units == 0 or at <= NOW - q.window then return end
       cost = math.min(cost, #units)
       if stamp_of(set.last) == at then

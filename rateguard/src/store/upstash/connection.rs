@@ -1,7 +1,7 @@
 //! Serving the queue over a few connections: the checks that wait together are one call.
 
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_timer::Delay;
@@ -13,13 +13,13 @@ use super::lane::{Lane, Unanswered, closed};
 use super::reply::{self, Meaning, Refused};
 use super::{Endpoint, command};
 use crate::error::{StoreError, StoreErrorKind};
-use crate::store::job::BATCH;
+use crate::store::job::{BATCH, Job};
 use crate::store::outage::Outage;
 use crate::store::pace::SETTLED;
 use crate::store::queue::{Queue, Turn, Waiting};
 use crate::store::script::call::{Answered, Names};
 use crate::store::script::{Call, Group, Script};
-use crate::store::stopwatch::within;
+use crate::store::stopwatch::{Stopwatch, each_tick, tick};
 use crate::store::supervise::{self, End, PATIENCE};
 use crate::telemetry;
 
@@ -64,7 +64,7 @@ enum Outcome {
     /// It is of no use to go on.
     Useless(StoreError),
     /// Nothing of it was sent, since the connection had been closed: perhaps as soon as it was made.
-    Unsent { jobs: Vec<Waiting>, at_once: bool },
+    Unsent { jobs: Vec<Job>, at_once: bool },
 }
 
 /// Why a call has no answer.
@@ -167,7 +167,10 @@ impl Service {
         while queue.len() > 0 {
             let Some(lane) = self.idle.pop() else { return };
             let expected = (self.busy > 0).then_some(self.usual);
-            let batch = queue.take(BATCH, expected);
+            let taken = queue.take(BATCH, expected);
+            let now = queue.now();
+            // What they have waited here is a part of their time.
+            let batch: Vec<Job> = taken.into_iter().map(|waiting| waiting.into_job(now)).collect();
             if batch.is_empty() {
                 self.idle.push(lane);
                 continue;
@@ -233,67 +236,154 @@ impl Service {
     }
 }
 
+/// A batch that is being decided, and the time that it takes. Locked for moments, never while something is waited for.
+struct UnderWay(Mutex<Deciding>);
+
+struct Deciding {
+    /// First those that are asked for now.
+    jobs: Vec<Waiting>,
+    /// So many.
+    share: usize,
+    watch: Stopwatch,
+}
+
+impl UnderWay {
+    fn new(jobs: Vec<Job>, deadline: Duration) -> UnderWay {
+        let jobs = jobs.into_iter().map(|job| Waiting::new(job, Duration::ZERO)).collect();
+        UnderWay(Mutex::new(Deciding { jobs, share: 0, watch: Stopwatch::new(tick(deadline)) }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Deciding> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What to ask for now; `None` if nothing is left.
+    fn next(&self) -> Option<Vec<Group>> {
+        let mut deciding = self.lock();
+        let Deciding { jobs, share, .. } = &mut *deciding;
+        jobs.retain(|waiting| !waiting.job.is_abandoned());
+        if jobs.is_empty() {
+            return None;
+        }
+        // The quicker script first, and what asks for no script with any.
+        jobs.sort_by_key(|waiting| waiting.job.script());
+        let first = jobs.iter().find_map(|waiting| waiting.job.script());
+        *share = jobs.partition_point(|waiting| waiting.job.script() <= first);
+        Some(jobs.iter().take(*share).filter_map(|waiting| waiting.job.work().cloned()).collect())
+    }
+
+    /// Tells those who asked. What was handed over stays, to be asked for again.
+    fn tell(&self, answers: Vec<Answered>) -> Option<StoreError> {
+        let mut deciding = self.lock();
+        let now = deciding.watch.now();
+        let share = deciding.share.min(deciding.jobs.len());
+        let mut again = deciding.jobs.split_off(share);
+        let mut answers = answers.into_iter();
+        let mut useless = None;
+        for mut waiting in mem::take(&mut deciding.jobs) {
+            waiting.settle(now);
+            if waiting.job.work().is_none() {
+                waiting.job.pong();
+                continue;
+            }
+            let none = || Some(Err(StoreError::other("the store answered another request")));
+            match waiting.job.tell(answers.next().unwrap_or_else(none)) {
+                Ok(false) => {}
+                Ok(true) => again.push(waiting),
+                Err(error) => useless = Some(error),
+            }
+        }
+        if let Some(error) = &useless {
+            for waiting in &mut again {
+                waiting.fail(now, error);
+            }
+        }
+        deciding.jobs = again;
+        useless
+    }
+
+    /// Time has passed: tells those whose time is over. How long it takes so far.
+    fn tick(&self) -> Duration {
+        let mut deciding = self.lock();
+        let now = deciding.watch.look(Instant::now());
+        for waiting in deciding.jobs.iter_mut().filter(|waiting| waiting.is_expired(now)) {
+            waiting.fail(now, &StoreError::timed_out());
+        }
+        now
+    }
+
+    fn took(&self) -> Duration {
+        self.lock().watch.now()
+    }
+
+    fn fail(&self, error: &StoreError) {
+        let mut deciding = self.lock();
+        let now = deciding.watch.now();
+        deciding.jobs.iter_mut().for_each(|waiting| waiting.fail(now, error));
+    }
+
+    /// The same, with the error of this outcome.
+    fn failed(&self, outcome: Outcome) -> Outcome {
+        if let Outcome::Failed(error) | Outcome::Useless(error) = &outcome {
+            self.fail(error);
+        }
+        outcome
+    }
+
+    /// Those that were not told yet.
+    fn into_jobs(self) -> Vec<Job> {
+        let Deciding { jobs, watch, .. } = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let now = watch.now();
+        jobs.into_iter().map(|waiting| waiting.into_job(now)).filter(|job| !job.is_abandoned()).collect()
+    }
+}
+
 impl Caller {
-    /// Decides a batch, and answers it.
-    async fn call(self: Arc<Self>, mut lane: Lane, mut batch: Vec<Waiting>) -> Done {
-        let started = Instant::now();
-        let left = batch.iter().map(|waiting| waiting.job.left).max().unwrap_or(self.deadline);
-        let decided = within(left, async {
-            let outcome = self.decide(&mut lane, &mut batch).await;
-            let reusable = !matches!(outcome, Err(Failure::Unsent | Failure::Lost(_))) && lane.is_ready().await;
-            (outcome, reusable)
-        })
+    /// Decides a batch, and answers it. Each request is told when its own time is over; the service has its deadline.
+    async fn call(self: Arc<Self>, mut lane: Lane, jobs: Vec<Job>) -> Done {
+        let under_way = UnderWay::new(jobs, self.deadline);
+        let decided = each_tick(
+            tick(self.deadline),
+            async {
+                let outcome = self.decide(&mut lane, &under_way).await;
+                let reusable = !matches!(outcome, Err(Failure::Unsent | Failure::Lost(_))) && lane.is_ready().await;
+                (outcome, reusable)
+            },
+            || under_way.tick() < self.deadline,
+        )
         .await;
+        let took = under_way.took();
         // A connection with a request under way is closed with it.
         let Some((outcome, reusable)) = decided else {
-            fail(&mut batch, &StoreError::timed_out(), left);
-            return Done::Called(None, Outcome::Failed(StoreError::timed_out()), left);
+            under_way.fail(&StoreError::timed_out());
+            return Done::Called(None, Outcome::Failed(StoreError::timed_out()), took);
         };
-        let took = started.elapsed().min(left);
         let outcome = match outcome {
             Ok(None) => Outcome::Answered,
             Ok(Some(useless)) => Outcome::Useless(useless),
-            Err(Failure::Unsent) => Outcome::Unsent { jobs: mem::take(&mut batch), at_once: lane.is_young() },
-            Err(Failure::Lost(error)) => Outcome::Failed(error.outage()),
+            Err(Failure::Unsent) => Outcome::Unsent { jobs: under_way.into_jobs(), at_once: lane.is_young() },
+            Err(Failure::Lost(error)) => under_way.failed(Outcome::Failed(error.outage())),
             Err(Failure::Refused(Refused { error, meaning })) => match meaning {
-                Meaning::Useless => Outcome::Useless(error.outage()),
-                Meaning::Unwell => Outcome::Failed(error.outage()),
+                Meaning::Useless => under_way.failed(Outcome::Useless(error.outage())),
+                Meaning::Unwell => under_way.failed(Outcome::Failed(error.outage())),
                 Meaning::UnknownScript | Meaning::Well => {
-                    fail(&mut batch, &error, took);
+                    under_way.fail(&error);
                     Outcome::Answered
                 }
             },
         };
-        if let Outcome::Failed(error) | Outcome::Useless(error) = &outcome {
-            fail(&mut batch, error, took);
-        }
         Done::Called(reusable.then_some(lane), outcome, took)
     }
 
     /// On an error what is left of the batch is still there to be told. An answer may show that the service is of no
-    /// use: then that error comes back.
-    async fn decide(&self, lane: &mut Lane, batch: &mut Vec<Waiting>) -> Result<Option<StoreError>, Failure> {
-        while !batch.is_empty() {
-            // The quicker script first, and what asks for no script with any.
-            batch.sort_by_key(|waiting| waiting.job.script());
-            let first = batch.iter().find_map(|waiting| waiting.job.script());
-            let share = batch.partition_point(|waiting| waiting.job.script() <= first);
-            let groups: Vec<&Group> = batch.iter().take(share).filter_map(|waiting| waiting.job.work()).collect();
-            let mut answers = self.ask(lane, &groups).await?.into_iter();
-            let mut again = batch.split_off(share);
-            for mut waiting in batch.drain(..) {
-                if waiting.job.work().is_none() {
-                    waiting.job.pong();
-                    continue;
-                }
-                let none = || Some(Err(StoreError::other("the store answered another request")));
-                match waiting.job.tell(answers.next().unwrap_or_else(none)) {
-                    Ok(false) => {}
-                    Ok(true) => again.push(waiting),
-                    Err(useless) => return Ok(Some(useless)),
-                }
+    /// use: then all were told, and that error comes back.
+    async fn decide(&self, lane: &mut Lane, under_way: &UnderWay) -> Result<Option<StoreError>, Failure> {
+        while let Some(groups) = under_way.next() {
+            let groups: Vec<&Group> = groups.iter().collect();
+            let answers = self.ask(lane, &groups).await?;
+            if let Some(useless) = under_way.tell(answers) {
+                return Ok(Some(useless));
             }
-            *batch = again;
         }
         Ok(None)
     }
@@ -330,13 +420,6 @@ impl Failure {
             Failure::Unsent => hung_up(),
             Failure::Lost(error) | Failure::Refused(Refused { error, .. }) => error,
         }
-    }
-}
-
-fn fail(batch: &mut [Waiting], error: &StoreError, waited: Duration) {
-    for waiting in batch {
-        waiting.job.spend(waited);
-        waiting.job.fail(error.clone());
     }
 }
 

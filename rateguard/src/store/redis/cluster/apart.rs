@@ -142,6 +142,10 @@ impl Apart<'_> {
         for (part, answer) in self.parts.iter().zip(answers) {
             all.extend(part.iter().copied().zip(answer?));
         }
+        if all.len() != self.group.checks.len() {
+            debug_assert!(false, "a check of the group has no verdict");
+            return Err(StoreError::other("the store answered another request"));
+        }
         all.sort_unstable_by_key(|(at, _)| *at);
         Ok(all.into_iter().map(|(_, verdict)| verdict).collect())
     }
@@ -158,10 +162,16 @@ impl Apart<'_> {
         let mut given_back = Vec::new();
         let returned = self.parts.iter().zip(charged).map(|(part, answer)| {
             let mut verdicts = answer?;
-            for (check, verdict) in self.checks(part).zip(&mut verdicts) {
-                let Some(receipt) = verdict.receipt.take() else { continue };
+            for (&at, verdict) in part.iter().zip(&mut verdicts) {
+                let (Some(receipt), Some(check)) = (verdict.receipt.take(), self.group.checks.get(at)) else {
+                    continue;
+                };
                 let checks = [check.clone()].into_iter().collect();
-                let group = Group::new(Op::Refund(Some(receipt)), checks);
+                let mut group = Group::new(Op::Refund(Some(receipt)), checks);
+                // Others of this process were denied for want of these units.
+                if let Some(forget) = self.group.forget.get(at) {
+                    group = group.forgetting(forget.clone());
+                }
                 given_back.push(self.cluster.submit(group, self.cluster.deadline));
                 let capacity = check.quota.capacity();
                 verdict.remaining = verdict.remaining.saturating_add(check.cost).min(capacity);

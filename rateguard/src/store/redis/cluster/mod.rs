@@ -39,6 +39,8 @@ use topology::Range;
 const HOPS: u8 = 5;
 /// How long a node that was named, but has no slots, is kept in mind.
 const NEWCOMER: Duration = Duration::from_secs(60);
+/// How many of them at most. Each has a task that tries to reach it.
+const NEWCOMERS: usize = 64;
 
 /// The store, where it is a cluster.
 pub(crate) struct Cluster {
@@ -242,6 +244,12 @@ impl Cluster {
         if let Some((seen, node)) = newcomers.iter_mut().find(|(_, node)| node.address == *address) {
             *seen = Instant::now();
             return Arc::clone(node);
+        }
+        if newcomers.len() >= NEWCOMERS {
+            let named_longest_ago = newcomers.iter().enumerate().min_by_key(|(_, (seen, _))| *seen);
+            if let Some((at, _)) = named_longest_ago {
+                newcomers.swap_remove(at);
+            }
         }
         let node = self.node(address.clone());
         newcomers.push((Instant::now(), Arc::clone(&node)));
