@@ -172,6 +172,8 @@ mod tests {
         assert!(error("ftp://host").contains("ftp://host"));
     }
 
+    // Without TLS the error is another.
+    #[cfg(feature = "tls")]
     #[test]
     fn a_password_without_its_colon_is_an_error_that_shows_where_the_colon_goes() {
         for url in [
@@ -207,6 +209,8 @@ mod tests {
         assert!(Target::parse("url", "redis+unix:///run/redis@1/redis.sock").is_ok());
     }
 
+    // Without TLS the error is another.
+    #[cfg(feature = "tls")]
     #[test]
     fn several_hosts_are_an_error_that_says_how_sentinels_and_clusters_are_written() {
         for url in ["redis://one,two", "redis://one:6379,two:6379/0", "rediss://:hunter2@one,two"] {
