@@ -7,8 +7,8 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use super::RateGuard;
-use super::checking::Settled;
 use super::pending::Pending;
+use super::settled::Settled;
 use super::watch::Watch;
 use crate::store::Verdicts;
 use crate::store::wait::Wait;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Decisions;
 #[cfg(feature = "_shared")]
 use super::asked::Asked;
+use super::settled::Settled;
 
 /// Without a shared store, nobody is ever asked.
 #[cfg(not(feature = "_shared"))]
@@ -14,14 +15,6 @@ pub(crate) type Asked = std::future::Pending<Settled>;
 pub(crate) enum Checking {
     Done(Decisions),
     Asked(Later),
-}
-
-/// What was decided after asking.
-#[derive(Debug)]
-pub(crate) struct Settled {
-    pub(crate) decisions: Decisions,
-    /// How long the store let us wait.
-    pub(crate) waited: Duration,
 }
 
 impl Checking {

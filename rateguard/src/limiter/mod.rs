@@ -7,6 +7,7 @@ mod group;
 #[cfg(feature = "_shared")]
 mod pending;
 mod policies;
+mod settled;
 #[cfg(feature = "_shared")]
 mod shared;
 #[cfg(feature = "_shared")]
@@ -22,10 +23,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-pub(crate) use checking::{Checking, Later, Settled};
+pub(crate) use checking::{Checking, Later};
 pub use group::Check;
 pub(crate) use group::Decisions;
 pub use policies::KnownPolicy;
+pub(crate) use settled::Settled;
 
 use crate::algorithm::Receipt;
 use crate::client_ip::ClientIp;
