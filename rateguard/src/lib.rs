@@ -119,15 +119,10 @@ mod number;
 mod policy;
 mod quota;
 mod quota_text;
-#[cfg(feature = "redis")]
-mod redis_url;
 mod refusal;
 mod store;
 mod telemetry;
 mod text;
-#[cfg(feature = "tls")]
-mod tls;
-mod url;
 
 pub use client_ip::Peer;
 pub use clock::Clock;

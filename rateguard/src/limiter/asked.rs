@@ -11,7 +11,7 @@ use super::pending::Pending;
 use super::settled::Settled;
 use super::watch::Watch;
 use crate::store::Verdicts;
-use crate::store::wait::Wait;
+use crate::store::remote::wait::Wait;
 
 pin_project! {
     pub(crate) struct Asked {
