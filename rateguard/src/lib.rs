@@ -111,14 +111,10 @@ pub mod guide;
 mod headers;
 mod http;
 mod key;
-mod key_parts;
-mod key_text;
 mod limiter;
-mod network;
 mod number;
 mod policy;
 mod quota;
-mod quota_text;
 #[cfg(feature = "redis")]
 mod redis_url;
 mod refusal;
@@ -142,8 +138,7 @@ pub use http::{KeyBy, Limited, RateLimitFuture, RateLimitLayer, RateLimitService
 pub use key::{IntoKey, Key};
 pub use limiter::{Check, KnownPolicy, RateGuard};
 pub use policy::{OnError, Policy, PolicyNameError};
-pub use quota::{Algorithm, Quota, QuotaError};
-pub use quota_text::ParseQuotaError;
+pub use quota::{Algorithm, ParseQuotaError, Quota, QuotaError};
 pub use rateguard_macros::rate_limit;
 
 /// The programs in the README compile.

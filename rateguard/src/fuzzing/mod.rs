@@ -16,10 +16,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use crate::config::RateGuardBuilder;
 use crate::http::spelling;
 use crate::key::Key;
-use crate::key_text::KeyWriter;
+use crate::key::encode::KeyWriter;
 use crate::limiter::RateGuard;
 use crate::quota::Quota;
-use crate::quota_text;
+use crate::quota::parse;
 #[cfg(feature = "redis")]
 use crate::url::Target;
 
@@ -139,7 +139,7 @@ pub fn quota_texts(bytes: &[u8]) {
         Ok(quota) => assert_eq!(quota.to_string().parse(), Ok(quota)),
         Err(error) => assert!(!error.to_string().is_empty()),
     }
-    match quota_text::list("quotas", text) {
+    match parse::list("quotas", text) {
         Ok(quotas) => {
             for (name, quota) in quotas {
                 assert!(crate::Policy::try_new(name, quota).is_ok());

@@ -20,7 +20,7 @@ use super::upload;
 use crate::client_ip::ClientIp;
 use crate::decision::Decision;
 use crate::key::Key;
-use crate::key_parts::Kind;
+use crate::key::parts::Kind;
 use crate::limiter::{Check, Checking, Decisions, Later};
 use crate::telemetry;
 

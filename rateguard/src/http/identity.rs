@@ -16,8 +16,8 @@ use super::misuse::Misuse;
 use super::peer::peer;
 use super::spelling;
 use crate::client_ip::ClientIp;
+use crate::key::parts::Kind;
 use crate::key::{IntoKey, Key};
-use crate::key_parts::Kind;
 
 /// Where a handler's limit takes its key from.
 #[derive(Clone, Copy, Debug)]
