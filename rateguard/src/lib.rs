@@ -112,7 +112,6 @@ mod headers;
 mod http;
 mod key;
 mod limiter;
-mod number;
 mod policy;
 mod quota;
 #[cfg(feature = "redis")]
@@ -120,7 +119,6 @@ mod redis_url;
 mod refusal;
 mod store;
 mod telemetry;
-mod text;
 #[cfg(feature = "tls")]
 mod tls;
 mod url;

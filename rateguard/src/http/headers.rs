@@ -7,8 +7,7 @@ use axum::http::HeaderMap;
 
 use super::ietf;
 use crate::decision::Decision;
-use crate::headers::{Headers, LIMIT, REMAINING, RESET, whole_seconds};
-use crate::number;
+use crate::headers::{Headers, LIMIT, REMAINING, RESET, number, whole_seconds};
 
 /// Writes the headers of this set. Nothing of what is not known: a guess would be worse.
 pub(super) fn write(headers: &mut HeaderMap, set: Headers, decisions: &[Decision]) {
@@ -41,9 +40,9 @@ fn nearest_exhaustion(headers: &mut HeaderMap, decision: &Decision, as_epoch: bo
         return;
     }
     let reset = if as_epoch { since_epoch() + decision.reset_after() } else { decision.reset_after() };
-    headers.insert(LIMIT, number::value(decision.limit().into()));
-    headers.insert(REMAINING, number::value(decision.remaining().into()));
-    headers.insert(RESET, number::value(whole_seconds(reset)));
+    headers.insert(LIMIT, number(decision.limit().into()));
+    headers.insert(REMAINING, number(decision.remaining().into()));
+    headers.insert(RESET, number(whole_seconds(reset)));
 }
 
 fn since_epoch() -> Duration {
