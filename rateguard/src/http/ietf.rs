@@ -6,9 +6,9 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderValue};
 use smallvec::SmallVec;
 
-use super::headers::more_pressing;
+use super::quota_fields::more_pressing;
 use crate::decision::Decision;
-use crate::headers::{POLICY_FIELD, QUOTA_FIELD, whole_seconds};
+use crate::http::headers::{POLICY_FIELD, QUOTA_FIELD, whole_seconds};
 use crate::number::{self, hex_digit};
 use crate::quota::{Algorithm, Quota};
 use crate::text::Text;

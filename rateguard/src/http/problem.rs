@@ -11,7 +11,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::decision::Decision;
-use crate::headers::whole_seconds;
+use crate::http::headers::whole_seconds;
 use crate::number;
 use crate::text::Text;
 
