@@ -98,17 +98,14 @@
 
 pub mod __private;
 mod algorithm;
-mod client_ip;
+mod builder;
 mod clock;
-mod config;
 mod decision;
-mod denied;
 mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod guide;
-mod headers;
 mod http;
 mod key;
 mod limiter;
@@ -116,22 +113,21 @@ mod policy;
 mod quota;
 #[cfg(feature = "redis")]
 mod redis_url;
-mod refusal;
 mod store;
 mod telemetry;
 #[cfg(feature = "tls")]
 mod tls;
 mod url;
 
-pub use client_ip::Peer;
+pub use builder::RateGuardBuilder;
 pub use clock::Clock;
 #[cfg(feature = "test-util")]
 pub use clock::ManualClock;
-pub use config::RateGuardBuilder;
 pub use decision::Decision;
-pub use denied::Denied;
 pub use error::{ConfigError, StoreError, StoreErrorKind};
-pub use headers::Headers;
+pub use http::client_ip::Peer;
+pub use http::denied::Denied;
+pub use http::headers::Headers;
 pub use http::{KeyBy, Limited, RateLimitFuture, RateLimitLayer, RateLimitService, RateLimited, UserId};
 pub use key::{IntoKey, Key};
 pub use limiter::{Check, KnownPolicy, RateGuard};

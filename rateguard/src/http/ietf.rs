@@ -7,9 +7,9 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderValue};
 use smallvec::SmallVec;
 
-use super::headers::more_pressing;
+use super::quota_fields::more_pressing;
 use crate::decision::Decision;
-use crate::headers::{POLICY_FIELD, QUOTA_FIELD, whole_seconds};
+use crate::http::headers::{POLICY_FIELD, QUOTA_FIELD, whole_seconds};
 use crate::quota::{Algorithm, Quota};
 
 /// Room for two policies with names of some length.

@@ -10,11 +10,11 @@ use std::time::Duration;
 use axum::http::Extensions;
 use axum::response::IntoResponse;
 
-use crate::client_ip::{self, ClientIp, Peer, PeerFn};
 use crate::clock::{Clock, TimeSource};
-use crate::denied::{Denied, OnDenied};
 use crate::error::ConfigError;
-use crate::headers::Headers;
+use crate::http::client_ip::{self, ClientIp, Peer, PeerFn};
+use crate::http::denied::{Denied, OnDenied};
+use crate::http::headers::Headers;
 use crate::key::encode::KeyWriter;
 use crate::key::prefix::Prefixes;
 use crate::limiter::{RateGuard, Settings, Store};

@@ -10,7 +10,7 @@ use axum::response::Response;
 use smallvec::SmallVec;
 
 use crate::decision::Decision;
-use crate::headers::{number, whole_seconds};
+use crate::http::headers::{number, whole_seconds};
 
 /// The problem documents, as far as they are always the same. The status is that of [`Refusal::status`].
 const EXCEEDED: &str = "{\"type\":\"https://iana.org/assignments/http-problem-types#quota-exceeded\",\
