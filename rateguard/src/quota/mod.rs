@@ -1,7 +1,11 @@
 //! What is allowed: a number of units, in a stretch of time, counted by an algorithm.
 
+pub(crate) mod parse;
+
 use std::fmt;
 use std::time::Duration;
+
+pub use parse::ParseQuotaError;
 
 /// How the requests of one client are counted against its quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

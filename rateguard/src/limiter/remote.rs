@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::asked::Asked;
+use super::deny_cache::Limits;
 use super::group::{Places, decide, spread};
 use super::pending::Pending;
-use super::spent::Limits;
 use super::{Check, Checking, Decisions, RateGuard};
 use crate::decision::Decision;
 use crate::error::{StoreError, StoreErrorKind};

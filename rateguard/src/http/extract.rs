@@ -12,12 +12,12 @@ use axum::http::header::AsHeaderName;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
-use super::misuse::Misuse;
+use super::normalize;
 use super::peer::peer;
-use super::spelling;
-use crate::client_ip::ClientIp;
+use super::setup_error::Misuse;
+use crate::http::client_ip::ClientIp;
+use crate::key::parts::Kind;
 use crate::key::{IntoKey, Key};
-use crate::key_parts::Kind;
 
 /// Where a handler's limit takes its key from.
 #[derive(Clone, Copy, Debug)]
@@ -120,13 +120,13 @@ pub(super) fn by_user(parts: &Parts) -> Option<Key> {
 
 pub(super) fn by_header(parts: &Parts, name: impl AsHeaderName, kind: Kind) -> Option<Key> {
     if matches!(named(kind.as_str()), "authorization" | "proxy-authorization") {
-        return spelling::credentials(&parts.headers, name).map(|value| Key::secret_of(kind, &value));
+        return normalize::credentials(&parts.headers, name).map(|value| Key::secret_of(kind, &value));
     }
-    spelling::header(&parts.headers, name).map(|value| Key::secret_of(kind, value))
+    normalize::header(&parts.headers, name).map(|value| Key::secret_of(kind, value))
 }
 
 pub(super) fn by_cookie(parts: &Parts, kind: Kind) -> Option<Key> {
-    let value = spelling::cookie(&parts.headers, named(kind.as_str()))?;
+    let value = normalize::cookie(&parts.headers, named(kind.as_str()))?;
     Some(Key::secret_of(kind, &value))
 }
 
@@ -172,9 +172,9 @@ mod tests {
     use axum::http::Request;
 
     use super::*;
-    use crate::http::exchange::Exchange;
+    use crate::http::context::Exchange;
     use crate::http::guard::{Guard, Late, Limits};
-    use crate::http::rule::Rule;
+    use crate::http::limit::Rule;
     use crate::{Policy, Quota, RateGuard};
 
     const POLICY: Policy = Policy::new("test", Quota::sliding_window(10, Duration::from_secs(60)));

@@ -1,10 +1,14 @@
 //! Who a request is counted for.
 
+pub(crate) mod encode;
+pub(crate) mod parts;
+pub(crate) mod prefix;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::key_parts::{Kind, Value};
+use parts::{Kind, Value};
 
 /// The identity that a quota is counted for.
 ///

@@ -7,13 +7,10 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::decision::Decision;
-use crate::headers::whole_seconds;
-use crate::number;
-use crate::text::Text;
+use crate::http::headers::{number, whole_seconds};
 
 /// The problem documents, as far as they are always the same. The status is that of [`Refusal::status`].
 const EXCEEDED: &str = "{\"type\":\"https://iana.org/assignments/http-problem-types#quota-exceeded\",\
@@ -79,19 +76,19 @@ impl<'d> Refusal<'d> {
     /// The problem document, in the types that the draft of the `RateLimit` header registers.
     pub(crate) fn problem(self) -> Response {
         // Room for the name and the numbers of an ordinary policy.
-        let mut json = Text::<384>::new();
-        json.push(if self.is_unknown() { UNKNOWN } else { EXCEEDED });
+        let mut json = String::with_capacity(384);
+        json.push_str(if self.is_unknown() { UNKNOWN } else { EXCEEDED });
         // Writing to memory cannot fail.
         let _ = write!(json, "{self}");
-        json.push("\",\"violated-policies\":[");
+        json.push_str("\",\"violated-policies\":[");
         for (i, decision) in self.decisions().enumerate() {
             // The name of a policy has neither quotes nor backslashes nor control characters.
-            json.push(if i > 0 { ",\"" } else { "\"" });
-            json.push(decision.policy());
-            json.push("\"");
+            json.push_str(if i > 0 { ",\"" } else { "\"" });
+            json.push_str(decision.policy());
+            json.push('"');
         }
-        json.push("]}");
-        let mut response = Response::new(Body::from(Bytes::copy_from_slice(json.as_bytes())));
+        json.push_str("]}");
+        let mut response = Response::new(Body::from(json));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.reserve(HEADERS);
@@ -107,7 +104,7 @@ impl<'d> Refusal<'d> {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
         if let (Some(wait), false) = (self.retry_after(), headers.contains_key(header::RETRY_AFTER)) {
-            headers.insert(header::RETRY_AFTER, number::value(whole_seconds(wait).max(1)));
+            headers.insert(header::RETRY_AFTER, number(whole_seconds(wait).max(1)));
         }
     }
 }

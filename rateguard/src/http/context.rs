@@ -9,13 +9,13 @@ use axum::http::Extensions;
 use axum::response::Response;
 use smallvec::SmallVec;
 
-use super::headers;
-use super::identity::UserId;
-use super::misuse::Misuse;
+use super::extract::UserId;
+use super::quota_fields;
 use super::refund::{Charge, GivingBack, Refundable};
+use super::setup_error::Misuse;
 use crate::decision::Decision;
-use crate::denied::OnDenied;
-use crate::headers::Headers;
+use crate::http::denied::OnDenied;
+use crate::http::headers::Headers;
 use crate::key::Key;
 use crate::limiter::{Decisions, RateGuard, Settled};
 use crate::policy::Policy;
@@ -191,7 +191,7 @@ impl Exchange {
     }
 
     pub(super) fn write_headers(&self, response: &mut Response, set: Headers) {
-        headers::write(response.headers_mut(), set, &lock(&self.shared_record().decisions));
+        quota_fields::write(response.headers_mut(), set, &lock(&self.shared_record().decisions));
     }
 }
 

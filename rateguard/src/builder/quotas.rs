@@ -7,7 +7,7 @@ use super::RateGuardBuilder;
 use crate::error::ConfigError;
 use crate::policy::Policy;
 use crate::quota::Quota;
-use crate::quota_text;
+use crate::quota::parse;
 
 const VARIABLE: &str = "RATEGUARD_QUOTAS";
 const FILE_VARIABLE: &str = "RATEGUARD_QUOTAS_FILE";
@@ -76,7 +76,7 @@ impl RateGuardBuilder {
     }
 
     fn quotas_of(mut self, source: &str, text: &str) -> Self {
-        match quota_text::list(source, text) {
+        match parse::list(source, text) {
             Ok(quotas) => {
                 self.quotas.extend(quotas);
                 self

@@ -10,8 +10,8 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
 use crate::decision::Decision;
+use crate::http::problem::{Refusal, Refused};
 use crate::quota::Quota;
-use crate::refusal::{Refusal, Refused};
 
 /// A request that is refused: what the closure of [`on_denied`](crate::RateGuardBuilder::on_denied) makes its response
 /// of.

@@ -12,7 +12,6 @@ use blake2::digest::consts::U16;
 use blake2::digest::{FixedOutput, KeyInit, Update};
 
 use crate::key::{Key, Repr};
-use crate::number::hex_digit;
 
 const MAX_KIND: usize = 64;
 const MAX_VALUE: usize = 64;
@@ -110,10 +109,15 @@ impl KeyWriter {
         hash.update(value);
         out.push('~');
         for byte in hash.finalize_fixed() {
-            out.push(char::from(hex_digit(byte >> 4)));
-            out.push(char::from(hex_digit(byte & 15)));
+            out.push(hex_digit(byte >> 4));
+            out.push(hex_digit(byte & 15));
         }
     }
+}
+
+/// `{:02x}` would cost a request more than the hash that it writes.
+fn hex_digit(of: u8) -> char {
+    char::from(if of < 10 { b'0' + of } else { b'a' + of - 10 })
 }
 
 fn address(out: &mut String, ip: IpAddr) {

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::Store;
 use super::{Check, Checking, RateGuard};
 use crate::decision::Decision;
-use crate::headers::whole_seconds;
+use crate::http::headers::whole_seconds;
 use crate::telemetry;
 
 /// A check that the store was asked about.

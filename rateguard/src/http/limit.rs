@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use axum::http::request::Parts;
 use axum::response::Response;
 
+use super::extract::KeySource;
 use super::guard::Limits;
-use super::identity::KeySource;
 use crate::policy::Policy;
 
 /// A limit that a handler carries.
