@@ -1,159 +1,158 @@
-//! What a layer's limit counts by.
+//! What a limit counts by.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
-use axum::extract::RawPathParams;
 use axum::http::HeaderName;
 use axum::http::request::Parts;
 
-use super::extract::{by_cookie, by_header, by_ip, by_ip_instead, by_path, by_user, named};
-use super::setup_error::Misuse;
-use crate::http::client_ip::ClientIp;
+use super::setting::Callback;
 use crate::key::Key;
 use crate::key::parts::Kind;
 
-/// What a limit of a [`RateLimitLayer`](super::RateLimitLayer) counts by.
+/// What a limit counts by: which part of a request says whose request it is.
 ///
-/// A request without the identity asked for is counted by its address: never unlimited, and never in one bucket with
-/// all others that lack it.
+/// A request without that part is counted by its address. It is never unlimited, and never shares one quota with all
+/// other requests that lack it.
 #[derive(Clone)]
-#[non_exhaustive]
-pub enum KeyBy {
-    /// The client's address.
+pub struct KeyBy(pub(super) Source);
+
+/// Where the key comes from.
+#[derive(Clone)]
+pub(super) enum Source {
     Ip,
-    /// The [`UserId`](super::UserId) in the request's extensions.
     User,
-    /// One bucket for all clients together.
     Global,
-    /// The value of a header, and the kind of such keys. See [`KeyBy::header`].
-    #[doc(hidden)]
-    Header(HeaderName, Arc<str>),
-    /// The value of a cookie, by the kind of such keys. See [`KeyBy::cookie`].
-    #[doc(hidden)]
-    Cookie(Arc<str>),
-    /// A captured path parameter, by the kind of such keys. See [`KeyBy::path`].
-    #[doc(hidden)]
-    Path(Arc<str>),
-    /// A closure. See [`KeyBy::from_fn`].
-    #[doc(hidden)]
-    Head(HeadFn),
+    /// The value of a header, by the kind of such keys: `header.` and the name in lower case.
+    Header(Kind),
+    /// The value of a cookie: `cookie.` and the name.
+    Cookie(Kind),
+    /// A captured path parameter: `path.` and the name.
+    Path(Kind),
+    Head(Callback<Parts, Option<Key>>),
+    /// Several together, as one key.
+    All(List),
+    /// Known once the handler's arguments are there.
+    Deferred,
 }
 
-/// A user's closure over the request's head.
-#[doc(hidden)]
+/// The parts of a composite key.
 #[derive(Clone)]
-#[allow(clippy::type_complexity, reason = "a closure over the head, once")]
-pub struct HeadFn(Arc<dyn Fn(&Parts) -> Option<Key> + Send + Sync>);
+pub(super) enum List {
+    Static(&'static [KeyBy]),
+    Shared(Arc<[KeyBy]>),
+}
+
+impl Deref for List {
+    type Target = [KeyBy];
+
+    fn deref(&self) -> &[KeyBy] {
+        match self {
+            List::Static(parts) => parts,
+            List::Shared(parts) => parts,
+        }
+    }
+}
+
+#[allow(non_upper_case_globals, reason = "they read as the variants of an enum, as in the documentation of others")]
+impl KeyBy {
+    /// The client's address.
+    pub const Ip: KeyBy = KeyBy(Source::Ip);
+
+    /// The [`UserId`](super::UserId) in the request's extensions.
+    pub const User: KeyBy = KeyBy(Source::User);
+
+    /// One quota for all clients together.
+    pub const Global: KeyBy = KeyBy(Source::Global);
+}
 
 impl KeyBy {
-    /// The value of a header. Only a keyed hash of it is stored. What a client may write there freely is no identity:
-    /// use it for headers that something in front has verified. Of `authorization`, the scheme's case and the number of
-    /// spaces after it do not matter. A header that comes in several lines is no identity: the address counts.
+    /// The value of a header. Only a keyed hash of it is stored.
+    ///
+    /// A client can write anything into a header, so use this for headers that something in front of the app has verified.
+    /// In `authorization`, the case of the scheme and the number of spaces after it do not matter. A header that comes in
+    /// several lines is not used: the address counts.
     ///
     /// # Panics
     ///
-    /// When `name` is no header name.
+    /// When `name` is not a valid header name.
     #[expect(clippy::panic, reason = "documented; a layer is made when the program starts, not when a request comes")]
     pub fn header(name: &str) -> KeyBy {
         match HeaderName::try_from(name) {
-            Ok(name) => {
-                let kind = format!("header.{name}").into();
-                KeyBy::Header(name, kind)
-            }
+            Ok(name) => KeyBy(Source::Header(Kind::shared(format!("header.{name}")))),
             Err(error) => panic!("rateguard: KeyBy::header({name:?}): {error}; use one such as \"x-api-key\""),
         }
     }
 
-    /// The value of a cookie, percent-decoded and without quotes around it. Only a keyed hash of it is stored, and what is
-    /// true of headers is true of cookies: nobody has verified it yet, and several of one name are no identity.
+    /// The value of a cookie, percent-decoded and without quotes around it. Only a keyed hash of it is stored.
+    ///
+    /// As with headers, nobody has verified it yet, and several cookies of one name are not used.
     pub fn cookie(name: &str) -> KeyBy {
-        KeyBy::Cookie(format!("cookie.{name}").into())
+        KeyBy(Source::Cookie(Kind::shared(format!("cookie.{name}"))))
     }
 
     /// A parameter that the route captures, such as `tenant` of `/tenants/{tenant}/orders`. A route without it answers
     /// `500` and logs why: put the layer on the routes that have it.
     pub fn path(parameter: &str) -> KeyBy {
-        KeyBy::Path(format!("path.{parameter}").into())
+        KeyBy(Source::Path(Kind::shared(format!("path.{parameter}"))))
     }
 
-    /// What a closure finds in the request's head. `None`: no identity there, so the address counts.
+    /// What a closure finds in the request's head. `None`: there is nothing to count by, so the address counts.
     pub fn from_fn(find: impl Fn(&Parts) -> Option<Key> + Send + Sync + 'static) -> KeyBy {
-        KeyBy::Head(HeadFn(Arc::new(find)))
+        KeyBy(Source::Head(Callback::shared(find)))
+    }
+
+    /// Several together, as one [composite](Key::composite) key: each combination has a quota of its own.
+    ///
+    /// ```
+    /// # use rateguard::KeyBy;
+    /// let by = KeyBy::all([KeyBy::User, KeyBy::path("tenant")]);
+    /// ```
+    pub fn all(parts: impl IntoIterator<Item = KeyBy>) -> KeyBy {
+        KeyBy(Source::All(List::Shared(parts.into_iter().collect())))
+    }
+}
+
+impl KeyBy {
+    /// Whether the source, or one of its parts, is such a one.
+    fn any(&self, is: fn(&Source) -> bool) -> bool {
+        match &self.0 {
+            Source::All(parts) => parts.iter().any(|part| part.any(is)),
+            source => is(source),
+        }
     }
 
     pub(super) fn needs_path(&self) -> bool {
-        matches!(self, KeyBy::Path(_))
+        self.any(|source| matches!(source, Source::Path(_)))
     }
 
-    pub(super) fn key(&self, parts: &Parts, path: Option<&RawPathParams>, client_ip: &ClientIp) -> Result<Key, Misuse> {
-        match self {
-            KeyBy::Ip => by_ip(parts, client_ip),
-            KeyBy::Path(kind) => by_path(path, "a RateLimitLayer", shared(kind)),
-            _ => self.found(parts).map_or_else(|| by_ip_instead(parts, client_ip), Ok),
-        }
+    pub(super) fn needs_user(&self) -> bool {
+        self.any(|source| matches!(source, Source::User))
     }
 
-    /// The identity, if it is one that a request may lack and does not.
-    fn found(&self, parts: &Parts) -> Option<Key> {
-        match self {
-            KeyBy::Ip | KeyBy::Path(_) => None,
-            KeyBy::Global => Some(Key::global()),
-            KeyBy::User => by_user(parts),
-            KeyBy::Header(name, kind) => by_header(parts, name, shared(kind)),
-            KeyBy::Cookie(kind) => by_cookie(parts, shared(kind)),
-            KeyBy::Head(HeadFn(find)) => find(parts),
-        }
+    pub(super) fn is_deferred(&self) -> bool {
+        self.any(|source| matches!(source, Source::Deferred))
     }
 }
 
-fn shared(kind: &Arc<str>) -> Kind {
-    Kind::Shared(Arc::clone(kind))
-}
-
+/// As it is written.
 impl fmt::Debug for KeyBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            KeyBy::Ip => f.write_str("Ip"),
-            KeyBy::Cookie(kind) => write!(f, "cookie({:?})", named(kind)),
-            KeyBy::Path(kind) => write!(f, "path({:?})", named(kind)),
-            KeyBy::User => f.write_str("User"),
-            KeyBy::Global => f.write_str("Global"),
-            KeyBy::Header(name, _) => write!(f, "header({:?})", name.as_str()),
-            KeyBy::Head(find) => find.fmt(f),
+        match &self.0 {
+            Source::Ip => f.write_str("Ip"),
+            Source::User => f.write_str("User"),
+            Source::Global => f.write_str("Global"),
+            Source::Header(kind) => write!(f, "header({:?})", kind.name()),
+            Source::Cookie(kind) => write!(f, "cookie({:?})", kind.name()),
+            Source::Path(kind) => write!(f, "path({:?})", kind.name()),
+            Source::Head(_) => f.write_str("from_fn(..)"),
+            Source::All(parts) => {
+                f.write_str("all(")?;
+                f.debug_list().entries(parts.iter()).finish()?;
+                f.write_str(")")
+            }
+            Source::Deferred => f.write_str("an expression over the arguments"),
         }
-    }
-}
-
-impl fmt::Debug for HeadFn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("from_fn(..)")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::SocketAddr;
-
-    use axum::extract::ConnectInfo;
-    use axum::http::Request;
-
-    use super::*;
-
-    #[test]
-    fn where_the_identity_is_missing_the_address_counts_and_that_is_counted() {
-        let (mut parts, ()) = Request::new(()).into_parts();
-        parts.extensions.insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 4711))));
-        let client_ip = ClientIp::default();
-        let address = Key::ip([192, 0, 2, 1]);
-        for (by, missing) in
-            [(KeyBy::Ip, 0), (KeyBy::User, 1), (KeyBy::header("x-api-key"), 2), (KeyBy::from_fn(|_| None), 3)]
-        {
-            assert_eq!(by.key(&parts, None, &client_ip).ok(), Some(address.clone()), "{by:?}");
-            assert_eq!(client_ip.identity_missing_count(), missing, "{by:?}");
-        }
-        parts.extensions.insert(crate::UserId::new(7));
-        assert_eq!(KeyBy::User.key(&parts, None, &client_ip).ok(), Some(Key::user(7)));
-        assert_eq!(client_ip.identity_missing_count(), 3);
     }
 }

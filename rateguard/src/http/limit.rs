@@ -1,224 +1,205 @@
-//! One limit of a handler, as the attribute wrote it down: all of it constant.
+//! One limit on HTTP requests, as a layer and the attribute describe it.
 
-use std::any::type_name;
-use std::sync::OnceLock;
+use std::borrow::Cow;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
 
+use axum::http::Method;
 use axum::http::request::Parts;
 use axum::response::Response;
 
-use super::extract::KeySource;
-use super::guard::Limits;
-use crate::policy::Policy;
+use super::cost::IntoCost;
+use super::key_by::KeyBy;
+use super::setting::{Callback, Setting};
+use crate::policy::{OnError, Policy};
+use crate::quota::Quota;
 
-/// A limit that a handler carries.
-#[derive(Clone, Debug)]
-pub struct Rule {
-    pub(crate) policy: Policy,
-    pub(crate) key: KeySource,
-    pub(crate) cost: Cost,
-    pub(crate) skip: Skip,
-    pub(crate) refund_if: Option<fn(&Response) -> bool>,
-    /// Whether its name is the handler's.
-    named_by_default: bool,
-}
-
-/// What a request takes of the quota.
-#[derive(Clone, Copy, Debug)]
-pub enum Cost {
-    /// Always the same. At least 1.
-    Fixed(u32),
-    /// Read from the request's head.
-    Head(fn(&Parts) -> u32),
-    /// Known once the handler's arguments are there.
-    Late,
-}
-
-/// Whether a request passes uncounted.
-#[derive(Clone, Copy, Debug)]
-pub enum Skip {
-    /// It never does.
-    Never,
-    /// Read from the request's head.
-    Head(fn(&Parts) -> bool),
-    /// Known once the handler's arguments are there.
-    Late,
-}
-
-impl Rule {
-    /// A limit at cost 1.
-    pub const fn new(policy: Policy, key: KeySource) -> Rule {
-        Rule { policy, key, cost: Cost::Fixed(1), skip: Skip::Never, refund_if: None, named_by_default: false }
-    }
-
-    /// Its name is the handler's, and becomes the full one.
-    pub const fn named_by_default(mut self) -> Rule {
-        self.named_by_default = true;
-        self
-    }
-
-    /// What a request takes.
-    pub const fn cost(mut self, cost: Cost) -> Rule {
-        self.cost = cost;
-        self
-    }
-
-    /// Which requests pass uncounted.
-    pub const fn skip(mut self, skip: Skip) -> Rule {
-        self.skip = skip;
-        self
-    }
-
-    /// Which responses give the charge back. A request whose client hangs up before has no response, and stays charged.
-    pub const fn refund_if(mut self, refund_if: fn(&Response) -> bool) -> Rule {
-        self.refund_if = Some(refund_if);
-        self
-    }
-
-    /// Whether it can only be decided once the handler's arguments are there.
-    pub(crate) const fn is_late(&self) -> bool {
-        self.key.is_late() || matches!(self.cost, Cost::Late) || matches!(self.skip, Skip::Late)
-    }
-}
-
-/// The limits of a handler under their full names, made once.
+/// A limit on HTTP requests: a [`Policy`], what it counts by ([`KeyBy`]), and how.
 ///
-/// `module_path!()` leaves out the functions around a handler, so that two handlers of one name in two functions of a module
-/// would share a bucket. The name of the marker's type has them, but is no constant.
-#[derive(Debug, Default)]
-pub struct NamedRules(OnceLock<&'static [Rule]>);
-
-impl NamedRules {
-    /// Not made yet.
-    pub const fn new() -> NamedRules {
-        NamedRules(OnceLock::new())
-    }
-
-    /// Those of `L`.
-    pub fn of<L: Limits>(&self) -> &'static [Rule] {
-        self.0.get_or_init(|| match full_name(L::HANDLER, type_name::<L>()) {
-            None => L::RULES,
-            // Kept for ever, as constants are, and once for each handler.
-            Some(full) => L::RULES.iter().map(|rule| rule.under(L::HANDLER, &full)).collect::<Vec<_>>().leak(),
-        })
-    }
+/// A layer takes it with [`RateLimitLayer::rule`](super::RateLimitLayer::rule); everything that the
+/// [attribute](macro@crate::rate_limit) can do about the head of a request is here too.
+///
+/// ```
+/// use axum::http::Method;
+/// use rateguard::{HttpLimit, KeyBy, Quota, RateGuard, RateLimitLayer};
+///
+/// let layer = RateLimitLayer::new(RateGuard::memory()).rule(
+///     HttpLimit::new("writes", Quota::per_minute(100), KeyBy::User)
+///         .methods([Method::POST, Method::PUT])
+///         .cost(|head| if head.uri.path() == "/import" { 10 } else { 1 })
+///         .refund_if(|response| response.status().is_server_error()),
+/// );
+/// ```
+#[derive(Clone)]
+#[must_use = "a limit does nothing until a layer has it: `RateLimitLayer::rule`"]
+pub struct HttpLimit {
+    pub(super) policy: Policy,
+    pub(super) key: KeyBy,
+    pub(super) cost: Setting<u32>,
+    pub(super) skip: Setting<bool>,
+    pub(super) refund_if: Option<RefundIf>,
+    /// Empty: requests of any method.
+    methods: Methods,
+    /// Whether its policy is named after the handler.
+    pub(super) is_named_by_default: bool,
 }
 
-impl Rule {
-    /// `full` takes the place of `handler` in a name that was not given: what follows it, as in `search#2`, stays.
-    fn under(&self, handler: &str, full: &str) -> Rule {
-        let mut rule = self.clone();
-        let name = self.policy.name().strip_prefix(handler).filter(|_| self.named_by_default);
-        if let Some(number) = name {
-            rule.policy = rule.policy.with_name(format!("{full}{number}").leak());
+/// Which responses give the charge back.
+pub(super) type RefundIf = Callback<Response, bool>;
+
+type Methods = Option<Arc<[Method]>>;
+
+impl HttpLimit {
+    /// A limit that takes one unit for each request.
+    ///
+    /// # Panics
+    ///
+    /// When `name` cannot be the name of a [`Policy`]: see [`Policy::try_new`], which returns the error instead.
+    #[expect(clippy::panic, reason = "documented; a limit is made when the program starts, not when a request comes")]
+    #[track_caller]
+    pub fn new(name: impl Into<Cow<'static, str>>, quota: Quota, key: KeyBy) -> HttpLimit {
+        match Policy::try_new(name, quota) {
+            Ok(policy) => HttpLimit::from_policy(policy.written_at(Location::caller()), key),
+            Err(error) => panic!("rateguard: HttpLimit::new: {error}"),
         }
-        rule
+    }
+
+    /// A limit by a policy that other code has too, such as code that [resets](crate::RateGuard::reset) it.
+    pub const fn from_policy(policy: Policy, key: KeyBy) -> HttpLimit {
+        HttpLimit::written(policy, key, Setting::fixed(1), Setting::fixed(false), None, false)
+    }
+
+    /// As the attribute writes it down.
+    const fn written(
+        policy: Policy,
+        key: KeyBy,
+        cost: Setting<u32>,
+        skip: Setting<bool>,
+        refund_if: Option<RefundIf>,
+        is_named_by_default: bool,
+    ) -> HttpLimit {
+        HttpLimit { policy, key, cost, skip, refund_if, methods: None, is_named_by_default }
+    }
+
+    /// How many units a request takes, of any integer type. Less than 1 counts as 1. Default 1.
+    #[doc(alias = "points")]
+    pub fn cost<C: IntoCost>(mut self, cost: impl Fn(&Parts) -> C + Send + Sync + 'static) -> HttpLimit {
+        self.cost = Setting::shared(move |head| cost(head).to_cost());
+        self
+    }
+
+    /// Which requests this limit does not count: those for which the closure returns `true`.
+    pub fn skip(mut self, skip: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> HttpLimit {
+        self.skip = Setting::shared(skip);
+        self
+    }
+
+    /// Which responses give the charge back: those for which the closure returns `true`. If the client hangs up before
+    /// there is a response, the request stays charged.
+    pub fn refund_if(mut self, refund_if: impl Fn(&Response) -> bool + Send + Sync + 'static) -> HttpLimit {
+        self.refund_if = Some(Callback::shared(refund_if));
+        self
+    }
+
+    /// Count only requests with these methods. Default: any method.
+    pub fn methods(mut self, methods: impl IntoIterator<Item = Method>) -> HttpLimit {
+        self.methods = Some(methods.into_iter().collect());
+        self
+    }
+
+    /// What to answer while the store cannot be asked, instead of the limiter's
+    /// [own setting](crate::RateGuardBuilder::on_error).
+    pub fn on_error(mut self, on_error: OnError) -> HttpLimit {
+        self.policy = self.policy.on_error(on_error);
+        self
+    }
+
+    /// Shadow mode (dry run): decide, count and report, but never deny. Default `false`.
+    #[doc(alias = "dry_run")]
+    pub fn shadow(mut self, shadow: bool) -> HttpLimit {
+        self.policy = self.policy.shadow(shadow);
+        self
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 }
 
-/// The longest part of a name that is made of functions' names, in bytes.
-const LONGEST: usize = 180;
-
-/// A handler's name with the functions around it, from the type of its marker. `None` if there are none: then the name is
-/// `module::function`.
-fn full_name(handler: &str, marker: &str) -> Option<String> {
-    let (module, function) = handler.rsplit_once("::")?;
-    let (path, _) = marker.rsplit_once("::")?;
-    // An `async fn` or a closure around the handler adds nothing that a reader knows, nor does an `r#`.
-    let path = path.replace("::{{closure}}", "").replace("r#", "");
-    if path == module.replace("r#", "") {
-        return None;
+impl HttpLimit {
+    /// Whether it can only be decided once the handler's arguments are there.
+    pub(super) fn is_deferred(&self) -> bool {
+        self.key.is_deferred() || self.cost.is_deferred() || self.skip.is_deferred()
     }
-    // What cannot be in a name: the braces of a `{{constant}}`, the spaces of an `<impl A for B>`.
-    let path = path.replace(['{', '}', '"', '\\'], "").replace(|c: char| c <= ' ' || c == '\u{7f}', "_");
-    let full = format!("{path}::{function}");
-    if full.len() <= LONGEST {
-        return Some(full);
+
+    pub(super) fn counts(&self, method: &Method) -> bool {
+        self.methods.as_ref().is_none_or(|methods| methods.contains(method))
     }
-    // Cut short, it would no longer tell apart what differs at the end.
-    let end = (0..=LONGEST - 10).rev().find(|end| full.is_char_boundary(*end)).unwrap_or(0);
-    Some(format!("{}~{:08x}", full.get(..end).unwrap_or_default(), crate::policy::number(&full)))
 }
 
-/// A number of units, of any integer type. Less than 1 counts as 1: a request that costs nothing is written `skip`.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be a cost",
-    label = "not an integer",
-    note = "the cost of a request is an integer, such as `cost = body.items.len()`"
-)]
-pub trait IntoCost {
-    /// The units, from 1 to `u32::MAX`.
-    fn to_cost(self) -> u32;
+impl fmt::Debug for HttpLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpLimit").field("policy", &self.policy).field("key", &self.key).finish_non_exhaustive()
+    }
 }
 
-macro_rules! into_cost {
-    ($($integer:ty)+) => {$(
-        impl IntoCost for $integer {
-            fn to_cost(self) -> u32 {
-                #[allow(irrefutable_let_patterns, unused_comparisons, clippy::absurd_extreme_comparisons, reason = "one text for signed and unsigned")]
-                if self <= 0 { 1 } else { u32::try_from(self).unwrap_or(u32::MAX) }
-            }
-        }
-        impl IntoCost for &$integer {
-            fn to_cost(self) -> u32 {
-                (*self).to_cost()
-            }
-        }
-    )+};
-}
-into_cost!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
+/// What the attribute writes: constants, without closures that live on the heap.
+pub mod written {
+    use axum::http::request::Parts;
+    use axum::response::Response;
 
-/// Runs a user's closure over the head; being a function, it tells the closure its argument's type.
-pub fn head_cost<'a, C: IntoCost>(parts: &'a Parts, closure: impl FnOnce(&'a Parts) -> C) -> u32 {
-    closure(parts).to_cost()
-}
-
-/// Runs a user's closure over the head; being a function, it tells the closure its argument's type.
-pub fn head_skip<'a>(parts: &'a Parts, closure: impl FnOnce(&'a Parts) -> bool) -> bool {
-    closure(parts)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
+    use super::super::key_by::{KeyBy, List, Source};
+    use super::super::setting::{Callback, Setting};
+    use super::HttpLimit;
+    use crate::key::Key;
+    use crate::key::parts::Kind;
     use crate::policy::Policy;
-    use crate::quota::Quota;
-    use std::time::Duration;
 
-    #[test]
-    fn a_full_name_has_the_functions_around_a_handler() {
-        for (handler, marker, full) in [
-            ("app::api::search", "app::api::__rate_limit_search", None),
-            ("app::r#type::search", "app::type::__rate_limit_search", None),
-            ("app::search", "app::routes::__rate_limit_search", Some("app::routes::search")),
-            ("app::search", "app::main::{{closure}}::__rate_limit_search", Some("app::main::search")),
-            ("app::search", "app::main::{{closure}}::{{closure}}::inner::__m", Some("app::main::inner::search")),
-            ("app::search", "app::<impl app::Api>::routes::__m", Some("app::<impl_app::Api>::routes::search")),
-            ("app::search", "app::{{constant}}::__m", Some("app::constant::search")),
-        ] {
-            assert_eq!(full_name(handler, marker).as_deref(), full, "{marker}");
-        }
+    /// A limit. The last argument says whether its policy is named after the handler.
+    pub const fn limit(
+        policy: Policy,
+        key: KeyBy,
+        cost: Setting<u32>,
+        skip: Setting<bool>,
+        refund_if: Option<fn(&Response) -> bool>,
+        is_named_by_default: bool,
+    ) -> HttpLimit {
+        let refund_if = match refund_if {
+            Some(refund_if) => Some(Callback::Static(refund_if)),
+            None => None,
+        };
+        HttpLimit::written(policy, key, cost, skip, refund_if, is_named_by_default)
     }
 
-    #[test]
-    fn a_full_name_that_is_too_long_is_cut_and_stays_different() {
-        let long = |last: &str| full_name("app::search", &format!("app::{}::{last}::__m", "ü".repeat(120))).unwrap();
-        let (a, b) = (long("a"), long("b"));
-        assert_ne!(a, b);
-        for name in [a, b] {
-            assert!(name.len() <= LONGEST, "{name}");
-            // With room for the number of a handler's second limit.
-            let quota = Quota::sliding_window(1, Duration::from_secs(1));
-            assert_eq!(Policy::try_new(format!("{name}#16"), quota).unwrap().name(), format!("{name}#16"));
-        }
+    /// By the value of a header. The kind is `header.` and the name in lower case.
+    pub const fn header(kind: &'static str) -> KeyBy {
+        KeyBy(Source::Header(Kind::Known(kind)))
     }
 
-    #[test]
-    fn a_name_that_was_given_stays() {
-        const QUOTA: Quota = Quota::sliding_window(1, Duration::from_secs(1));
-        let rule = |name| Rule::new(Policy::new(name, QUOTA), KeySource::Ip);
-        let under = |rule: Rule| rule.under("app::search", "app::main::search").policy.name().to_owned();
-        assert_eq!(under(rule("app::search").named_by_default()), "app::main::search");
-        assert_eq!(under(rule("app::search#2").named_by_default()), "app::main::search#2");
-        assert_eq!(under(rule("app::search")), "app::search");
+    /// By the value of a cookie. The kind is `cookie.` and the name.
+    pub const fn cookie(kind: &'static str) -> KeyBy {
+        KeyBy(Source::Cookie(Kind::Known(kind)))
+    }
+
+    /// By a captured path parameter. The kind is `path.` and the name.
+    pub const fn path(kind: &'static str) -> KeyBy {
+        KeyBy(Source::Path(Kind::Known(kind)))
+    }
+
+    /// By what a closure finds in the head.
+    pub const fn head(find: fn(&Parts) -> Option<Key>) -> KeyBy {
+        KeyBy(Source::Head(Callback::Static(find)))
+    }
+
+    /// By several together.
+    pub const fn all(parts: &'static [KeyBy]) -> KeyBy {
+        KeyBy(Source::All(List::Static(parts)))
+    }
+
+    /// By an expression over the handler's arguments.
+    pub const fn deferred() -> KeyBy {
+        KeyBy(Source::Deferred)
     }
 }

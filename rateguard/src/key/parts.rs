@@ -15,6 +15,17 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// One that is made while the program runs.
+    pub(crate) fn shared(text: String) -> Kind {
+        Kind::Shared(text.into())
+    }
+
+    /// What follows the first dot: the name of a header in `header.x-api-key`.
+    pub(crate) fn name(&self) -> &str {
+        let kind = self.as_str();
+        kind.split_once('.').map_or(kind, |(_, name)| name)
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         match self {
             Kind::Known(text) => text,
