@@ -111,13 +111,8 @@ mod key;
 mod limiter;
 mod policy;
 mod quota;
-#[cfg(feature = "redis")]
-mod redis_url;
 mod store;
 mod telemetry;
-#[cfg(feature = "tls")]
-mod tls;
-mod url;
 
 pub use builder::RateGuardBuilder;
 pub use clock::Clock;

@@ -20,10 +20,10 @@ use crate::key::prefix::Prefixes;
 use crate::limiter::{RateGuard, Settings, Store};
 use crate::policy::OnError;
 use crate::quota::Quota;
+use crate::store::location::Target;
 use crate::store::memory::MemoryStore;
 #[cfg(feature = "_shared")]
-use crate::store::shared::SharedStore;
-use crate::url::Target;
+use crate::store::remote::SharedStore;
 
 const DEADLINE: Duration = Duration::from_millis(100);
 const LONGEST_DEADLINE: Duration = Duration::from_secs(60);
@@ -53,7 +53,7 @@ pub struct RateGuardBuilder {
     /// The first thing that was wrong, of what can be seen at once.
     refused: Option<ConfigError>,
     #[cfg(feature = "tls")]
-    certificates: crate::tls::Certificates,
+    certificates: crate::store::remote::redis::tls::Certificates,
 }
 
 impl RateGuardBuilder {
@@ -76,7 +76,7 @@ impl RateGuardBuilder {
             quotas: HashMap::new(),
             refused: None,
             #[cfg(feature = "tls")]
-            certificates: crate::tls::Certificates::default(),
+            certificates: crate::store::remote::redis::tls::Certificates::default(),
         }
     }
 
@@ -401,15 +401,16 @@ impl RateGuardBuilder {
                 let mut endpoint = (**endpoint).clone();
                 #[cfg(feature = "tls")]
                 self.certificates.apply(&mut endpoint)?;
-                let store = crate::store::redis::RedisStore::new(endpoint, self.deadline, &self.prefix);
+                let store = crate::store::remote::redis::RedisStore::new(endpoint, self.deadline, &self.prefix);
                 Store::Shared(SharedStore::Redis(store))
             }
             #[cfg(feature = "upstash")]
             Ok(Target::Upstash(endpoint)) => {
                 #[cfg(feature = "tls")]
                 self.certificates.are_unused()?;
-                let settings = crate::store::upstash::Settings::new(endpoint.clone(), self.deadline, &self.prefix);
-                let store = crate::store::upstash::UpstashStore::new(settings);
+                let settings =
+                    crate::store::remote::upstash::Settings::new(endpoint.clone(), self.deadline, &self.prefix);
+                let store = crate::store::remote::upstash::UpstashStore::new(settings);
                 Store::Shared(SharedStore::Upstash(store))
             }
         };

@@ -21,7 +21,7 @@ use crate::limiter::RateGuard;
 use crate::quota::Quota;
 use crate::quota::parse;
 #[cfg(feature = "redis")]
-use crate::url::Target;
+use crate::store::location::Target;
 
 #[cfg(feature = "redis")]
 pub use script_reply::script_reply;

@@ -44,7 +44,7 @@ use crate::policy::{OnError, Policy};
 use crate::quota::Quota;
 use crate::store::memory::MemoryStore;
 #[cfg(feature = "_shared")]
-use crate::store::{script::Op, shared::SharedStore};
+use crate::store::remote::{SharedStore, script::Op};
 use crate::telemetry;
 #[cfg(feature = "_shared")]
 use deny_cache::Spent;

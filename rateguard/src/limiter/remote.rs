@@ -14,9 +14,9 @@ use crate::key::Key;
 use crate::policy::{OnError, Policy};
 use crate::store::Verdicts;
 use crate::store::memory::{MemoryCheck, MemoryStore};
-use crate::store::script::{self, Forget, Forgetting, Group, Op, RedisCheck};
-use crate::store::shared::SharedStore;
-use crate::store::wait::Wait;
+use crate::store::remote::SharedStore;
+use crate::store::remote::script::{self, Forget, Forgetting, Group, Op, RedisCheck};
+use crate::store::remote::wait::Wait;
 
 impl RateGuard {
     pub(super) async fn ask(&self, store: &SharedStore, op: Op, check: &Check<'_>) -> Result<Verdicts, StoreError> {
