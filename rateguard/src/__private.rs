@@ -5,10 +5,14 @@ pub use axum::http::request::Parts;
 pub use axum::response::Response;
 pub use std::time::Duration;
 
-pub use crate::http::Limited;
-pub use crate::http::extract::{KeySource, head_key};
-pub use crate::http::guard::{Guard, Late, Limits, RateLimited};
-pub use crate::http::limit::{Cost, IntoCost, NamedRules, Rule, Skip, head_cost, head_skip};
+pub use crate::http::cost::{IntoCost, head_cost, head_skip};
+pub use crate::http::deferred::Deferred;
+pub use crate::http::extract::head_key;
+pub use crate::http::guard::Guard;
+pub use crate::http::handler_limits::{Limits, NamedLimits};
+pub use crate::http::limit::written;
+pub use crate::http::setting::Setting;
+pub use crate::http::{HttpLimit, KeyBy, Limited, RateLimited};
 pub use crate::key::{IntoKey, Key};
 pub use crate::policy::{OnError, Policy};
 pub use crate::quota::{Algorithm, Quota};

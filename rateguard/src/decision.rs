@@ -1,21 +1,60 @@
 //! What the limiter answered.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::algorithm::{Receipt, Verdict};
 use crate::error::StoreErrorKind;
+use crate::key::Key;
 use crate::policy::Policy;
 use crate::quota::{Algorithm, Quota};
 
-/// The answer to one check.
+/// One of the checks that [`RateGuard::check_all`](crate::RateGuard::check_all) decides together.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a check does nothing until a limiter has it"]
+pub struct Check<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) key: &'a Key,
+    pub(crate) cost: u32,
+}
+
+impl<'a> Check<'a> {
+    /// A check at cost 1.
+    pub const fn new(policy: &'a Policy, key: &'a Key) -> Check<'a> {
+        Check { policy, key, cost: 1 }
+    }
+
+    /// How many units to take. A cost of 0 takes nothing and is always allowed.
+    pub const fn cost(mut self, cost: u32) -> Check<'a> {
+        self.cost = cost;
+        self
+    }
+
+    pub(crate) fn owned(self) -> OwnedCheck {
+        OwnedCheck { policy: self.policy.clone(), key: self.key.clone(), cost: self.cost }
+    }
+}
+
+/// A check, to be kept: what was asked.
 #[derive(Clone, Debug)]
-#[must_use = "a decision that nobody looks at refuses nothing"]
+pub(crate) struct OwnedCheck {
+    pub(crate) policy: Policy,
+    pub(crate) key: Key,
+    pub(crate) cost: u32,
+}
+
+impl OwnedCheck {
+    pub(crate) fn as_check(&self) -> Check<'_> {
+        Check { policy: &self.policy, key: &self.key, cost: self.cost }
+    }
+}
+
+/// The answer to one check, with what was asked.
+#[derive(Clone, Debug)]
+#[must_use = "a decision that nobody looks at denies nothing"]
 pub struct Decision {
-    policy: Cow<'static, str>,
-    quota: Quota,
+    /// The policy has the quota that applied.
+    check: OwnedCheck,
     allowed: bool,
-    shadow: bool,
     remaining: u32,
     reset_after: u64,
     retry_after: Option<u64>,
@@ -27,22 +66,19 @@ pub struct Decision {
 /// Where an answer comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
-    /// Somebody has counted: the store, or this process in its place.
+    /// A count: the store's, or this process's in its place.
     Count,
-    /// An earlier refusal that is still certain.
-    #[cfg(feature = "_shared")]
-    Memory,
-    /// Nobody has counted.
+    /// The deny cache: an earlier denial that is still certain.
+    DenyCache,
+    /// There was no count.
     Nowhere,
 }
 
 impl Decision {
-    pub(crate) fn counted(policy: &Policy, quota: Quota, verdict: Verdict) -> Decision {
+    pub(crate) fn counted(check: OwnedCheck, verdict: Verdict) -> Decision {
         Decision {
-            policy: policy.shared_name(),
-            quota,
+            check,
             allowed: verdict.allowed,
-            shadow: policy.is_shadow(),
             remaining: verdict.remaining,
             reset_after: verdict.reset_after,
             retry_after: verdict.retry_after,
@@ -53,12 +89,10 @@ impl Decision {
     }
 
     /// An answer without a count, because the store gave none.
-    pub(crate) fn uncounted(policy: &Policy, quota: Quota, allowed: bool, reason: StoreErrorKind) -> Decision {
+    pub(crate) fn uncounted(check: OwnedCheck, allowed: bool, reason: StoreErrorKind) -> Decision {
         Decision {
-            policy: policy.shared_name(),
-            quota,
+            check,
             allowed,
-            shadow: policy.is_shadow(),
             remaining: 0,
             reset_after: 0,
             // An outage has no known end; a second is soon enough to ask again.
@@ -69,18 +103,17 @@ impl Decision {
         }
     }
 
-    /// What cannot be: a check without an answer. It is denied.
+    /// A check without an answer, which cannot happen. It is denied.
     #[cold]
-    pub(crate) fn missing(policy: &Policy) -> Decision {
-        debug_assert!(false, "a check of {} has no answer", policy.name());
-        Decision::uncounted(policy, policy.quota(), false, StoreErrorKind::Other)
+    pub(crate) fn missing(check: OwnedCheck) -> Decision {
+        debug_assert!(false, "a check of {} has no answer", check.policy.name());
+        Decision::uncounted(check, false, StoreErrorKind::Other)
     }
 
     /// The same answer for another check of the same bucket, which was decided together with this one.
-    pub(crate) fn shared_with(&self, policy: &Policy) -> Decision {
-        let quota = policy.quota();
-        let remaining = self.remaining.min(quota.capacity());
-        Decision { quota, shadow: policy.is_shadow(), remaining, ..self.clone() }
+    pub(crate) fn shared_with(&self, check: OwnedCheck) -> Decision {
+        let remaining = self.remaining.min(check.policy.quota().capacity());
+        Decision { check, remaining, ..self.clone() }
     }
 
     /// The same answer, from a count that this process kept alone.
@@ -89,16 +122,15 @@ impl Decision {
         self
     }
 
-    /// The same answer, without the store having been asked.
-    #[cfg(feature = "_shared")]
-    pub(crate) fn remember(mut self) -> Decision {
-        self.origin = Origin::Memory;
+    /// The same answer, from the deny cache.
+    pub(crate) fn from_deny_cache(mut self) -> Decision {
+        self.origin = Origin::DenyCache;
         self
     }
 
     /// Whether the request may go on. A shadow policy always says yes; see [`Decision::would_deny`].
     pub fn allowed(&self) -> bool {
-        self.allowed || self.shadow
+        self.allowed || self.is_shadow()
     }
 
     /// Whether the quota is exceeded, also where a shadow policy lets the request go on.
@@ -108,7 +140,7 @@ impl Decision {
 
     /// The most that [`remaining`](Decision::remaining) can be: units allowed in a window; of a token bucket, its burst.
     pub fn limit(&self) -> u32 {
-        self.quota.capacity()
+        self.quota().capacity()
     }
 
     /// Units left after this check. 0 when [`degraded`](Decision::degraded): it is not known then.
@@ -134,9 +166,9 @@ impl Decision {
         if let Some(retry) = self.retry_after() {
             return retry;
         }
-        if self.remaining == 0 && self.quota.algorithm() == Algorithm::TokenBucket {
+        if self.remaining == 0 && self.quota().algorithm() == Algorithm::TokenBucket {
             // Until the bucket is full all of them come back, one after the other: the first of them now.
-            let (others, _) = self.quota.refill_time(self.quota.capacity() - 1);
+            let (others, _) = self.quota().refill_time(self.quota().capacity() - 1);
             return Duration::from_micros(self.reset_after.saturating_sub(others));
         }
         self.reset_after()
@@ -158,10 +190,16 @@ impl Decision {
         self.receipt
     }
 
+    /// The receipt, which works once.
+    pub(crate) fn take_receipt(&mut self) -> Option<Receipt> {
+        self.receipt.take()
+    }
+
     /// After the charge was given back.
-    pub(crate) fn give_back(&mut self, cost: u32) {
-        self.remaining = self.remaining.saturating_add(cost).min(self.quota.capacity());
-        if self.remaining == self.quota.capacity() {
+    pub(crate) fn given_back(&mut self) {
+        let capacity = self.quota().capacity();
+        self.remaining = self.remaining.saturating_add(self.check.cost).min(capacity);
+        if self.remaining == capacity {
             // Nothing is counted any more.
             self.reset_after = 0;
         }
@@ -177,26 +215,41 @@ impl Decision {
         self.origin == Origin::Nowhere
     }
 
-    /// Whether an earlier refusal was the answer.
-    pub(crate) fn is_remembered(&self) -> bool {
-        !matches!(self.origin, Origin::Count | Origin::Nowhere)
+    /// Whether the deny cache answered.
+    pub(crate) fn is_from_deny_cache(&self) -> bool {
+        self.origin == Origin::DenyCache
     }
 
-    pub(crate) fn shared_policy(&self) -> Cow<'static, str> {
-        self.policy.clone()
+    pub(crate) fn check(&self) -> &OwnedCheck {
+        &self.check
     }
 
     pub(crate) fn is_shadow(&self) -> bool {
-        self.shadow
+        self.check.policy.is_shadow()
     }
 
     /// The name of the policy.
     pub fn policy(&self) -> &str {
-        &self.policy
+        self.check.policy.name()
     }
 
     /// The quota that was applied.
     pub fn quota(&self) -> Quota {
-        self.quota
+        self.check.policy.quota()
     }
+
+    /// Who was counted.
+    pub fn key(&self) -> &Key {
+        &self.check.key
+    }
+
+    /// The units that the check asked for.
+    pub fn cost(&self) -> u32 {
+        self.check.cost
+    }
+}
+
+/// Seconds, rounded up: a client that waits that long has waited long enough.
+pub(crate) fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }

@@ -20,8 +20,8 @@ impl RateGuardBuilder {
     pub fn quota(mut self, name: impl Into<String>, quota: Quota) -> Self {
         let name = name.into();
         match Policy::try_new(name.clone(), quota) {
-            Ok(_) => self.quotas.insert(name, quota),
-            Err(error) => return self.refuse(ConfigError::new("quota", name, error.to_string())),
+            Ok(_) => self.settings.quotas.insert(name, quota),
+            Err(error) => return self.mistaken(ConfigError::new("quota", name, error.to_string())),
         };
         self
     }
@@ -64,24 +64,24 @@ impl RateGuardBuilder {
         match env::var(VARIABLE) {
             Ok(text) => self.quotas_of(VARIABLE, &text),
             Err(VarError::NotPresent) => self,
-            Err(VarError::NotUnicode(_)) => self.refuse(ConfigError::unshown(VARIABLE, "it is not valid UTF-8")),
+            Err(VarError::NotUnicode(_)) => self.mistaken(ConfigError::unshown(VARIABLE, "it is not valid UTF-8")),
         }
     }
 
     fn quotas_in_file(self, setting: &str, path: &Path) -> Self {
         match std::fs::read_to_string(path) {
             Ok(text) => self.quotas_of(&format!("{setting}, {}", path.display()), &text),
-            Err(error) => self.refuse(ConfigError::new(setting, path.display().to_string(), error.to_string())),
+            Err(error) => self.mistaken(ConfigError::new(setting, path.display().to_string(), error.to_string())),
         }
     }
 
     fn quotas_of(mut self, source: &str, text: &str) -> Self {
         match parse::list(source, text) {
             Ok(quotas) => {
-                self.quotas.extend(quotas);
+                self.settings.quotas.extend(quotas);
                 self
             }
-            Err(error) => self.refuse(error),
+            Err(error) => self.mistaken(error),
         }
     }
 }

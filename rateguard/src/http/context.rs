@@ -1,6 +1,7 @@
-//! What the layer and the guards of one request share.
+//! What layers and guards share in a request: the limiter, and what was decided so far.
 
-use std::borrow::Cow;
+use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,189 +10,216 @@ use axum::http::Extensions;
 use axum::response::Response;
 use smallvec::SmallVec;
 
-use super::extract::UserId;
+use super::headers::Headers;
+use super::limit::{HttpLimit, RefundIf};
 use super::quota_fields;
-use super::refund::{Charge, GivingBack, Refundable};
-use super::setup_error::Misuse;
-use crate::decision::Decision;
-use crate::http::denied::OnDenied;
-use crate::http::headers::Headers;
+use super::rejection::OnDenied;
+use super::setup_error::SetupError;
+use super::user_id::UserId;
+use crate::decision::{Check, Decision};
 use crate::key::Key;
-use crate::limiter::{Decisions, RateGuard, Settled};
-use crate::policy::Policy;
+use crate::limiter;
+use crate::limiter::{Checking, Settled};
+use crate::rate_guard::RateGuard;
 
 /// Put into the request's extensions by the layer, found there by the guard.
 #[derive(Clone)]
-pub(super) struct Exchange(Arc<Shared>);
+pub(super) struct Context(Arc<Shared>);
 
 struct Shared {
     limiter: RateGuard,
     /// The layer counts by user, and there was none.
     lacks_user: bool,
-    /// The answer to refusals of the nearest layer that has one.
+    /// The answer to denials of the nearest layer that has one.
     on_denied: Option<OnDenied>,
-    /// What the layer asks for, until it is decided.
-    asked: Mutex<Counted>,
     record: Record,
-    /// That of the layer which the request met first, if it is another: it has the record then.
-    first: Option<Exchange>,
+    /// That of the layer which the request met first, if it is another: its record is the request's.
+    outermost: Option<Context>,
 }
 
-/// What was decided for this request.
+/// What was decided for a request.
 #[derive(Default)]
 struct Record {
     /// How long stores have let the request wait, in microseconds.
     waited: AtomicU64,
-    decisions: Mutex<Decisions>,
-    refundable: Mutex<Vec<Refundable>>,
-    /// What layers have charged: given back if a limit further in denies the request.
-    charged: Mutex<SmallVec<[Charge; 1]>>,
+    counted: Mutex<SmallVec<[Counted; 2]>>,
 }
 
-/// The limits of a layer, and whom they count.
-pub(super) type Counted = SmallVec<[(Policy, Key); 1]>;
-
-/// What sorts of keys these are.
-pub(super) fn kinds(counted: &Counted) -> Vec<Cow<'static, str>> {
-    counted.iter().map(|(_, key)| key.shared_kind()).collect()
+/// One decision, and what it takes to give its charge back.
+struct Counted {
+    decision: Decision,
+    limiter: RateGuard,
+    refund_if: Option<RefundIf>,
 }
 
-impl Exchange {
-    /// A layer's part in a request that may have met others further out: its own limiter, but their record, so that the
-    /// headers are written once. The answer to refusals is its own, or else [theirs](Exchange::on_denied_of_layers).
+/// The limits that count a request, with the key and the cost, to be decided together.
+pub(super) type Asked<'l> = SmallVec<[(&'l HttpLimit, Key, u32); 2]>;
+
+/// Which responses give charges back: in the order of the limits, or empty if none does.
+pub(super) type Refunds = SmallVec<[Option<RefundIf>; 2]>;
+
+/// Charges that are being given back.
+pub(super) type GivingBack = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// All decisions on one request, in the extensions of its response, for middleware outside of the layer.
+///
+/// ```
+/// # let response = axum::response::Response::new(axum::body::Body::empty());
+/// if let Some(decisions) = response.extensions().get::<rateguard::Decisions>() {
+///     for decision in decisions.iter() {
+///         println!("{}: {} left", decision.policy(), decision.remaining());
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Decisions(Arc<[Decision]>);
+
+impl Deref for Decisions {
+    type Target = [Decision];
+
+    fn deref(&self) -> &[Decision] {
+        &self.0
+    }
+}
+
+/// Starts deciding these together; a remote store is waited for as long as is `left`.
+pub(super) fn begin(limiter: &RateGuard, asked: &Asked<'_>, left: Duration) -> (Checking, Refunds) {
+    let check = |(limit, key, cost): &(&HttpLimit, Key, u32)| Check::new(&limit.policy, key).cost(*cost);
+    let refunds = if asked.iter().any(|(limit, ..)| limit.refund_if.is_some()) {
+        asked.iter().map(|(limit, ..)| limit.refund_if.clone()).collect()
+    } else {
+        Refunds::new()
+    };
+    let checking = match asked.as_slice() {
+        [] => Checking::Done(limiter::Decisions::new()),
+        // One is what most have, and takes no list.
+        [only] => limiter.limiter().begin(&[check(only)], left),
+        several => {
+            let checks: SmallVec<[Check<'_>; 2]> = several.iter().map(check).collect();
+            limiter.limiter().begin(&checks, left)
+        }
+    };
+    (checking, refunds)
+}
+
+impl Context {
+    /// A layer's part in a request that may have met other layers further out: its own limiter, but their record, so that
+    /// the headers are written once. Its answer to denials is its own, or else [theirs](Context::on_denied_of_layers).
     pub(super) fn new(
         limiter: RateGuard,
         on_denied: Option<OnDenied>,
         lacks_user: bool,
-        outer: Option<&Exchange>,
-    ) -> Exchange {
-        let first = outer.map(|outer| outer.0.first.as_ref().unwrap_or(outer).clone());
-        let (asked, record) = (Mutex::default(), Record::default());
-        Exchange(Arc::new(Shared { limiter, lacks_user, on_denied, asked, record, first }))
+        outer: Option<&Context>,
+    ) -> Context {
+        let outermost = outer.map(|outer| outer.0.outermost.as_ref().unwrap_or(outer).clone());
+        Context(Arc::new(Shared { limiter, lacks_user, on_denied, record: Record::default(), outermost }))
     }
 
     pub(super) fn limiter(&self) -> &RateGuard {
         &self.0.limiter
     }
 
-    /// Who answers for a refusal, if the program does.
+    /// The program's own answer to denials, if it has one.
     pub(super) fn on_denied(&self) -> Option<&OnDenied> {
-        self.0.on_denied.as_ref().or(self.0.limiter.on_denied())
+        self.0.on_denied.as_ref().or(self.0.limiter.http().on_denied.as_ref())
     }
 
-    /// Who answers for a refusal by a layer further in that has no answer of its own.
+    /// The answer to denials by a layer further in that has none of its own.
     pub(super) fn on_denied_of_layers(&self) -> Option<&OnDenied> {
         self.0.on_denied.as_ref()
     }
 
     fn shared_record(&self) -> &Record {
-        &self.0.first.as_ref().unwrap_or(self).0.record
+        &self.0.outermost.as_ref().unwrap_or(self).0.record
     }
 
     /// How much longer the request may wait for this limiter's store. Only waiting for a store counts: not the
     /// extractors, other middleware or a slow upload.
     pub(super) fn left(&self, limiter: &RateGuard) -> Duration {
         let waited = Duration::from_micros(self.shared_record().waited.load(Ordering::Relaxed));
-        limiter.deadline().saturating_sub(waited)
+        limiter.limiter().deadline().saturating_sub(waited)
     }
 
-    /// What was decided after asking a store.
-    pub(super) fn settled(&self, settled: Settled) -> Decisions {
+    /// The decisions, once the time that they took is counted.
+    pub(super) fn settled(&self, settled: Settled) -> limiter::Decisions {
         let waited = u64::try_from(settled.waited.as_micros()).unwrap_or(u64::MAX);
         self.shared_record().waited.fetch_add(waited, Ordering::Relaxed);
         settled.decisions
     }
 
-    pub(super) fn record(&self, decisions: Decisions) {
-        let mut recorded = lock(&self.shared_record().decisions);
-        // Nearly always these are the first, and are kept as they are.
-        if recorded.is_empty() {
-            *recorded = decisions;
-        } else {
-            recorded.extend(decisions);
-        }
+    /// Keeps decisions for the headers, and for giving their charges back.
+    pub(super) fn record(&self, decisions: limiter::Decisions, refunds: Refunds) {
+        let mut refunds = refunds.into_iter();
+        let counted = decisions.into_iter().map(|decision| {
+            let refund_if = refunds.next().flatten();
+            Counted { decision, limiter: self.0.limiter.clone(), refund_if }
+        });
+        lock(&self.shared_record().counted).extend(counted);
     }
 
-    /// What the layer asks for.
-    pub(super) fn asks(&self, counted: Counted) {
-        *lock(&self.0.asked) = counted;
-    }
-
-    /// What sorts of keys the layer asks about.
-    pub(super) fn kinds(&self) -> Vec<Cow<'static, str>> {
-        kinds(&lock(&self.0.asked))
-    }
-
-    /// The layer's limits allow the request: what they charged is given back if one further in denies it.
-    pub(super) fn allowed(&self, decisions: Decisions) {
-        let counted = std::mem::take(&mut *lock(&self.0.asked));
-        {
-            let mut charged = lock(&self.shared_record().charged);
-            for ((policy, key), decision) in counted.into_iter().zip(&decisions) {
-                let Some(receipt) = decision.receipt() else { continue };
-                let (limiter, policy) = (self.0.limiter.clone(), policy.with_quota(decision.quota()));
-                charged.push(Charge { limiter, policy, key, cost: 1, receipt, here: decision.degraded() });
-            }
-        }
-        self.record(decisions);
-    }
-
-    /// The request is denied after layers further out have allowed it: a denied request spends nothing, so all of it is
-    /// given back, at once. The future waits until that is done. `None` if nothing was charged.
+    /// Gives back all that the request has charged, in one batch, since a denied request spends nothing. `None` if nothing
+    /// was charged.
     pub(super) fn denied(&self) -> Option<GivingBack> {
-        let record = self.shared_record();
-        // Not twice.
-        lock(&record.refundable).clear();
-        let charged = std::mem::take(&mut *lock(&record.charged));
-        if charged.is_empty() {
+        self.give_back(|_| true)
+    }
+
+    /// Gives back what this response gives back. `None`, nearly always, if that is nothing.
+    pub(super) fn responded(&self, response: &Response) -> Option<GivingBack> {
+        self.give_back(|counted| counted.refund_if.take().is_some_and(|refund_if| refund_if.call(response)))
+    }
+
+    /// Gives charges back, all at once, so that together they wait no longer than one, and corrects the headers. If the
+    /// store does not answer, a charge stays: the limit still holds.
+    fn give_back(&self, is_due: impl Fn(&mut Counted) -> bool) -> Option<GivingBack> {
+        let mut begun: SmallVec<[_; 1]> = SmallVec::new();
+        for (at, counted) in lock(&self.shared_record().counted).iter_mut().enumerate() {
+            if counted.decision.receipt().is_none() || !is_due(counted) {
+                continue;
+            }
+            let receipt = counted.decision.take_receipt();
+            let (check, here) = (counted.decision.check().as_check(), counted.decision.is_counted_here());
+            let limiter = counted.limiter.limiter().clone();
+            begun.push((at, limiter.give_back(&check, receipt, here), limiter));
+        }
+        if begun.is_empty() {
             return None;
         }
-        Some(Box::pin(self.give_back(charged.into_iter().collect())))
+        let context = self.clone();
+        Some(Box::pin(async move {
+            for (at, given_back, limiter) in begun {
+                match given_back.await {
+                    Err(error) => limiter.report_error(&error),
+                    Ok(()) => {
+                        if let Some(counted) = lock(&context.shared_record().counted).get_mut(at) {
+                            counted.decision.given_back();
+                        }
+                    }
+                }
+            }
+        }))
     }
 
     /// Further in: if there is a user now, it came too late for the layer.
     pub(super) fn met_user(&self, extensions: &Extensions) {
         if self.0.lacks_user && extensions.get::<UserId>().is_some() {
-            Misuse::AuthenticationTooLate.say();
+            SetupError::AuthenticationTooLate.log();
         }
     }
 
-    /// A charge to look at again when the response is there.
-    pub(super) fn may_refund(&self, refundable: Refundable) {
-        lock(&self.shared_record().refundable).push(refundable);
+    pub(super) fn finish(&self, response: &mut Response, set: Headers) {
+        finish(response, set, lock(&self.shared_record().counted).iter().map(|counted| &counted.decision));
     }
+}
 
-    /// Gives back what this response gives back. `None`, nearly always, if that is nothing.
-    pub(super) fn refund(&self, response: &Response) -> Option<impl Future<Output = ()> + Send + 'static + use<>> {
-        let mut due = std::mem::take(&mut *lock(&self.shared_record().refundable));
-        due.retain(|refundable| (refundable.when)(response));
-        if due.is_empty() {
-            return None;
-        }
-        Some(self.give_back(due.into_iter().map(|Refundable { charge, .. }| charge).collect()))
-    }
-
-    /// Gives these back, all of them at once, so that together they wait no longer than one; and has the headers tell so.
-    fn give_back(&self, charges: Vec<Charge>) -> impl Future<Output = ()> + Send + 'static + use<> {
-        let exchange = self.clone();
-        let begun: Vec<_> = charges.into_iter().map(|charge| (charge.give_back(), charge)).collect();
-        async move {
-            for (given_back, charge) in begun {
-                if given_back.await {
-                    let mut decisions = lock(&exchange.shared_record().decisions);
-                    let is_its_own = |decision: &&mut Decision| {
-                        decision.policy() == charge.policy.name() && decision.receipt() == Some(charge.receipt)
-                    };
-                    if let Some(decision) = decisions.iter_mut().find(is_its_own) {
-                        decision.give_back(charge.cost);
-                    }
-                }
-            }
-        }
-    }
-
-    pub(super) fn write_headers(&self, response: &mut Response, set: Headers) {
-        quota_fields::write(response.headers_mut(), set, &lock(&self.shared_record().decisions));
+/// Writes the headers, and leaves the decisions for middleware outside.
+pub(super) fn finish<'d>(
+    response: &mut Response,
+    set: Headers,
+    decisions: impl ExactSizeIterator<Item = &'d Decision> + Clone,
+) {
+    if decisions.len() > 0 {
+        quota_fields::write(response.headers_mut(), set, decisions.clone());
+        response.extensions_mut().insert(Decisions(decisions.cloned().collect()));
     }
 }
 

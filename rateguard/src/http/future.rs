@@ -2,19 +2,16 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context as TaskContext, Poll, ready};
 
 use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::context::Exchange;
-use super::layer::take_head;
-use super::refund::GivingBack;
+use super::context::{Context, GivingBack, Refunds};
+use super::headers::Headers;
 use super::rejection;
-use super::upload;
-use crate::http::headers::Headers;
 use crate::limiter::Later;
 
 pin_project! {
@@ -26,9 +23,9 @@ pin_project! {
         #[pin]
         state: State<S, B, S::Future>,
         // None if the request did not get that far.
-        exchange: Option<Exchange>,
-        // None but in the layer that a request met first.
-        headers: Headers,
+        context: Option<Context>,
+        // None if an outer layer finishes the response.
+        headers: Option<Headers>,
     }
 }
 
@@ -38,11 +35,12 @@ pin_project! {
     enum State<S, B, F> {
         Checking {
             checking: Later,
+            refunds: Refunds,
             call: Option<(S, Request<B>)>,
         },
         Calling { #[pin] response: F },
         // Rare, so it may cost an allocation.
-        Refunding { refund: GivingBack, response: Option<Response> },
+        GivingBack { giving_back: GivingBack, response: Option<Response> },
         Answered { response: Option<Response> },
     }
 }
@@ -51,29 +49,35 @@ impl<S, B> RateLimitFuture<S, B>
 where
     S: Service<Request<B>>,
 {
-    pub(super) fn checking(checking: Later, call: (S, Request<B>), exchange: Exchange, headers: Headers) -> Self {
-        let state = State::Checking { checking, call: Some(call) };
-        RateLimitFuture { state, exchange: Some(exchange), headers }
+    pub(super) fn checking(
+        checking: Later,
+        refunds: Refunds,
+        call: (S, Request<B>),
+        context: Context,
+        headers: Option<Headers>,
+    ) -> Self {
+        let state = State::Checking { checking, refunds, call: Some(call) };
+        RateLimitFuture { state, context: Some(context), headers }
     }
 
-    pub(super) fn calling(response: S::Future, exchange: Exchange, headers: Headers) -> Self {
-        RateLimitFuture { state: State::Calling { response }, exchange: Some(exchange), headers }
+    pub(super) fn calling(response: S::Future, context: Context, headers: Option<Headers>) -> Self {
+        RateLimitFuture { state: State::Calling { response }, context: Some(context), headers }
     }
 
-    /// A denial, once what layers further out have charged is given back.
-    pub(super) fn denied(response: Response, refund: Option<GivingBack>) -> Self {
-        match refund {
+    /// A denial, once what outer layers have charged is given back.
+    pub(super) fn denied(response: Response, giving_back: Option<GivingBack>) -> Self {
+        match giving_back {
             None => RateLimitFuture::answered(response),
-            Some(refund) => {
-                let state = State::Refunding { refund, response: Some(response) };
-                RateLimitFuture { state, exchange: None, headers: Headers::NONE }
+            Some(giving_back) => {
+                let state = State::GivingBack { giving_back, response: Some(response) };
+                RateLimitFuture { state, context: None, headers: None }
             }
         }
     }
 
     /// With the quota headers in it.
     pub(super) fn answered(response: Response) -> Self {
-        RateLimitFuture { state: State::Answered { response: Some(response) }, exchange: None, headers: Headers::NONE }
+        RateLimitFuture { state: State::Answered { response: Some(response) }, context: None, headers: None }
     }
 }
 
@@ -84,55 +88,40 @@ where
 {
     type Output = Result<Response, S::Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let mut response = loop {
             match this.state.as_mut().project() {
-                StateProjection::Checking { checking, call } => {
+                StateProjection::Checking { checking, refunds, call } => {
                     let settled = ready!(checking.as_mut().poll(cx));
-                    let Some((mut service, request)) = call.take() else { return Poll::Ready(Ok(out_of_turn())) };
+                    let (Some((mut service, request)), Some(context)) = (call.take(), this.context.as_ref()) else {
+                        return Poll::Ready(Ok(out_of_turn()));
+                    };
                     let (mut parts, body) = request.into_parts();
-                    let exchange = this.exchange.as_ref();
-                    let decisions = match exchange {
-                        Some(exchange) => exchange.settled(settled),
-                        None => settled.decisions,
-                    };
-                    let cut_off = upload::is_cut_off(&decisions, &parts);
-                    let on_denied = exchange.and_then(Exchange::on_denied);
-                    let request = || Some((exchange?.kinds(), take_head(&mut parts)));
-                    let mut response = rejection::answer(&decisions, on_denied, request);
-                    if let (Some(response), true) = (&mut response, cut_off) {
-                        upload::cut_off(response);
-                    }
-                    let refund = match (exchange, &response) {
-                        (None, _) => None,
-                        (Some(exchange), None) => {
-                            exchange.allowed(decisions);
-                            None
+                    let decisions = context.settled(settled);
+                    let response = rejection::answer(&decisions, context.on_denied(), &mut parts);
+                    context.record(decisions, std::mem::take(refunds));
+                    let next = if response.is_none() {
+                        State::Calling { response: service.call(Request::from_parts(parts, body)) }
+                    } else {
+                        match context.denied() {
+                            None => State::Answered { response },
+                            Some(giving_back) => State::GivingBack { giving_back, response },
                         }
-                        (Some(exchange), Some(_)) => {
-                            exchange.record(decisions);
-                            exchange.denied()
-                        }
-                    };
-                    let next = match (response, refund) {
-                        (None, _) => State::Calling { response: service.call(Request::from_parts(parts, body)) },
-                        (response, None) => State::Answered { response },
-                        (response, Some(refund)) => State::Refunding { refund, response },
                     };
                     this.state.set(next);
                 }
                 StateProjection::Calling { response } => {
                     let response = ready!(response.poll(cx))?.into_response();
-                    match this.exchange.as_ref().and_then(|exchange| exchange.refund(&response)) {
+                    match this.context.as_ref().and_then(|context| context.responded(&response)) {
                         None => break response,
-                        Some(refund) => {
-                            this.state.set(State::Refunding { refund: Box::pin(refund), response: Some(response) });
+                        Some(giving_back) => {
+                            this.state.set(State::GivingBack { giving_back, response: Some(response) });
                         }
                     }
                 }
-                StateProjection::Refunding { refund, response } => {
-                    ready!(refund.as_mut().poll(cx));
+                StateProjection::GivingBack { giving_back, response } => {
+                    ready!(giving_back.as_mut().poll(cx));
                     match response.take() {
                         Some(response) => break response,
                         None => return Poll::Ready(Ok(out_of_turn())),
@@ -144,14 +133,14 @@ where
                 },
             }
         };
-        if let (Some(exchange), true) = (this.exchange, *this.headers != Headers::NONE) {
-            exchange.write_headers(&mut response, *this.headers);
+        if let (Some(context), Some(headers)) = (this.context, *this.headers) {
+            context.finish(&mut response, headers);
         }
         Poll::Ready(Ok(response))
     }
 }
 
-/// What cannot be: there is nothing to call or to answer with any more. No request is served, and none waits for ever.
+/// There is nothing left to call or to answer with, which cannot happen. No request is served, and none waits forever.
 #[cold]
 fn out_of_turn() -> Response {
     debug_assert!(false, "a RateLimitFuture was polled after it had answered");
@@ -185,7 +174,7 @@ mod tests {
         type Error = Infallible;
         type Future = std::future::Pending<Result<Response, Infallible>>;
 
-        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), Infallible>> {
             Poll::Pending
         }
 
@@ -197,7 +186,7 @@ mod tests {
     #[test]
     fn after_its_answer_it_serves_nothing_and_does_not_hang() {
         let mut future = Box::pin(RateLimitFuture::<Nobody, Body>::answered(Response::default()));
-        let mut poll = || future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let mut poll = || future.as_mut().poll(&mut TaskContext::from_waker(Waker::noop()));
         assert!(matches!(poll(), Poll::Ready(Ok(response)) if response.status() == StatusCode::OK));
         // Debug builds say so.
         match catch_unwind(AssertUnwindSafe(poll)) {

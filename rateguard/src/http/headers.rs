@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
-use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, header};
 
@@ -142,16 +141,4 @@ impl fmt::Debug for Headers {
         }
         if said { Ok(()) } else { f.write_str("NONE") }
     }
-}
-
-/// Seconds, rounded up: a client that waits that long has waited long enough.
-pub(crate) fn whole_seconds(time: Duration) -> u64 {
-    time.as_secs() + u64::from(time.subsec_nanos() > 0)
-}
-
-/// A number in decimal. One allocation; `HeaderValue::from` makes two.
-pub(crate) fn number(number: u64) -> HeaderValue {
-    let digits = HeaderValue::from_str(itoa::Buffer::new().format(number));
-    // Digits are always valid in a header.
-    digits.unwrap_or_else(|_| HeaderValue::from(number))
 }

@@ -2,21 +2,21 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::panic::Location;
 use std::sync::Arc;
 
-use axum::http::Request;
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use tower_layer::Layer;
 
+use super::config::Config;
+use super::denied::Denied;
+use super::headers::Headers;
 use super::key_by::KeyBy;
+use super::limit::HttpLimit;
+use super::rejection::OnDenied;
 use super::service::RateLimitService;
-use crate::http::denied::{Denied, OnDenied};
-use crate::http::headers::Headers;
-use crate::limiter::RateGuard;
-use crate::policy::Policy;
 use crate::quota::Quota;
+use crate::rate_guard::RateGuard;
 
 /// Installs a [`RateGuard`] for the handlers under it, applies limits of its own to every request, and writes the
 /// quota headers, once.
@@ -41,93 +41,73 @@ use crate::quota::Quota;
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is added to a router: `.layer(…)`"]
 pub struct RateLimitLayer {
-    pub(super) limiter: RateGuard,
-    pub(super) own: Arc<Own>,
+    config: Arc<Config>,
 }
-
-/// The limits of the layer itself.
-#[derive(Clone, Default)]
-pub(super) struct Own {
-    pub(super) limits: Vec<(Policy, KeyBy)>,
-    pub(super) skip: Option<Skip>,
-    pub(super) headers: Option<Headers>,
-    shadow: bool,
-    pub(super) on_denied: Option<OnDenied>,
-}
-
-/// The head of a request that goes no further.
-pub(super) fn take_head(head: &mut Parts) -> Parts {
-    std::mem::replace(head, Request::new(()).into_parts().0)
-}
-
-type Skip = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
 
 impl RateLimitLayer {
     /// A layer without limits of its own.
     pub fn new(limiter: RateGuard) -> RateLimitLayer {
-        RateLimitLayer { limiter, own: Arc::default() }
+        RateLimitLayer { config: Arc::new(Config::new(limiter)) }
     }
 
-    /// A limit on every request that passes the layer. Several are decided together: a refusal by one spends none of
-    /// the others.
+    /// A limit on every request that passes the layer. Several are decided together: if one of them denies, none is
+    /// charged.
     ///
     /// # Panics
     ///
-    /// When `name` is no name for a [`Policy`] ([`Policy::try_new`]), or when the layer has a limit of that name already.
-    #[expect(clippy::panic, reason = "documented; a layer is made when the program starts, not when a request comes")]
+    /// When `name` cannot be the name of a [`Policy`](crate::Policy) ([`Policy::try_new`](crate::Policy::try_new) returns
+    /// the error instead), or when the layer has a limit of that name already.
     #[track_caller]
-    pub fn limit(self, name: impl Into<Cow<'static, str>>, quota: Quota, by: KeyBy) -> RateLimitLayer {
-        match Policy::try_new(name, quota) {
-            Ok(policy) => self.policy(policy.written_at(Location::caller()), by),
-            Err(error) => panic!("rateguard: RateLimitLayer::limit: {error}"),
-        }
+    pub fn limit(self, name: impl Into<Cow<'static, str>>, quota: Quota, key: KeyBy) -> RateLimitLayer {
+        self.rule(HttpLimit::new(name, quota, key))
     }
 
-    /// A limit with settings of its own, such as a shadow.
+    /// A limit with settings of its own: what it costs, which requests it skips, when it gives a charge back, shadow mode.
     ///
     /// # Panics
     ///
-    /// When the layer has a limit of that name already: the two would share one bucket.
-    pub fn policy(mut self, policy: Policy, by: KeyBy) -> RateLimitLayer {
-        let own = Arc::make_mut(&mut self.own);
+    /// When the layer has a limit of that name already: the two would share one count.
+    #[track_caller]
+    pub fn rule(mut self, limit: HttpLimit) -> RateLimitLayer {
+        let config = Arc::make_mut(&mut self.config);
+        let name = limit.policy.name();
         assert!(
-            own.limits.iter().all(|(other, _)| other.name() != policy.name()),
-            "rateguard: RateLimitLayer: two limits are named {:?}: give each a name of its own",
-            policy.name()
+            config.limits.iter().all(|other| other.policy.name() != name),
+            "rateguard: RateLimitLayer: two limits are named {name:?}: give each a name of its own",
         );
-        self.limiter.meet(&policy);
-        own.limits.push((policy, by));
+        config.limiter.limiter().register(&limit.policy);
+        config.limits.push(limit);
         self
     }
 
-    /// Requests that the layer's own limits do not count. Limits of handlers still do.
+    /// Requests that the layer's own limits do not count: those for which the closure returns `true`. Limits of handlers
+    /// still count them. For one limit alone, see [`HttpLimit::skip`].
     pub fn skip(mut self, skip: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> RateLimitLayer {
-        Arc::make_mut(&mut self.own).skip = Some(Arc::new(skip));
+        Arc::make_mut(&mut self.config).skip = Some(Arc::new(skip));
         self
     }
 
-    /// Decide and count by the layer's own limits, but never refuse, whatever their policies say: to see what limits would
-    /// do before they do it. Those of handlers refuse all the same. Default `false`.
+    /// Shadow mode (dry run) for the layer's own limits: decide, count and report, but never deny. Limits of handlers still
+    /// deny. Default `false`.
     pub fn shadow(mut self, shadow: bool) -> RateLimitLayer {
-        Arc::make_mut(&mut self.own).shadow = shadow;
+        Arc::make_mut(&mut self.config).shadow = shadow;
         self
     }
 
     /// Which headers tell clients about their quota, instead of the limiter's
-    /// [own choice](crate::RateGuardBuilder::headers). Where layers are nested, the outermost one's choice is what counts.
+    /// [own choice](crate::RateGuardBuilder::headers). Of nested layers, the outermost decides.
     pub fn headers(mut self, headers: Headers) -> RateLimitLayer {
-        Arc::make_mut(&mut self.own).headers = Some(headers);
+        Arc::make_mut(&mut self.config).headers = Some(headers);
         self
     }
 
-    /// What a refused request is answered, in place of the limiter's [own answer](crate::RateGuardBuilder::on_denied), for
-    /// the limits of this layer and of the handlers under it. A layer further in that has no answer of its own takes this
-    /// one.
+    /// The answer to denied requests, in place of the limiter's [own answer](crate::RateGuardBuilder::on_denied), for the
+    /// limits of this layer and of the handlers under it. A layer further in without an answer of its own uses this one.
     pub fn on_denied<R: IntoResponse>(
         mut self,
         answer: impl Fn(&Denied) -> R + Send + Sync + 'static,
     ) -> RateLimitLayer {
-        Arc::make_mut(&mut self.own).on_denied = Some(OnDenied::new(answer));
+        Arc::make_mut(&mut self.config).on_denied = Some(OnDenied::new(answer));
         self
     }
 }
@@ -136,21 +116,12 @@ impl<S> Layer<S> for RateLimitLayer {
     type Service = RateLimitService<S>;
 
     fn layer(&self, inner: S) -> RateLimitService<S> {
-        let mut layer = self.clone();
-        if layer.own.shadow {
-            for (policy, _) in &mut Arc::make_mut(&mut layer.own).limits {
-                *policy = policy.clone().shadow(true);
-            }
-        }
-        RateLimitService { inner, layer }
+        RateLimitService::new(inner, Config::applied(&self.config))
     }
 }
 
 impl fmt::Debug for RateLimitLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RateLimitLayer")
-            .field("limiter", &self.limiter)
-            .field("limits", &self.own.limits)
-            .finish_non_exhaustive()
+        self.config.debug(f.debug_struct("RateLimitLayer"))
     }
 }

@@ -4,7 +4,8 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
-use super::guard::{Guard, Limits};
+use super::guard::Guard;
+use super::handler_limits::Limits;
 
 /// What a limited handler takes as its first argument: the argument, behind the limits `L` of the handler.
 ///

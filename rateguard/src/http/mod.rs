@@ -1,34 +1,44 @@
 //! The axum and tower integration.
-pub(crate) mod client_ip;
 
-mod context;
+pub(crate) mod client_ip;
+mod config;
+pub(crate) mod context;
+pub(crate) mod cost;
+pub(crate) mod deferred;
+mod denial;
 pub(crate) mod denied;
 pub(crate) mod extract;
 mod future;
 pub(crate) mod guard;
+pub(crate) mod handler_limits;
 pub(crate) mod headers;
-mod ietf;
-mod key_by;
+pub(crate) mod key_by;
 mod layer;
 pub(crate) mod limit;
 mod limited;
 pub(crate) mod normalize;
 #[cfg(any(feature = "aide", feature = "utoipa"))]
 mod openapi;
-mod peer;
-pub(crate) mod problem;
 mod quota_fields;
-mod refund;
-mod rejection;
+pub(crate) mod rejection;
 mod service;
+pub(crate) mod setting;
+pub(crate) mod settings;
 mod setup_error;
 #[cfg(feature = "axum-extra")]
 mod typed_path;
 mod upload;
-pub use extract::UserId;
+mod user_id;
+
+pub use client_ip::Peer;
+pub use context::Decisions;
+pub use denied::Denied;
 pub use future::RateLimitFuture;
+pub use headers::Headers;
 pub use key_by::KeyBy;
 pub use layer::RateLimitLayer;
+pub use limit::HttpLimit;
 pub use limited::Limited;
 pub use rejection::RateLimited;
 pub use service::RateLimitService;
+pub use user_id::UserId;

@@ -1,116 +1,147 @@
 //! The answer in place of the handler's.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::request::Parts;
+use axum::http::{Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::setup_error::Misuse;
+use super::denial::Denial;
+use super::denied::Denied;
+use super::setup_error::SetupError;
+use super::upload;
 use crate::decision::Decision;
-use crate::http::denied::{Denied, OnDenied};
-use crate::http::problem::{Refusal, Refused};
 
-/// A request that was not let through.
+/// The program's own answer to denied requests.
+#[derive(Clone)]
+#[allow(clippy::type_complexity, reason = "a closure over a denial, once")]
+pub(crate) struct OnDenied(Arc<dyn Fn(&Denied) -> Response + Send + Sync>);
+
+impl OnDenied {
+    pub(crate) fn new<R: IntoResponse>(answer: impl Fn(&Denied) -> R + Send + Sync + 'static) -> OnDenied {
+        OnDenied(Arc::new(move |denied| answer(denied).into_response()))
+    }
+
+    /// The answer, with the headers of a denial that the closure did not set.
+    fn answer(&self, denial: &Denial, denied: &Denied) -> Response {
+        let mut response = (self.0)(denied);
+        denial.complete(response.headers_mut());
+        response
+    }
+}
+
+impl fmt::Debug for OnDenied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("on_denied(..)")
+    }
+}
+
+/// The answer to a request that these decisions deny; `None` if all of them allow it. A denied request goes no further, so
+/// its head is taken where the program answers for itself.
+pub(super) fn answer(decisions: &[Decision], on_denied: Option<&OnDenied>, head: &mut Parts) -> Option<Response> {
+    let denial = Denial::of(decisions)?;
+    let is_cut_off = upload::is_on_its_way(head);
+    let mut response = match on_denied {
+        None => denial.problem(),
+        Some(on_denied) => {
+            let head = std::mem::replace(head, Request::new(()).into_parts().0);
+            on_denied.answer(&denial, &Denied::new(denial.clone(), head))
+        }
+    };
+    if is_cut_off {
+        upload::cut_off(&mut response);
+    }
+    Some(response)
+}
+
+/// A request that was denied.
 ///
 /// As a response it is `429 Too Many Requests` with `Retry-After`; `503 Service Unavailable` where the store cannot be
-/// asked and the policy is [`OnError::Closed`](crate::OnError::Closed); or `500` where the program is not set up for
-/// the limit. The body is a problem document (RFC 9457), unless the refusal is that of a layer or an attribute for which
-/// [`on_denied`](crate::RateGuardBuilder::on_denied) answers.
+/// asked and the policy is [`OnError::Closed`](crate::OnError::Closed); or `500` where the program is not set up for the
+/// limit. The body is a problem document (RFC 9457), unless [`on_denied`](crate::RateGuardBuilder::on_denied) answers for
+/// the layer or the attribute that denied.
 #[derive(Clone, Debug)]
 pub struct RateLimited(Box<Reason>);
 
 #[derive(Clone, Debug)]
 enum Reason {
-    Refused(Refused),
+    Denied(Denial),
     /// The program answers for itself.
-    Answered(Arc<Denied>, OnDenied),
-    Misuse(Misuse),
-}
-
-/// The request, for the program's own answer: the kinds of the keys that the decisions are about, and its head.
-pub(super) type Subject = (Vec<Cow<'static, str>>, Parts);
-
-/// The answer to a request that these decisions refuse; `None` if all of them admit it. Only if the program answers itself
-/// is anything asked about the request.
-pub(super) fn answer(
-    decisions: &[Decision],
-    on_denied: Option<&OnDenied>,
-    request: impl FnOnce() -> Option<Subject>,
-) -> Option<Response> {
-    let refusal = Refusal::of(decisions)?;
-    Some(match on_denied.and_then(|on_denied| Some((on_denied, request()?))) {
-        None => refusal.problem(),
-        Some((on_denied, (kinds, head))) => on_denied.answer(&Denied::new(refusal, decisions, kinds, head)),
-    })
+    OnDenied(Denial, Arc<Denied>, OnDenied),
+    Setup(SetupError),
 }
 
 impl RateLimited {
-    /// `None` if all of them admit the request.
-    pub(super) fn of(decisions: &[Decision]) -> Option<RateLimited> {
-        Some(RateLimited(Box::new(Reason::Refused(Refusal::of(decisions)?.keep()))))
-    }
-
-    /// What [`answer`] is, to be answered later.
-    pub(super) fn answered(
+    /// As [`answer`], to be answered later. `None` if all of the decisions allow the request.
+    pub(super) fn new(
         decisions: &[Decision],
         on_denied: Option<&OnDenied>,
-        request: impl FnOnce() -> Option<Subject>,
+        head: Option<Parts>,
     ) -> Option<RateLimited> {
-        let refusal = Refusal::of(decisions)?;
-        let reason = match on_denied.and_then(|on_denied| Some((on_denied, request()?))) {
-            None => Reason::Refused(refusal.keep()),
-            Some((on_denied, (kinds, head))) => {
-                Reason::Answered(Arc::new(Denied::new(refusal, decisions, kinds, head)), on_denied.clone())
+        let denial = Denial::of(decisions)?;
+        let reason = match on_denied.zip(head) {
+            None => Reason::Denied(denial),
+            Some((on_denied, head)) => {
+                let denied = Arc::new(Denied::new(denial.clone(), head));
+                Reason::OnDenied(denial, denied, on_denied.clone())
             }
         };
         Some(RateLimited(Box::new(reason)))
     }
 
-    /// The decisions that refuse. Empty if the program is not set up for the limit.
-    pub fn decisions(&self) -> &[Decision] {
+    fn denial(&self) -> Option<&Denial> {
         match &*self.0 {
-            Reason::Refused(refused) => refused.decisions(),
-            Reason::Answered(denied, _) => denied.decisions(),
-            Reason::Misuse(_) => &[],
+            Reason::Denied(denial) | Reason::OnDenied(denial, ..) => Some(denial),
+            Reason::Setup(_) => None,
         }
     }
 
-    /// How long to wait until none of them refuses any more. `None` if that never comes, or nothing refused.
-    pub fn retry_after(&self) -> Option<Duration> {
-        self.refusal()?.retry_after()
+    /// The decisions that deny. Empty if the program is not set up for the limit.
+    pub fn decisions(&self) -> &[Decision] {
+        self.denial().map_or(&[], Denial::decisions)
     }
 
-    fn refusal(&self) -> Option<Refusal<'_>> {
-        Refusal::of(self.decisions())
+    /// How long to wait until none of them denies any more. `None` if that never comes, or nothing denied.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.denial()?.retry_after()
+    }
+
+    /// The status of the response, unless the program [answers for itself](crate::RateGuardBuilder::on_denied): `429`,
+    /// `503` or `500`.
+    pub fn status(&self) -> StatusCode {
+        self.denial().map_or(StatusCode::INTERNAL_SERVER_ERROR, Denial::status)
     }
 }
 
 impl Decision {
-    /// `Err` with the answer to send if the request may not go on: `limiter.check(&policy, &key).await.into_result()?`
+    /// `Err` with the answer to send if the request may not go on:
+    /// `let decision = limiter.check(&policy, &key).await.into_result()?;`
     ///
     /// It is the library's own answer, since the limiter has not seen the request.
     ///
     /// # Errors
     ///
     /// When the request is not [`allowed`](Decision::allowed).
-    pub fn into_result(self) -> Result<(), RateLimited> {
-        RateLimited::of(std::slice::from_ref(&self)).map_or(Ok(()), Err)
+    pub fn into_result(self) -> Result<Decision, RateLimited> {
+        match RateLimited::new(std::slice::from_ref(&self), None, None) {
+            None => Ok(self),
+            Some(denied) => Err(denied),
+        }
     }
 }
 
-impl From<Misuse> for RateLimited {
-    fn from(misuse: Misuse) -> RateLimited {
-        RateLimited(Box::new(Reason::Misuse(misuse)))
+impl From<SetupError> for RateLimited {
+    fn from(error: SetupError) -> RateLimited {
+        RateLimited(Box::new(Reason::Setup(error)))
     }
 }
 
 impl fmt::Display for RateLimited {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.refusal() {
-            Some(refusal) => refusal.fmt(f),
+        match self.denial() {
+            Some(denial) => denial.fmt(f),
             None => f.write_str("The rate limit is not set up"),
         }
     }
@@ -121,9 +152,9 @@ impl std::error::Error for RateLimited {}
 impl IntoResponse for RateLimited {
     fn into_response(self) -> Response {
         match *self.0 {
-            Reason::Refused(refused) => refused.refusal().problem(),
-            Reason::Answered(denied, on_denied) => on_denied.answer(&denied),
-            Reason::Misuse(misuse) => misuse.response(),
+            Reason::Denied(denial) => denial.problem(),
+            Reason::OnDenied(denial, denied, on_denied) => on_denied.answer(&denial, &denied),
+            Reason::Setup(error) => error.response(),
         }
     }
 }

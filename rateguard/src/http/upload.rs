@@ -1,4 +1,4 @@
-//! Uploads that are refused before they are read.
+//! Uploads that are denied before they are read.
 //!
 //! A server cannot go on with an HTTP/1 connection before the body that it did not want is out of the way. hyper drops
 //! what has arrived already, some 16 KB at most, and closes the connection if that is not all of it. It does not say so,
@@ -10,18 +10,13 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Version};
 use axum::response::Response;
 
-use crate::decision::Decision;
-
 /// A body of so many bytes nearly always arrives with its head, and the connection goes on.
 const SMALL: u64 = 4096;
 
-/// Whether these decisions refuse a request whose body is still on its way.
-pub(super) fn is_cut_off(decisions: &[Decision], head: &Parts) -> bool {
-    decisions.iter().any(|decision| !decision.allowed()) && is_on_its_way(head)
-}
-
+/// Whether a request's body is probably still on its way.
+///
 /// HTTP/2 ends the request's stream, and has no such header.
-fn is_on_its_way(head: &Parts) -> bool {
+pub(super) fn is_on_its_way(head: &Parts) -> bool {
     if head.version > Version::HTTP_11 {
         return false;
     }

@@ -1,94 +1,96 @@
-//! Policies as they apply now: with the quotas that were set since they were written, and as shadows if all are.
+//! The policies that a limiter knows, and their overrides: quotas that were set while the program runs.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::collections::{BTreeMap, HashMap};
+use std::panic::Location;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use smallvec::SmallVec;
-
-use super::policies::KnownPolicy;
-use super::{Check, Checking, RateGuard};
+use super::Limiter;
 use crate::policy::Policy;
 use crate::quota::Quota;
 
-impl RateGuard {
-    /// Changes the quota of the policies of this name, in place of the one that the program was written with: on this
-    /// server, from the next check on. What was counted stays counted.
-    ///
-    /// Returns whether a policy of this name is known. If not, the quota is kept and applies as soon as the policy is met:
-    /// a layer's policies are known when the layer is made, a handler's with its first request. One that is still unknown
-    /// after a minute is told to the log; [`unmatched_quotas`](RateGuard::unmatched_quotas) lists them.
-    ///
-    /// Another algorithm counts under another key, so it begins with nothing counted. Where servers share counts, tell
-    /// all of them: until then each goes by its own quota. A window that is made longer may, once, forget what was counted
-    /// before the change.
-    ///
-    /// ```
-    /// # use rateguard::{Key, KeyBy, Quota, RateGuard, RateLimitLayer};
-    /// # use std::time::Duration;
-    /// let limiter = RateGuard::memory();
-    /// let layer = RateLimitLayer::new(limiter.clone()).limit("global", Quota::sliding_window(100, Duration::from_secs(60)), KeyBy::Ip);
-    /// assert!(limiter.set_quota("global", "20/1m".parse()?));
-    /// assert!(!limiter.set_quota("glabol", "20/1m".parse()?), "nobody has met this name");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn set_quota(&self, name: impl AsRef<str>, quota: Quota) -> bool {
-        let name = name.as_ref();
-        let known = self.inner.policies.set(name, quota, self.inner.settings.clock.micros());
+/// Names that are kept at most: a program that makes names of what clients send must not fill the memory.
+const MOST: usize = 10_000;
+/// Places for the names registered last. A power of two.
+const RECENT: usize = 256;
+/// Odd, so that different names stay different.
+const SCATTER: usize = 0x9e37_79b9;
+/// How long an override may wait for its policy before it is reported, in microseconds.
+const PATIENCE: u64 = 60_000_000;
+
+/// A policy that a limiter knows: see [`RateGuard::policies`](crate::RateGuard::policies).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyInfo {
+    name: String,
+    default_quota: Quota,
+    quota_override: Option<Quota>,
+}
+
+impl PolicyInfo {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The quota that applies now.
+    pub fn quota(&self) -> Quota {
+        self.quota_override.unwrap_or(self.default_quota)
+    }
+
+    /// The quota in the program, which applies without an override. Where policies of one name have different quotas, that
+    /// of the first.
+    pub fn default_quota(&self) -> Quota {
+        self.default_quota
+    }
+
+    /// Whether a quota was set for this name, in place of the one in the program.
+    pub fn is_overridden(&self) -> bool {
+        self.quota_override.is_some()
+    }
+}
+
+impl Limiter {
+    /// Returns whether a policy of this name is known.
+    pub(crate) fn set_quota(&self, name: &str, quota: Quota) -> bool {
+        let known = self.0.overrides.set(name, quota, self.clock().micros());
         tracing::info!(policy = name, %quota, known, "rateguard: a quota was set");
         known
     }
 
-    /// Takes a quota that was set for the policies of this name back: the one that the program was written with applies
-    /// again. Returns whether there was one.
-    pub fn unset_quota(&self, name: impl AsRef<str>) -> bool {
-        let name = name.as_ref();
-        let was_set = self.inner.policies.unset(name);
+    /// Returns whether there was an override.
+    pub(crate) fn unset_quota(&self, name: &str) -> bool {
+        let was_set = self.0.overrides.unset(name);
         if was_set {
-            tracing::info!(policy = name, "rateguard: a quota is the written one again");
+            tracing::info!(policy = name, "rateguard: the quota in the program applies again");
         }
         was_set
     }
 
-    /// All policies that this limiter has met, by name, with the quotas that apply now. A layer's are known when the layer
-    /// is made, a handler's with its first request. At most 10 000 are kept.
-    pub fn policies(&self) -> Vec<KnownPolicy> {
-        self.inner.policies.known()
+    pub(crate) fn policies(&self) -> Vec<PolicyInfo> {
+        self.0.overrides.policies()
     }
 
-    /// Names for which a quota is set, and which no policy has had so far: misspelt, or not met yet.
-    pub fn unmatched_quotas(&self) -> Vec<String> {
-        self.inner.policies.unmatched()
+    pub(crate) fn unmatched_quotas(&self) -> Vec<String> {
+        self.0.overrides.unmatched()
     }
 
-    /// Takes note of a policy before anybody asks about it.
+    /// Takes note of a policy, perhaps before it is checked.
     #[inline]
-    pub(crate) fn meet(&self, policy: &Policy) {
-        self.inner.policies.meet(policy);
+    pub(crate) fn register(&self, policy: &Policy) {
+        self.0.overrides.register(policy);
     }
 
-    /// Starts a check of several limits together, as they apply now. A shared store is waited for as long as is left.
-    pub(crate) fn begin(&self, checks: &[Check<'_>], left: Duration) -> Checking {
-        for check in checks {
-            self.meet(check.policy);
-        }
-        if !self.is_tuned() {
-            return self.watch(checks, self.begin_as_written(checks, left));
-        }
-        let policies: SmallVec<[Cow<'_, Policy>; 2]> = checks.iter().map(|check| self.current(check.policy)).collect();
-        let checks: SmallVec<[Check<'_>; 2]> =
-            checks.iter().zip(&policies).map(|(check, policy)| Check { policy, ..*check }).collect();
-        self.watch(&checks, self.begin_as_written(&checks, left))
-    }
-
-    /// The policy as it applies now.
+    /// The policy as it applies now: with its override, and as a shadow if all are.
     pub(super) fn current<'p>(&self, policy: &'p Policy) -> Cow<'p, Policy> {
-        if !self.is_tuned() {
+        if !self.is_overridden() {
             return Cow::Borrowed(policy);
         }
-        let policies = &self.inner.policies;
-        policies.report(|| self.inner.settings.clock.micros());
-        let quota = if policies.any_set() { policies.quota_set(policy.name()) } else { None };
-        let shadow = self.inner.settings.shadow && !policy.is_shadow();
+        let overrides = &self.0.overrides;
+        overrides.report(|| self.clock().micros());
+        let quota = if overrides.any() { overrides.get(policy.name()) } else { None };
+        let shadow = self.0.settings.shadow && !policy.is_shadow();
         if quota.is_none() && !shadow {
             return Cow::Borrowed(policy);
         }
@@ -101,7 +103,208 @@ impl RateGuard {
 
     /// Whether policies may be other than they were written.
     #[inline]
-    pub(super) fn is_tuned(&self) -> bool {
-        self.inner.settings.shadow || self.inner.policies.any_set()
+    pub(super) fn is_overridden(&self) -> bool {
+        self.0.settings.shadow || self.0.overrides.any()
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Overrides {
+    book: RwLock<Book>,
+    /// Whether there is any override, so that there is something to look up.
+    any: AtomicBool,
+    /// The addresses, lengths and places of the names registered last, of those that stay where they are in memory.
+    recent: Box<[AtomicUsize; RECENT]>,
+    /// When to report overrides that no policy has; `u64::MAX` if there are none.
+    report_at: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    known: BTreeMap<String, Known>,
+    overrides: HashMap<String, Quota>,
+}
+
+/// The quotas that the program has under one name.
+#[derive(Debug)]
+struct Known {
+    /// That of the first policy.
+    quota: Quota,
+    /// The first that does not change while the program runs, and where it is written.
+    constant: Option<(Quota, &'static Location<'static>)>,
+    /// Whether the log says already that another place has another quota.
+    logged: bool,
+}
+
+impl Known {
+    fn new(policy: &Policy) -> Known {
+        let constant = policy.place().map(|place| (policy.quota(), place));
+        Known { quota: policy.quota(), constant, logged: false }
+    }
+
+    /// Whether this policy is no news.
+    fn knows(&self, policy: &Policy) -> bool {
+        match (policy.place(), self.constant) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(place), Some((quota, known))) => {
+                self.logged || quota == policy.quota() || place == known
+                    // These do not count together.
+                    || quota.algorithm() != policy.quota().algorithm()
+            }
+        }
+    }
+
+    /// The quota that the policy contradicts, and where that is written, if it is news.
+    fn learn(&mut self, policy: &Policy) -> Option<(Quota, &'static Location<'static>)> {
+        if self.knows(policy) {
+            return None;
+        }
+        if self.constant.is_none() {
+            self.constant = policy.place().map(|place| (policy.quota(), place));
+            return None;
+        }
+        self.logged = true;
+        self.constant
+    }
+}
+
+impl Overrides {
+    pub(super) fn new(overrides: HashMap<String, Quota>, now: u64) -> Overrides {
+        Overrides {
+            any: AtomicBool::new(!overrides.is_empty()),
+            report_at: AtomicU64::new(if overrides.is_empty() { u64::MAX } else { now.saturating_add(PATIENCE) }),
+            book: RwLock::new(Book { known: BTreeMap::new(), overrides }),
+            recent: Box::new([const { AtomicUsize::new(0) }; RECENT]),
+        }
+    }
+
+    /// Takes note of a policy. For one that is known, one load.
+    #[inline]
+    fn register(&self, policy: &Policy) {
+        let place = policy.static_name().and_then(|name| {
+            // A name and the place where it has its quota: names lie beside each other, some ten bytes apart.
+            let (address, written) =
+                (name.as_ptr().addr(), policy.place().map_or(0, |place| ptr::from_ref(place).addr()));
+            let place = self.recent.get(((address >> 3) ^ (address >> 11) ^ (written >> 3)) % RECENT)?;
+            // The highest byte of an address is zero, so that there is room for a length.
+            Some((place, (address.rotate_left(8) ^ name.len()).wrapping_mul(SCATTER) ^ written))
+        });
+        match place {
+            Some((place, name)) if place.load(Ordering::Relaxed) == name => {}
+            Some((place, name)) => {
+                place.store(name, Ordering::Relaxed);
+                self.write_down(policy);
+            }
+            None => self.write_down(policy),
+        }
+    }
+
+    #[cold]
+    fn write_down(&self, policy: &Policy) {
+        if self.read().known.get(policy.name()).is_some_and(|known| known.knows(policy)) {
+            return;
+        }
+        let mut book = self.write();
+        let is_full = book.known.len() >= MOST;
+        let contradicted = match book.known.get_mut(policy.name()) {
+            Some(known) => known.learn(policy),
+            None if is_full => None,
+            None => {
+                book.known.insert(policy.name().to_owned(), Known::new(policy));
+                None
+            }
+        };
+        drop(book);
+        if let (Some((quota, first)), Some(second)) = (contradicted, policy.place()) {
+            tracing::error!(
+                policy = policy.name(),
+                "rateguard: the policy {} has the quota {quota} at {first}, and {} at {second}. Both count in one bucket, so \
+                 what a client does under the one is counted under the other: give each a name of its own, or one quota. If \
+                 the quota depends on the client, make the policy with Policy::try_new",
+                policy.name(),
+                policy.quota(),
+            );
+        }
+    }
+
+    #[inline]
+    fn any(&self) -> bool {
+        self.any.load(Ordering::Relaxed)
+    }
+
+    fn get(&self, name: &str) -> Option<Quota> {
+        self.read().overrides.get(name).copied()
+    }
+
+    /// Returns whether a policy of this name is known.
+    fn set(&self, name: &str, quota: Quota, now: u64) -> bool {
+        let mut book = self.write();
+        let known = book.known.contains_key(name);
+        // A name without a policy takes one of the places that are kept.
+        if known || book.overrides.contains_key(name) || book.overrides.len() < MOST {
+            book.overrides.insert(name.to_owned(), quota);
+        }
+        self.any.store(true, Ordering::Relaxed);
+        if !known {
+            self.report_at.store(now.saturating_add(PATIENCE), Ordering::Relaxed);
+        }
+        known
+    }
+
+    /// Returns whether there was an override.
+    fn unset(&self, name: &str) -> bool {
+        let mut book = self.write();
+        let was_set = book.overrides.remove(name).is_some();
+        self.any.store(!book.overrides.is_empty(), Ordering::Relaxed);
+        was_set
+    }
+
+    fn policies(&self) -> Vec<PolicyInfo> {
+        let book = self.read();
+        let known = |(name, written): (&String, &Written)| PolicyInfo {
+            name: name.clone(),
+            written: written.quota,
+            set: book.overrides.get(name).copied(),
+        };
+        book.known.iter().map(info).collect()
+    }
+
+    fn unmatched(&self) -> Vec<String> {
+        let book = self.read();
+        let mut names: Vec<String> =
+            book.overrides.keys().filter(|name| !book.known.contains_key(*name)).cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Warns, once, of overrides that no policy has had so far: most likely, a name is misspelt.
+    fn report(&self, now: impl FnOnce() -> u64) {
+        let due = self.report_at.load(Ordering::Relaxed);
+        if due == u64::MAX || now() < due {
+            return;
+        }
+        if self.report_at.compare_exchange(due, u64::MAX, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return;
+        }
+        let unmatched = self.unmatched();
+        if unmatched.is_empty() {
+            return;
+        }
+        let known: Vec<String> = self.read().known.keys().take(50).cloned().collect();
+        tracing::warn!(
+            unknown = %unmatched.join(", "),
+            known = %known.join(", "),
+            "rateguard: quotas are set for policies that no request has met so far: are the names right? (a handler's \
+             policy is known from its first request on)"
+        );
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Book> {
+        self.book.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Book> {
+        self.book.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

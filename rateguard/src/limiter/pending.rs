@@ -1,77 +1,161 @@
-//! From the store's answer, or without one, to decisions.
+//! Waiting for a remote store's answer, and what is answered without one.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
 use smallvec::SmallVec;
 
+use super::check::Settled;
 use super::deny_cache::Limits;
 use super::group::{Places, decide, spread};
-use super::{Decisions, RateGuard};
-use crate::decision::Decision;
-use crate::error::StoreError;
+use super::report::PendingReport;
+use super::{Decisions, Limiter};
+use crate::decision::{Decision, OwnedCheck};
+use crate::error::{StoreError, StoreErrorKind};
 use crate::policy::{OnError, Policy};
 use crate::store::Verdicts;
 use crate::store::memory::MemoryCheck;
+use crate::store::remote::wait::Wait;
+
+pin_project! {
+    /// A check that a remote store was asked about.
+    pub(crate) struct Asked {
+        #[pin]
+        answer: Wait<Verdicts>,
+        limiter: Limiter,
+        pending: Pending,
+        report: Option<PendingReport>,
+    }
+}
+
+impl Asked {
+    pub(super) fn new(answer: Wait<Verdicts>, limiter: Limiter, pending: Pending) -> Asked {
+        Asked { answer, limiter, pending, report: None }
+    }
+
+    /// What to report when it is decided.
+    pub(super) fn report(self: Pin<&mut Self>, report: PendingReport) {
+        *self.project().report = Some(report);
+    }
+}
+
+impl Future for Asked {
+    type Output = Settled;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Settled> {
+        let this = self.project();
+        let told = ready!(this.answer.poll(cx));
+        let decisions = std::mem::take(this.pending).settle(this.limiter, told.result);
+        if let Some(report) = this.report.take() {
+            report.decided(this.limiter, &decisions);
+        }
+        Poll::Ready(Settled { decisions, waited: told.waited })
+    }
+}
 
 /// What is needed to make decisions of the store's answer, or without one.
-#[derive(Debug)]
-pub(crate) struct Pending {
-    pub(super) policies: SmallVec<[Policy; 2]>,
-    /// The checks as this process counts them, and as it remembers refusals.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    pub(super) checks: SmallVec<[OwnedCheck; 2]>,
+    /// The checks as this process counts them, and as the deny cache knows them.
     pub(super) limits: Limits,
-    /// When the store was asked.
-    pub(super) asked: u64,
+    pub(super) asked_at: u64,
     pub(super) places: Option<Places>,
 }
 
 impl Pending {
-    pub(super) fn settle(&self, limiter: &RateGuard, answer: Result<Verdicts, StoreError>) -> Decisions {
+    pub(super) fn settle(self, limiter: &Limiter, answer: Result<Verdicts, StoreError>) -> Decisions {
+        let Pending { checks, limits, asked_at, places } = self;
         let answer = match answer {
-            Ok(verdicts) if verdicts.len() != self.policies.len() => {
+            Ok(verdicts) if verdicts.len() != checks.len() => {
                 Err(StoreError::other("the store answered another request"))
             }
             answer => answer,
         };
         let decisions = match answer {
             Ok(verdicts) => {
-                limiter.remember(&self.limits, self.asked, &verdicts);
-                decide(self.policies.iter(), verdicts)
+                limiter.learn(&limits, asked_at, &verdicts);
+                decide(checks.into_iter(), verdicts)
             }
-            Err(error) => self.without_store(limiter, &error),
+            Err(error) => limiter.decide_without_store(checks, &limits, &error),
         };
-        spread(decisions, self.places.as_ref())
+        spread(decisions, places)
     }
+}
 
-    /// The failure policies answer. A slow moment is no outage: unless the store is known to be away, what it did not
-    /// count is counted in this process, also where the policy is to allow it then.
-    fn without_store(&self, limiter: &RateGuard, error: &StoreError) -> Decisions {
-        limiter.warn(error);
-        let reason = error.kind();
-        let is_closed = |policy: &Policy| limiter.on_error(policy) == OnError::Closed;
+/// What holds while the store does not count.
+impl Limiter {
+    /// The failure policies answer. A slow moment is not an outage: unless the store is known to be away, this process
+    /// counts what the store did not, even where the policy is [`OnError::Open`].
+    fn decide_without_store(
+        &self,
+        checks: SmallVec<[OwnedCheck; 2]>,
+        limits: &Limits,
+        error: &StoreError,
+    ) -> Decisions {
+        self.report_error(error);
+        let is_closed = |policy: &Policy| self.on_error(policy) == OnError::Closed;
         // A request that is denied spends nothing.
-        let is_denied = self.policies.iter().any(|policy| is_closed(policy) && !policy.is_shadow());
-        let is_counted = |policy: &Policy| !is_denied && limiter.counts_here(policy, error);
-        let counted: SmallVec<[MemoryCheck; 2]> = self
-            .policies
+        let is_denied = checks.iter().any(|check| is_closed(&check.policy) && !check.policy.is_shadow());
+        let is_counted = |policy: &Policy| !is_denied && self.counts_here(policy, error);
+        let counted: SmallVec<[MemoryCheck; 2]> = checks
             .iter()
-            .zip(&self.limits)
-            .filter(|(policy, _)| is_counted(policy))
-            .map(|(policy, limit)| limiter.local_check(policy, limit))
+            .zip(limits)
+            .filter(|(check, _)| is_counted(&check.policy))
+            .map(|(check, limit)| self.local_check(&check.policy, limit))
             .collect();
         let mut verdicts = Verdicts::new();
         if !counted.is_empty() {
-            verdicts = limiter.local().check(&limiter.inner.settings.clock, &counted);
+            verdicts = self.local().check(self.clock(), &counted);
         }
         let mut verdicts = verdicts.into_iter();
-        self.policies
-            .iter()
-            .map(|policy| {
-                if !is_counted(policy) {
-                    return Decision::uncounted(policy, policy.quota(), !is_closed(policy), reason);
-                }
-                match verdicts.next() {
-                    Some(verdict) => Decision::counted(policy, policy.quota(), verdict).degrade(reason),
-                    None => Decision::missing(policy),
-                }
-            })
-            .collect()
+        let decision = |check: OwnedCheck| {
+            if !is_counted(&check.policy) {
+                let allowed = !is_closed(&check.policy);
+                return Decision::uncounted(check, allowed, error.kind());
+            }
+            match verdicts.next() {
+                Some(verdict) => Decision::counted(check, verdict).degrade(error.kind()),
+                None => Decision::missing(check),
+            }
+        };
+        checks.into_iter().map(decision).collect()
+    }
+
+    /// The check as this process counts it while the store does not, with its share of the quota if it has one.
+    pub(super) fn local_check(&self, policy: &Policy, check: &MemoryCheck) -> MemoryCheck {
+        let mut local = *check;
+        if let Some(servers) = self.on_error(policy).local_parts() {
+            let share = local.quota.share(servers);
+            // What the quota allows at once, its share does as well.
+            if local.cost <= local.quota.capacity() {
+                local.cost = local.cost.min(share.capacity());
+            }
+            local.quota = share;
+        }
+        local
+    }
+
+    /// Whether this process counts what the store did not, for this reason. With `Open` it does unless the store is known
+    /// to be away: a store that is slow, full or overloaded opens no limit.
+    fn counts_here(&self, policy: &Policy, error: &StoreError) -> bool {
+        match self.on_error(policy) {
+            OnError::Closed => false,
+            OnError::Local | OnError::LocalShare { .. } => true,
+            OnError::Open => !error.is_of_outage(),
+        }
+    }
+
+    /// Whether a peek, reset or refund is about this process's own count, for the same reason. Errors that somebody has to
+    /// mend are returned instead: a value under the key that is not ours, a forbidden command.
+    pub(super) fn acts_here(&self, policy: &Policy, error: &StoreError) -> bool {
+        let is_to_mend = matches!(error.kind(), StoreErrorKind::WrongType | StoreErrorKind::Forbidden);
+        !is_to_mend && self.counts_here(policy, error)
+    }
+
+    pub(super) fn on_error(&self, policy: &Policy) -> OnError {
+        policy.failure_policy().unwrap_or(self.0.settings.on_error)
     }
 }

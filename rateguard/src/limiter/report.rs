@@ -1,95 +1,119 @@
-//! What operators are told of a check: metrics, and an event for each refusal.
+//! What operators are told: metrics, a debug event for each denial, and a warning for what could not be counted.
 
 #[cfg(feature = "metrics")]
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use smallvec::SmallVec;
+
+use super::{Checking, Limiter};
 #[cfg(feature = "metrics")]
 use super::Store;
-use super::{Check, Checking, RateGuard};
-use crate::decision::Decision;
-use crate::http::headers::whole_seconds;
+use crate::decision::{Check, Decision, whole_seconds};
+use crate::error::{StoreError, StoreErrorKind};
+use crate::key::Key;
 use crate::telemetry;
 
-/// A check that the store was asked about.
+/// How often the log repeats a reason, in microseconds.
+const AGAIN: u64 = 60_000_000;
+
+/// What has been reported already.
+#[derive(Debug, Default)]
+pub(super) struct Reports {
+    errors: Mutex<SmallVec<[Met; 2]>>,
+    /// When to measure again how much is kept in this process.
+    #[cfg(feature = "metrics")]
+    sizes_due: AtomicU64,
+}
+
+/// A reason why checks were not counted.
 #[derive(Debug)]
-pub(crate) struct Watch {
+struct Met {
+    reason: StoreErrorKind,
+    logged: u64,
+    since: u64,
+}
+
+/// A check that a remote store was asked about.
+#[derive(Debug)]
+pub(super) struct PendingReport {
     started: telemetry::Started,
-    /// Of whom to speak if a limit refuses. Only if anybody listens.
-    whom: Option<Box<[Whom]>>,
+    /// Identities to log on denial; `None` if no subscriber is enabled.
+    identities: Option<Box<[Identity]>>,
 }
 
-/// Whom a limit counts, without saying who it is.
+/// Who a limit counts, without saying who it is.
 #[derive(Debug)]
-struct Whom {
+struct Identity {
     kind: String,
-    /// The same for the same identity, and a keyed hash.
-    identity: String,
+    /// A keyed hash, the same for the same key.
+    hash: String,
 }
 
-impl RateGuard {
-    /// Tells of what was decided, now or when it is.
-    pub(super) fn watch(&self, checks: &[Check<'_>], mut checking: Checking) -> Checking {
+impl Limiter {
+    /// Reports what was decided, now or when it is.
+    pub(super) fn report(&self, checks: &[Check<'_>], mut checking: Checking) -> Checking {
         match &mut checking {
-            Checking::Done(decisions) => self.decided(checks, decisions),
-            #[cfg(feature = "_shared")]
+            Checking::Done(decisions) => self.report_decided(decisions),
             Checking::Asked(asked) => {
-                let whom = is_heard().then(|| checks.iter().map(|check| self.whom(check)).collect());
-                asked.as_mut().watch(Watch { started: telemetry::Started::now(), whom });
+                let identities = is_logged().then(|| checks.iter().map(|check| self.identity(check.key)).collect());
+                asked.as_mut().report(PendingReport { started: telemetry::Started::now(), identities });
             }
-            #[cfg(not(feature = "_shared"))]
-            Checking::Asked(_) => {}
         }
         checking
     }
 
-    /// Tells of what was decided at once.
+    /// Reports what was decided at once.
     #[inline]
-    pub(super) fn decided(&self, checks: &[Check<'_>], decisions: &[Decision]) {
+    pub(super) fn report_decided(&self, decisions: &[Decision]) {
         telemetry::decided(decisions);
-        if decisions.iter().any(Decision::would_deny) && is_heard() {
-            self.tell_refused(checks, decisions);
+        if decisions.iter().any(Decision::would_deny) && is_logged() {
+            self.log_denied(decisions);
         }
-        self.sizes();
+        self.measure();
     }
 
-    /// Whether there is anything to tell of one decision.
+    /// Whether there is anything to report about one decision.
     #[inline]
-    pub(super) fn is_told(allowed: bool) -> bool {
-        cfg!(feature = "metrics") || (!allowed && is_heard())
+    pub(super) fn is_reported(allowed: bool) -> bool {
+        cfg!(feature = "metrics") || (!allowed && is_logged())
     }
 
     #[cold]
-    fn tell_refused(&self, checks: &[Check<'_>], decisions: &[Decision]) {
-        for (check, decision) in checks.iter().zip(decisions).filter(|(_, decision)| decision.would_deny()) {
-            tell(decision, &self.whom(check));
+    fn log_denied(&self, decisions: &[Decision]) {
+        for decision in decisions.iter().filter(|decision| decision.would_deny()) {
+            log(decision, &self.identity(decision.key()));
         }
     }
 
-    fn whom(&self, check: &Check<'_>) -> Whom {
-        let identity = self.inner.settings.writer.digest(&self.localize(check.key));
-        Whom { kind: check.key.kind().to_owned(), identity }
+    fn identity(&self, key: &Key) -> Identity {
+        Identity { kind: key.kind().to_owned(), hash: self.0.settings.writer.digest(&self.localize(key)) }
     }
 
-    /// How much is kept in this process, once a second.
+    /// Reports something that the store could not count, if that is news.
+    pub(crate) fn report_error(&self, error: &StoreError) {
+        telemetry::store_error(error.kind());
+        self.0.reports.error(error, self.clock().micros());
+    }
+
+    /// Measures, once a second, how much is kept in this process.
     #[cfg(feature = "metrics")]
-    pub(super) fn sizes(&self) {
+    fn measure(&self) {
         const EVERY: u64 = 1_000_000;
-        let (now, due) = (self.inner.settings.clock.micros(), self.inner.sizes_due.load(Ordering::Relaxed));
+        let (now, due) = (self.clock().micros(), self.0.reports.sizes_due.load(Ordering::Relaxed));
         // A clock that was set back does not stop it.
         if now < due && due - now <= EVERY {
             return;
         }
         let next = now.saturating_add(EVERY);
-        if self.inner.sizes_due.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            let keys = match &self.inner.store {
+        if self.0.reports.sizes_due.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            let keys = match &self.0.store {
                 Store::Memory(store) => store.len(),
-                #[cfg(feature = "_shared")]
-                Store::Shared(_) => self.inner.local.len(),
+                Store::Remote(_) => self.local().len(),
             };
             telemetry::memory_keys(keys);
-            #[cfg(feature = "_shared")]
-            if self.inner.spent.is_on() {
-                telemetry::deny_cache_entries(self.inner.spent.len(now));
+            if self.0.deny_cache.is_on() {
+                telemetry::deny_cache_entries(self.0.deny_cache.len(now));
             }
         }
     }
@@ -97,39 +121,94 @@ impl RateGuard {
     #[cfg(not(feature = "metrics"))]
     #[inline]
     #[expect(clippy::unused_self, reason = "there is something to do with the feature `metrics`")]
-    pub(super) fn sizes(&self) {}
+    fn measure(&self) {}
 }
 
-#[cfg(feature = "_shared")]
-impl Watch {
-    pub(super) fn ended(self, limiter: &RateGuard, decisions: &[Decision]) {
+impl PendingReport {
+    pub(super) fn decided(self, limiter: &Limiter, decisions: &[Decision]) {
         self.started.ended();
         telemetry::decided(decisions);
-        for (whom, decision) in self.whom.iter().flatten().zip(decisions) {
+        for (identity, decision) in self.identities.iter().flatten().zip(decisions) {
             if decision.would_deny() {
-                tell(decision, whom);
+                log(decision, identity);
             }
         }
-        limiter.sizes();
+        limiter.measure();
     }
 }
 
-/// Whether anybody listens to refusals.
-fn is_heard() -> bool {
+/// Whether a subscriber is enabled for denials.
+fn is_logged() -> bool {
     tracing::enabled!(target: "rateguard", tracing::Level::DEBUG)
 }
 
-fn tell(decision: &Decision, whom: &Whom) {
+fn log(decision: &Decision, identity: &Identity) {
     tracing::debug!(
         target: "rateguard",
         policy = decision.policy(),
-        key_kind = whom.kind,
-        identity = whom.identity,
+        key_kind = identity.kind,
+        identity = identity.hash,
         limit = decision.limit(),
         retry_after = decision.retry_after().map(|wait| whole_seconds(wait).max(1)),
         shadow = decision.is_shadow(),
-        from_deny_cache = decision.is_remembered(),
+        from_deny_cache = decision.is_from_deny_cache(),
         degraded = decision.degraded_reason().map(crate::error::StoreErrorKind::name),
         "rateguard: denied"
     );
+}
+
+impl Reports {
+    /// One line for each reason when it is first met, and one a minute for as long as it is, with how many checks met it.
+    ///
+    /// An outage is reported by the connection. This is for errors that the server answers with, perhaps for some keys
+    /// alone.
+    fn error(&self, error: &StoreError, now: u64) {
+        if error.is_of_outage() {
+            return;
+        }
+        if let Some(checks) = self.due(error.kind(), now) {
+            tracing::warn!(
+                reason = error.kind().name(),
+                error = %error,
+                checks,
+                "rateguard: checks were not counted by the store; this process counts them, or denies them where the policy is closed"
+            );
+        }
+    }
+
+    /// How many checks have met this reason since it was last logged, if it is to be logged now.
+    fn due(&self, reason: StoreErrorKind, now: u64) -> Option<u64> {
+        let mut met = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
+        match met.iter_mut().find(|met| met.reason == reason) {
+            None => {
+                met.push(Met { reason, logged: now, since: 0 });
+                Some(1)
+            }
+            Some(met) => {
+                met.since += 1;
+                if now.abs_diff(met.logged) < AGAIN {
+                    return None;
+                }
+                met.logged = now;
+                Some(std::mem::take(&mut met.since))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_is_told_when_it_is_met_and_once_a_minute_with_its_number() {
+        let reports = Reports::default();
+        let due = |reason, second: u64| reports.due(reason, second * 1_000_000);
+        assert_eq!(due(StoreErrorKind::WrongType, 0), Some(1));
+        assert_eq!(due(StoreErrorKind::WrongType, 1), None);
+        assert_eq!(due(StoreErrorKind::OutOfMemory, 2), Some(1), "another reason is other news");
+        assert_eq!(due(StoreErrorKind::WrongType, 59), None);
+        assert_eq!(due(StoreErrorKind::WrongType, 60), Some(3));
+        assert_eq!(due(StoreErrorKind::WrongType, 61), None);
+    }
 }

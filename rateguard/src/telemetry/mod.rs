@@ -20,7 +20,7 @@ fn outcome(decision: &Decision, group_is_refused: bool) -> &'static str {
         if group_is_refused { "not_charged" } else { "allowed" }
     } else if decision.is_shadow() {
         "shadowed"
-    } else if decision.is_remembered() {
+    } else if decision.is_from_deny_cache() {
         "deny_cache"
     } else {
         "denied"
@@ -33,7 +33,7 @@ pub(crate) fn decided(decisions: &[Decision]) {
     if cfg!(feature = "metrics") {
         let refused = !decisions.iter().all(Decision::allowed);
         for decision in decisions {
-            metrics::request(decision.shared_policy(), outcome(decision, refused));
+            metrics::request(decision.check().policy.shared_name(), outcome(decision, refused));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Unreadable, node};
+use super::node::{self, Unreadable};
 
 /// Longer than any address with a port and a zone.
 const MAX_NODE: usize = 128;

@@ -2,7 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::Unreadable;
+
+/// There is no address where one was needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unreadable;
 
 /// Reads `a.b.c.d`, `x:y::z` or `[x:y::z]`. The first and the last may have a port, an IPv6 address a zone; both say
 /// nothing about who it is and are dropped. `unknown` and `_names` (RFC 7239, section 6) are no addresses.

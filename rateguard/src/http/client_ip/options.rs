@@ -3,7 +3,8 @@
 use axum::http::HeaderName;
 
 use super::proxies::TrustedProxies;
-use super::{ClientIp, PeerFn, Source, X_FORWARDED_FOR};
+use super::peer::PeerFn;
+use super::resolver::{Resolver, Source, X_FORWARDED_FOR};
 use crate::error::ConfigError;
 
 /// As it was said; checked when the limiter is built.
@@ -40,10 +41,10 @@ impl Options {
         self
     }
 
-    pub(crate) fn build(self) -> Result<ClientIp, ConfigError> {
+    pub(crate) fn build(self) -> Result<Resolver, ConfigError> {
         let proxies = TrustedProxies::parse(&self.proxies)?;
         let source = self.source(&proxies)?;
-        Ok(ClientIp { source, proxies, peer: self.peer, ..ClientIp::default() })
+        Ok(Resolver { source, proxies, peer: self.peer, ..Resolver::default() })
     }
 
     fn source(&self, proxies: &TrustedProxies) -> Result<Source, ConfigError> {

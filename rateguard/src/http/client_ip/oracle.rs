@@ -8,7 +8,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{ClientIp, Options, X_FORWARDED_FOR};
+use super::resolver::X_FORWARDED_FOR;
+use super::{Options, Resolver};
 
 const PEER: [u8; 4] = [10, 0, 0, 1];
 const TRUSTED: [(&str, usize); 3] = [("10.0.0.0", 8), ("2001:db8:a::", 48), ("192.0.2.1", 32)];
@@ -59,12 +60,12 @@ fn address(element: &str) -> Option<IpAddr> {
     with_port.or_else(|| host(element)).or_else(|| v6(element))
 }
 
-fn limiter(options: Options) -> ClientIp {
+fn limiter(options: Options) -> Resolver {
     options.trusted_proxies(TRUSTED.map(|(network, prefix)| format!("{network}/{prefix}"))).build().unwrap()
 }
 
 /// The answer, and whether it was given for want of an address.
-fn answer(client_ip: &ClientIp, name: &HeaderName, lines: &[String]) -> (IpAddr, bool) {
+fn answer(client_ip: &Resolver, name: &HeaderName, lines: &[String]) -> (IpAddr, bool) {
     let value = |line: &String| HeaderValue::from_bytes(line.as_bytes()).unwrap();
     let headers: HeaderMap = lines.iter().map(|line| (name.clone(), value(line))).collect();
     let before = client_ip.unreadable_count();

@@ -4,7 +4,13 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use axum::extract::ConnectInfo;
+use axum::extract::connect_info::{Connected, MockConnectInfo};
 use axum::http::Extensions;
+use axum::serve::IncomingStream;
+use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::net::{UnixListener, unix};
 
 /// The other end of a connection: what a server without TCP of its own tells the limiter, and what
 /// [`RateGuardBuilder::peer`](crate::RateGuardBuilder::peer) reads from other types.
@@ -58,6 +64,37 @@ impl From<SocketAddr> for Peer {
     fn from(address: SocketAddr) -> Peer {
         Peer::Ip(address.ip())
     }
+}
+
+impl Connected<IncomingStream<'_, TcpListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Peer {
+        Peer::from(*stream.remote_addr())
+    }
+}
+
+#[cfg(unix)]
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(_: IncomingStream<'_, UnixListener>) -> Peer {
+        Peer::Unix
+    }
+}
+
+/// The peer, as `into_make_service_with_connect_info` or a test left it.
+pub(super) fn connected(extensions: &Extensions) -> Option<Peer> {
+    if let Some(ConnectInfo(address)) = extensions.get::<ConnectInfo<SocketAddr>>() {
+        return Some(Peer::from(*address));
+    }
+    if let Some(ConnectInfo(peer)) = extensions.get::<ConnectInfo<Peer>>() {
+        return Some(*peer);
+    }
+    #[cfg(unix)]
+    if extensions.get::<ConnectInfo<unix::SocketAddr>>().is_some() {
+        return Some(Peer::Unix);
+    }
+    if let Some(MockConnectInfo(address)) = extensions.get::<MockConnectInfo<SocketAddr>>() {
+        return Some(Peer::from(*address));
+    }
+    extensions.get::<MockConnectInfo<Peer>>().map(|MockConnectInfo(peer)| *peer)
 }
 
 /// A user's closure that finds the peer in a request's extensions.

@@ -6,7 +6,7 @@ use axum::http::HeaderValue;
 use axum::http::header::GetAll;
 
 use super::proxies::TrustedProxies;
-use super::{Unreadable, node};
+use super::node::{self, Unreadable};
 
 /// How much of a header is looked at, from its end. Room for more proxies than a request can pass, and little enough
 /// that a header of any size costs microseconds.

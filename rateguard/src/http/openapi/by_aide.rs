@@ -5,7 +5,7 @@ use aide::openapi::{Operation, Response};
 use aide::{OperationInput, OperationOutput};
 
 use super::denial;
-use crate::http::guard::Limits;
+use crate::http::handler_limits::Limits;
 use crate::http::{Limited, RateLimited};
 
 fn response(words: &str) -> Response {

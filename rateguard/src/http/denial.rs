@@ -1,4 +1,4 @@
-//! What is said to a client that was refused.
+//! What a client is told when it is denied.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -9,79 +9,67 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use smallvec::SmallVec;
 
-use crate::decision::Decision;
-use crate::http::headers::{number, whole_seconds};
+use super::headers::number;
+use crate::decision::{Decision, whole_seconds};
 
-/// The problem documents, as far as they are always the same. The status is that of [`Refusal::status`].
+/// The problem documents, as far as they are always the same. The status is that of [`Denial::status`].
 const EXCEEDED: &str = "{\"type\":\"https://iana.org/assignments/http-problem-types#quota-exceeded\",\
     \"title\":\"The quota for these requests is spent\",\"status\":429,\"detail\":\"";
 const UNKNOWN: &str = "{\"type\":\"https://iana.org/assignments/http-problem-types#temporary-reduced-capacity\",\
     \"title\":\"The request cannot be admitted at the moment\",\"status\":503,\"detail\":\"";
 
-/// As many as a refusal has with the quota headers and its length, so that the map does not grow while they are written.
+/// As many as a denial has with the quota headers and its length, so that the map does not grow while they are written.
 const HEADERS: usize = 7;
 
-/// Those of a request's decisions that refuse it. At least one.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Refusal<'d>(&'d [Decision]);
-
-/// The same, to be kept.
+/// The decisions that deny a request. At least one.
 #[derive(Clone, Debug)]
-pub(crate) struct Refused(SmallVec<[Decision; 1]>);
+pub(super) struct Denial(SmallVec<[Decision; 1]>);
 
-impl Refused {
-    pub(crate) fn decisions(&self) -> &[Decision] {
+impl Denial {
+    /// `None` if all of them allow the request.
+    #[inline]
+    pub(super) fn of(decisions: &[Decision]) -> Option<Denial> {
+        if decisions.iter().all(Decision::allowed) { None } else { Some(Denial::from_denied(decisions)) }
+    }
+
+    #[cold]
+    fn from_denied(decisions: &[Decision]) -> Denial {
+        Denial(decisions.iter().filter(|decision| !decision.allowed()).cloned().collect())
+    }
+
+    pub(super) fn decisions(&self) -> &[Decision] {
         &self.0
     }
 
-    pub(crate) fn refusal(&self) -> Refusal<'_> {
-        Refusal(&self.0)
-    }
-}
-
-impl<'d> Refusal<'d> {
-    /// `None` if all of them admit the request.
-    pub(crate) fn of(decisions: &'d [Decision]) -> Option<Refusal<'d>> {
-        if decisions.iter().all(Decision::allowed) { None } else { Some(Refusal(decisions)) }
-    }
-
-    pub(crate) fn keep(self) -> Refused {
-        Refused(self.decisions().cloned().collect())
-    }
-
-    fn decisions(self) -> impl Iterator<Item = &'d Decision> {
-        self.0.iter().filter(|decision| !decision.allowed())
-    }
-
-    /// The one that refuses longest.
-    pub(crate) fn strictest(self) -> Option<&'d Decision> {
+    /// The one that denies longest.
+    pub(super) fn strictest(&self) -> Option<&Decision> {
         // One without an end lasts longest.
-        self.decisions().max_by_key(|decision| decision.retry_after().unwrap_or(Duration::MAX))
+        self.0.iter().max_by_key(|decision| decision.retry_after().unwrap_or(Duration::MAX))
     }
 
-    /// How long to wait until none of them refuses any more. `None` if that never comes.
-    pub(crate) fn retry_after(self) -> Option<Duration> {
+    /// How long to wait until none of them denies any more. `None` if that never comes.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
         self.strictest()?.retry_after()
     }
 
-    pub(crate) fn status(self) -> StatusCode {
+    pub(super) fn status(&self) -> StatusCode {
         // A quota that is known to be spent is the better answer.
         if self.is_unknown() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::TOO_MANY_REQUESTS }
     }
 
-    fn is_unknown(self) -> bool {
-        self.decisions().all(Decision::is_unknown)
+    fn is_unknown(&self) -> bool {
+        self.0.iter().all(Decision::is_unknown)
     }
 
-    /// The problem document, in the types that the draft of the `RateLimit` header registers.
-    pub(crate) fn problem(self) -> Response {
+    /// The problem document (RFC 9457), of the types that the draft of the `RateLimit` header registers.
+    pub(super) fn problem(&self) -> Response {
         // Room for the name and the numbers of an ordinary policy.
         let mut json = String::with_capacity(384);
         json.push_str(if self.is_unknown() { UNKNOWN } else { EXCEEDED });
         // Writing to memory cannot fail.
         let _ = write!(json, "{self}");
         json.push_str("\",\"violated-policies\":[");
-        for (i, decision) in self.decisions().enumerate() {
+        for (i, decision) in self.0.iter().enumerate() {
             // The name of a policy has neither quotes nor backslashes nor control characters.
             json.push_str(if i > 0 { ",\"" } else { "\"" });
             json.push_str(decision.policy());
@@ -97,8 +85,8 @@ impl<'d> Refusal<'d> {
         response
     }
 
-    /// What a refusal says in its headers, where they do not say it yet.
-    pub(crate) fn complete(self, headers: &mut HeaderMap) {
+    /// Adds the headers of a denial, except those that are there already.
+    pub(super) fn complete(&self, headers: &mut HeaderMap) {
         if !headers.contains_key(header::CACHE_CONTROL) {
             // What one client is told is not true of another.
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -110,7 +98,7 @@ impl<'d> Refusal<'d> {
 }
 
 /// In plain words, for the client.
-impl fmt::Display for Refusal<'_> {
+impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_unknown() {
             return f.write_str("Requests cannot be counted at the moment");
@@ -147,29 +135,34 @@ mod tests {
 
     use super::*;
     use crate::algorithm::Verdict;
-    use crate::{Policy, Quota, StoreErrorKind};
+    use crate::decision::{Check, OwnedCheck};
+    use crate::{Key, Policy, Quota, StoreErrorKind};
 
     const POLICY: Policy = Policy::new("search", Quota::sliding_window(5, Duration::from_secs(60)));
 
+    fn check() -> OwnedCheck {
+        Check::new(&POLICY, &Key::global()).owned()
+    }
+
     async fn answered(decision: Decision) -> (StatusCode, String) {
-        let response = Refusal::of(&[decision]).unwrap().problem();
+        let response = Denial::of(&[decision]).unwrap().problem();
         let status = response.status();
         (status, String::from_utf8(to_bytes(response.into_body(), usize::MAX).await.unwrap().into()).unwrap())
     }
 
     #[tokio::test]
-    async fn a_refusal_is_a_problem_document_with_the_status_of_the_response() {
+    async fn a_denial_is_a_problem_document_with_the_status_of_the_response() {
         let verdict =
             Verdict { allowed: false, remaining: 0, reset_after: 1, retry_after: Some(41_000_001), receipt: None };
         assert_eq!(
-            answered(Decision::counted(&POLICY, POLICY.quota(), verdict)).await,
+            answered(Decision::counted(check(), verdict)).await,
             (
                 StatusCode::TOO_MANY_REQUESTS,
                 r#"{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"The quota for these requests is spent","status":429,"detail":"No more than 5 requests in 1 minute; try again in 42 s","violated-policies":["search"]}"#.to_owned(),
             )
         );
         assert_eq!(
-            answered(Decision::uncounted(&POLICY, POLICY.quota(), false, StoreErrorKind::TimedOut)).await,
+            answered(Decision::uncounted(check(), false, StoreErrorKind::TimedOut)).await,
             (
                 StatusCode::SERVICE_UNAVAILABLE,
                 r#"{"type":"https://iana.org/assignments/http-problem-types#temporary-reduced-capacity","title":"The request cannot be admitted at the moment","status":503,"detail":"Requests cannot be counted at the moment","violated-policies":["search"]}"#.to_owned(),

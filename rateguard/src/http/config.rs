@@ -1,0 +1,42 @@
+//! What a layer is told, and its services do.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::http::request::Parts;
+
+use super::headers::Headers;
+use super::limit::HttpLimit;
+use super::rejection::OnDenied;
+use crate::rate_guard::RateGuard;
+
+#[derive(Clone)]
+pub(super) struct Config {
+    pub(super) limiter: RateGuard,
+    pub(super) limits: Vec<HttpLimit>,
+    pub(super) skip: Option<Skip>,
+    pub(super) headers: Option<Headers>,
+    pub(super) shadow: bool,
+    pub(super) on_denied: Option<OnDenied>,
+}
+
+type Skip = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
+
+impl Config {
+    pub(super) fn new(limiter: RateGuard) -> Config {
+        Config { limiter, limits: Vec::new(), skip: None, headers: None, shadow: false, on_denied: None }
+    }
+
+    /// With shadow mode in the limits themselves.
+    pub(super) fn applied(config: &Arc<Config>) -> Arc<Config> {
+        if !config.shadow {
+            return Arc::clone(config);
+        }
+        let limits = config.limits.iter().map(|limit| limit.clone().shadow(true)).collect();
+        Arc::new(Config { limits, ..(**config).clone() })
+    }
+
+    pub(super) fn debug(&self, mut debug: fmt::DebugStruct<'_, '_>) -> fmt::Result {
+        debug.field("limiter", &self.limiter).field("limits", &self.limits).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,131 @@
+//! Limits that wait for the handler's arguments.
+
+use std::fmt;
+
+use axum::http::request::Parts;
+use smallvec::SmallVec;
+
+use super::client_ip::Resolver;
+use super::context::{Asked, Context, begin};
+use super::extract::Head;
+use super::limit::HttpLimit;
+use super::rejection::RateLimited;
+use super::setup_error::SetupError;
+use crate::key::Key;
+use crate::telemetry;
+
+/// The limits of one request that wait.
+pub(super) struct Waiting {
+    pub(super) context: Context,
+    pub(super) limits: Vec<Waits>,
+    /// For the program's own answer to a denial, if there is one.
+    pub(super) head: Option<Parts>,
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting").field("limits", &self.limits.len()).finish_non_exhaustive()
+    }
+}
+
+/// What the head said about a limit; `None` is for the arguments to say.
+pub(super) struct Waits {
+    index: usize,
+    limit: &'static HttpLimit,
+    key: SmallVec<[Option<Key>; 2]>,
+    /// Who counts where the arguments say that there is no key.
+    fallback: Result<Key, SetupError>,
+    cost: Option<u32>,
+    skip: Option<bool>,
+}
+
+/// What the handler's arguments said about one of its limits.
+#[derive(Debug)]
+pub struct Deferred {
+    index: usize,
+    keys: SmallVec<[Option<Key>; 2]>,
+    cost: Option<u32>,
+    skip: Option<bool>,
+}
+
+impl Deferred {
+    /// About the limit at this place in [`Limits::LIMITS`](super::handler_limits::Limits::LIMITS).
+    pub fn limit(index: usize) -> Deferred {
+        Deferred { index, keys: SmallVec::new(), cost: None, skip: None }
+    }
+
+    /// The next part of its key that was open.
+    pub fn key(mut self, key: Option<Key>) -> Deferred {
+        self.keys.push(key);
+        self
+    }
+
+    /// What it takes.
+    pub fn cost(mut self, cost: u32) -> Deferred {
+        self.cost = Some(cost);
+        self
+    }
+
+    /// Whether it does not count the request.
+    pub fn skip(mut self, skip: bool) -> Deferred {
+        self.skip = Some(skip);
+        self
+    }
+}
+
+impl Waits {
+    pub(super) fn new(index: usize, limit: &'static HttpLimit, head: &Head<'_>) -> Result<Waits, SetupError> {
+        let mut key = SmallVec::new();
+        head.key_parts(&limit.key, &mut key)?;
+        let (cost, skip) = (limit.cost.of(head.parts), limit.skip.of(head.parts));
+        Ok(Waits { index, limit, key, fallback: head.by_ip(), cost, skip })
+    }
+
+    /// The key and the cost, or `None` if the limit does not count the request.
+    fn complete(self, said: Deferred, client_ip: &Resolver) -> Result<Option<(Key, u32)>, SetupError> {
+        if said.skip.or(self.skip).unwrap_or(false) {
+            return Ok(None);
+        }
+        let mut keys = said.keys.into_iter();
+        let fallback = || {
+            client_ip.key_missing();
+            self.fallback.clone()
+        };
+        let parts = self.key.into_iter().map(|known| known.or_else(|| keys.next().flatten()).map_or_else(fallback, Ok));
+        let key = Key::composite(parts.collect::<Result<Vec<_>, _>>()?);
+        Ok(Some((key, said.cost.or(self.cost).unwrap_or(1))))
+    }
+}
+
+impl Waiting {
+    pub(super) async fn decide(self, said: impl IntoIterator<Item = Deferred>) -> Result<(), RateLimited> {
+        let Waiting { context, limits, head } = self;
+        let mut said: SmallVec<[Deferred; 2]> = said.into_iter().collect();
+        let mut asked = Asked::new();
+        for waits in limits {
+            let Waits { index, limit, .. } = waits;
+            let said = match said.iter().position(|said| said.index == index) {
+                Some(at) => said.swap_remove(at),
+                None => Deferred::limit(index),
+            };
+            match waits.complete(said, &context.limiter().http().client_ip)? {
+                Some((key, cost)) => asked.push((limit, key, cost)),
+                None => telemetry::skipped(&limit.policy),
+            }
+        }
+        let (checking, refunds) = begin(context.limiter(), &asked, context.left(context.limiter()));
+        let decisions = context.settled(checking.settled().await);
+        let denied = RateLimited::new(&decisions, context.on_denied(), head);
+        context.record(decisions, refunds);
+        match denied {
+            None => Ok(()),
+            Some(denied) => {
+                // A denial by one limit spends nothing of the others.
+                if let Some(given_back) = context.denied() {
+                    given_back.await;
+                }
+                Err(denied)
+            }
+        }
+    }
+}

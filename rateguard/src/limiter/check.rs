@@ -1,0 +1,241 @@
+//! From checks to the store: what it is asked, and what of that is known without asking.
+
+use std::borrow::Cow;
+use std::pin::Pin;
+use std::slice;
+use std::sync::Arc;
+use std::time::Duration;
+
+use smallvec::{SmallVec, smallvec};
+
+use super::deny_cache::Limits;
+use super::group::{self, Places, decide};
+use super::pending::{Asked, Pending};
+use super::{Decisions, Limiter, Store};
+use crate::algorithm::Verdict;
+use crate::decision::{Check, Decision};
+use crate::error::StoreError;
+use crate::key::prefix::network;
+use crate::key::{Key, Repr};
+use crate::policy::Policy;
+use crate::store::Verdicts;
+use crate::store::memory::{MemoryCheck, MemoryStore};
+use crate::store::remote::RemoteStore;
+use crate::store::remote::script::{self, Forget, Forgetting, Group, Op, RedisCheck};
+use crate::store::remote::wait::Wait;
+
+/// A check that has begun: decided at once, or asked of a remote store.
+pub(crate) enum Checking {
+    Done(Decisions),
+    Asked(Later),
+}
+
+/// All that waits for an answer: in a box, so that a request which needs not wait carries no room for it.
+pub(crate) type Later = Pin<Box<Asked>>;
+
+/// What was decided.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    pub(crate) decisions: Decisions,
+    /// How long the store let the request wait.
+    pub(crate) waited: Duration,
+}
+
+impl Checking {
+    pub(crate) async fn settled(self) -> Settled {
+        match self {
+            Checking::Done(decisions) => Settled { decisions, waited: Duration::ZERO },
+            Checking::Asked(later) => later.await,
+        }
+    }
+}
+
+impl Limiter {
+    /// Starts a check of several limits together, as they apply now. A remote store is waited for as long as is `left`.
+    pub(crate) fn begin(&self, checks: &[Check<'_>], left: Duration) -> Checking {
+        for check in checks {
+            self.register(check.policy);
+        }
+        if !self.is_overridden() {
+            return self.report(checks, self.begin_current(checks, left));
+        }
+        let policies: SmallVec<[Cow<'_, Policy>; 2]> = checks.iter().map(|check| self.current(check.policy)).collect();
+        let checks: SmallVec<[Check<'_>; 2]> =
+            checks.iter().zip(&policies).map(|(check, policy)| Check { policy, ..*check }).collect();
+        self.report(&checks, self.begin_current(&checks, left))
+    }
+
+    fn begin_current(&self, checks: &[Check<'_>], left: Duration) -> Checking {
+        match self.merge(checks) {
+            None => self.begin_distinct(checks, None, left),
+            Some((merged, places)) => {
+                let checks: SmallVec<[Check<'_>; 2]> = merged.iter().map(group::Merged::check).collect();
+                self.begin_distinct(&checks, Some(places), left)
+            }
+        }
+    }
+
+    fn begin_distinct(&self, checks: &[Check<'_>], places: Option<Places>, left: Duration) -> Checking {
+        match &self.0.store {
+            _ if checks.is_empty() => Checking::Done(Decisions::new()),
+            Store::Memory(store) => Checking::Done(group::spread(self.count_in(store, checks), places)),
+            Store::Remote(store) => self.ask_remote(store, checks, places, left),
+        }
+    }
+}
+
+/// Counting in this process.
+impl Limiter {
+    /// One check of a limiter that counts in this process, from the policy as it is written to what operators are told.
+    pub(super) fn check_now(&self, store: &MemoryStore, check: Check<'_>) -> Decision {
+        self.register(check.policy);
+        if self.is_overridden() {
+            let policy = self.current(check.policy);
+            return self.count_and_report(store, &Check { policy: &policy, ..check });
+        }
+        self.count_and_report(store, &check)
+    }
+
+    fn count_and_report(&self, store: &MemoryStore, check: &Check<'_>) -> Decision {
+        let verdict = store.check_one(self.clock(), &self.memory_check(store, check));
+        // A decision is large. This way it is made once, where it is wanted, and not made here to be moved there.
+        if Limiter::is_reported(verdict.allowed) {
+            self.report_one(check, verdict);
+        }
+        Decision::counted(check.owned(), verdict)
+    }
+
+    #[cold]
+    fn report_one(&self, check: &Check<'_>, verdict: Verdict) {
+        let decision = Decision::counted(check.owned(), verdict);
+        self.report_decided(slice::from_ref(&decision));
+    }
+
+    fn count_in(&self, store: &MemoryStore, checks: &[Check<'_>]) -> Decisions {
+        // One check, as nearly always.
+        if let [check] = checks {
+            let verdict = store.check_one(self.clock(), &self.memory_check(store, check));
+            return smallvec![Decision::counted(check.owned(), verdict)];
+        }
+        let limits: SmallVec<[MemoryCheck; 2]> = checks.iter().map(|check| self.memory_check(store, check)).collect();
+        decide(checks.iter().map(|check| check.owned()), store.check(self.clock(), &limits))
+    }
+
+    #[inline]
+    pub(super) fn memory_check(&self, store: &MemoryStore, check: &Check<'_>) -> MemoryCheck {
+        let fingerprint = store.fingerprint(check.policy, check.key, self.0.settings.prefixes);
+        let shadow = check.policy.is_shadow();
+        MemoryCheck { fingerprint, quota: check.policy.quota(), cost: check.cost, shadow }
+    }
+}
+
+/// Asking a remote store.
+impl Limiter {
+    pub(super) async fn ask(&self, store: &RemoteStore, op: Op, check: &Check<'_>) -> Result<Verdicts, StoreError> {
+        self.start(store, op, check)?.await.result
+    }
+
+    /// Sends a call, which is made whether or not anybody waits for its answer.
+    pub(super) fn start(&self, store: &RemoteStore, op: Op, check: &Check<'_>) -> Result<Wait<Verdicts>, StoreError> {
+        let mut group = Group::new(op, [self.redis_check(check)].into_iter().collect());
+        if matches!(op, Op::Refund(_) | Op::Reset) {
+            // Also if nobody waits for it any more when it is done.
+            group = group.forgetting(self.forget(&self.memory_check(self.local(), check)));
+        }
+        store.ask(group, self.deadline())
+    }
+
+    /// One check of a limiter that counts elsewhere.
+    pub(super) async fn check_one(&self, check: Check<'_>) -> Decision {
+        let only = |mut decisions: Decisions| decisions.pop().unwrap_or_else(|| Decision::missing(check.owned()));
+        // What is decided at once takes no room in what waits.
+        let later = match self.begin(slice::from_ref(&check), self.deadline()) {
+            Checking::Done(decisions) => return only(decisions),
+            Checking::Asked(later) => later,
+        };
+        only(later.await.decisions)
+    }
+
+    fn ask_remote(
+        &self,
+        store: &RemoteStore,
+        checks: &[Check<'_>],
+        places: Option<Places>,
+        left: Duration,
+    ) -> Checking {
+        let asked_at = self.clock().micros();
+        let limits: Limits = checks.iter().map(|check| self.memory_check(self.local(), check)).collect();
+        if let Some(verdicts) = self.0.deny_cache.deny(asked_at, &limits) {
+            let decided = decide(checks.iter().map(|check| check.owned()), verdicts);
+            let decisions = decided.into_iter().map(Decision::from_deny_cache).collect();
+            return Checking::Done(group::spread(decisions, places));
+        }
+        let mut group = Group::new(Op::Check, checks.iter().map(|check| self.redis_check(check)).collect());
+        if limits.len() > 1 && store.may_cross_slots() && self.0.deny_cache.is_on() {
+            group = group.forget_each(limits.iter().map(|limit| self.forget(limit)).collect());
+        }
+        let checks = checks.iter().map(|check| check.owned()).collect();
+        let pending = Pending { checks, limits, asked_at, places };
+        match store.ask(group, left) {
+            Ok(answer) => Checking::Asked(Box::pin(Asked::new(answer, self.clone(), pending))),
+            Err(error) => Checking::Done(pending.settle(self, Err(error))),
+        }
+    }
+
+    /// Takes note of an answer.
+    pub(super) fn learn(&self, limits: &Limits, asked_at: u64, verdicts: &Verdicts) {
+        if self.0.deny_cache.is_on() && verdicts.iter().any(|verdict| !verdict.allowed) {
+            self.0.deny_cache.learn(asked_at, self.clock().micros(), limits, verdicts);
+        }
+    }
+
+    /// For as long as something is given back, or may be.
+    pub(super) fn forgetting(&self, check: &Check<'_>) -> Forgetting {
+        self.forget(&self.memory_check(self.local(), check)).until_dropped()
+    }
+
+    fn forget(&self, limit: &MemoryCheck) -> Forget {
+        let (deny_cache, clock) = (Arc::clone(&self.0.deny_cache), self.clock().clone());
+        let fingerprint = limit.fingerprint.hash;
+        Forget::new(move || deny_cache.forget(clock.micros(), fingerprint))
+    }
+
+    fn redis_check(&self, check: &Check<'_>) -> RedisCheck {
+        let (quota, shadow) = (check.policy.quota(), check.policy.is_shadow());
+        RedisCheck {
+            key: self.redis_key(check.policy, check.key),
+            quota,
+            form: script::form(&quota, self.0.settings.compact_log, shadow),
+            cost: check.cost,
+            shadow,
+        }
+    }
+
+    /// `prefix:{key}:policy:algorithm`. The braces are the only ones, so they are what picks the cluster's slot.
+    pub(crate) fn redis_key(&self, policy: &Policy, key: &Key) -> String {
+        let settings = &self.0.settings;
+        let mut text = String::with_capacity(settings.prefix.len() + policy.name().len() + 80);
+        text.push_str(&settings.prefix);
+        text.push_str(":{");
+        settings.writer.write(&mut text, &self.localize(key));
+        text.push_str("}:");
+        text.push_str(policy.name());
+        text.push(':');
+        text.push_str(script::tag(policy.quota().algorithm()));
+        text
+    }
+
+    /// The key as this limiter counts it: an address stands for its network.
+    pub(super) fn localize<'k>(&self, key: &'k Key) -> Cow<'k, Key> {
+        match &key.0 {
+            Repr::Ip(ip) => match network(*ip, self.0.settings.prefixes) {
+                network if network == *ip => Cow::Borrowed(key),
+                network => Cow::Owned(Key(Repr::Ip(network))),
+            },
+            Repr::Composite(parts) => {
+                Cow::Owned(Key(Repr::Composite(parts.iter().map(|part| self.localize(part).into_owned()).collect())))
+            }
+            _ => Cow::Borrowed(key),
+        }
+    }
+}
