@@ -7,21 +7,13 @@
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 
-mod amount;
 mod args;
 mod attribute;
-mod constant;
 mod errors;
 mod expand;
 mod handler;
-mod key;
-mod late;
-mod openapi;
-mod rules;
 mod validate;
 mod value;
-mod window;
-mod words;
 
 #[cfg(test)]
 mod tests;
@@ -226,7 +218,7 @@ fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
         return quote!(#errors #(#attributes)* #item);
     }
     if cfg!(feature = "utoipa") {
-        openapi::document(&mut handler, &words::sentences(&rules));
+        expand::openapi::document(&mut handler, &expand::words::sentences(&rules));
     }
     if let Some(moved) = expand::reordered(&handler, &own, &library) {
         return moved;

@@ -4,9 +4,9 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 use syn::{Lit, LitInt};
 
+use super::window;
 use crate::errors::Errors;
 use crate::value::{Form, Value};
-use crate::window;
 
 /// A constant, and where it was written.
 pub(crate) struct Const {

@@ -4,9 +4,9 @@ use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{GenericArgument, PathArguments, Type};
 
-use crate::expand::{Plan, within};
+use super::limits::boolean;
+use super::{Plan, within};
 use crate::handler::Handler;
-use crate::rules::boolean;
 
 /// What takes the place of a function's return type and body.
 pub(crate) struct Wrapped {

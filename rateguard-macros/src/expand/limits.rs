@@ -4,14 +4,13 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::LitStr;
 
-use crate::amount::Amount;
-use crate::constant::Const;
-use crate::expand::Plan;
+use super::{Plan, words};
 use crate::handler::Handler;
-use crate::key::Key;
 use crate::validate::Rule;
+use crate::validate::amount::Amount;
+use crate::validate::constant::Const;
+use crate::validate::key::Key;
 use crate::value::Value;
-use crate::words;
 
 /// The request's head, as a parameter of ours that no closure of the user's can see.
 fn parts() -> Ident {

@@ -1,14 +1,16 @@
 //! From a plan to the tokens of a guarded handler.
 
+mod deferred;
+mod limits;
+pub(crate) mod openapi;
+pub(crate) mod words;
+
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 
 use crate::attribute::Attribute;
 use crate::handler::{Handler, Param};
-use crate::late;
-use crate::rules;
 use crate::validate::Rule;
-use crate::words;
 
 /// A handler with its limits, outermost attribute first.
 pub(crate) struct Plan {
@@ -32,7 +34,7 @@ impl Plan {
 /// The guarded function, and its limits on a hidden marker type beside it.
 pub(crate) fn expand(plan: &Plan, handler: &Handler) -> TokenStream {
     let marker = marker(handler);
-    let limits = rules::limits(plan, handler, &marker);
+    let limits = limits::limits(plan, handler, &marker);
     let send = assert_send(handler);
     let function = function(plan, handler, &marker);
     let documented = documented(plan, handler);
@@ -88,12 +90,13 @@ fn function(plan: &Plan, handler: &Handler, marker: &Ident) -> TokenStream {
     let attributes = kept(handler).map(|attribute| &attribute.tokens);
     let where_clause = &generics.where_clause;
     let is_late = plan.rules.iter().any(Rule::is_late);
-    let guard = is_late.then(late::guard);
+    let guard = is_late.then(deferred::guard);
     let mut parameters = Group::new(Delimiter::Parenthesis, guarded(plan, handler, guard.as_ref(), marker));
     parameters.set_span(handler.parentheses);
     let itself = itself(handler);
     if let Some(guard) = guard {
-        let late::Wrapped { attributes: inner, output, body } = late::wrapped(plan, handler, itself.as_ref(), &guard);
+        let deferred::Wrapped { attributes: inner, output, body } =
+            deferred::wrapped(plan, handler, itself.as_ref(), &guard);
         return quote! {
             #(#attributes)* #inner
             #visibility #(#qualifiers)* #fn_token #name #generics #parameters #output #where_clause #body
@@ -102,8 +105,8 @@ fn function(plan: &Plan, handler: &Handler, marker: &Ident) -> TokenStream {
     let body = match itself {
         None => handler.body.clone(),
         Some(itself) => {
-            let (inner, statements) = late::split(&handler.body);
-            let statements = late::block(&handler.body, &inner, statements);
+            let (inner, statements) = deferred::split(&handler.body);
+            let statements = deferred::block(&handler.body, &inner, statements);
             within(&handler.body, quote!(#(# ! #inner)* #itself #statements))
         }
     };

@@ -2,7 +2,7 @@
 
 use syn::{Lit, LitInt};
 
-use crate::constant::{not_a_number, whole};
+use super::constant::{not_a_number, whole};
 use crate::errors::Errors;
 use crate::handler::Handler;
 use crate::value::{Form, Value};

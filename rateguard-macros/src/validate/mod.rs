@@ -1,16 +1,21 @@
 //! From options and a signature to a plan: everything that can be known to be wrong is found here.
 
+pub(crate) mod amount;
+pub(crate) mod constant;
+pub(crate) mod key;
+pub(crate) mod window;
+
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
 use syn::{Lit, LitStr};
 
-use crate::amount::{self, Amount};
 use crate::args::Args;
-use crate::constant::{self, Const};
 use crate::errors::{Errors, nearest};
 use crate::handler::Handler;
-use crate::key::{self, Key};
 use crate::value::{Form, Value};
+use amount::Amount;
+use constant::Const;
+use key::Key;
 
 /// One limit, ready to be written down.
 pub(crate) struct Rule {

@@ -2,12 +2,12 @@
 
 use proc_macro2::TokenStream;
 
-use crate::amount::Amount;
-use crate::constant::Const;
-use crate::key::Key;
 use crate::validate::Rule;
+use crate::validate::amount::Amount;
+use crate::validate::constant::Const;
+use crate::validate::key::Key;
+use crate::validate::window;
 use crate::value;
-use crate::window;
 
 /// All limits of a handler.
 pub(crate) fn sentences(rules: &[Rule]) -> String {
