@@ -1,4 +1,4 @@
-//! Chapters on single subjects.
+//! The guide: one chapter per subject.
 
 #[doc = include_str!("algorithms.md")]
 pub mod algorithms {}

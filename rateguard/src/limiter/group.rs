@@ -9,8 +9,8 @@ use smallvec::{SmallVec, smallvec};
 use super::{Checking, RateGuard, Store};
 use crate::algorithm::Verdict;
 use crate::decision::Decision;
+use crate::key::prefix::network;
 use crate::key::{Key, Repr};
-use crate::network::network;
 use crate::policy::Policy;
 use crate::store::memory::{MemoryCheck, MemoryStore};
 

@@ -30,7 +30,7 @@ use super::Verdicts;
 use crate::algorithm::{Assessment, Receipt, Verdict};
 use crate::clock::TimeSource;
 use crate::key::Key;
-use crate::network::Prefixes;
+use crate::key::prefix::Prefixes;
 use crate::policy::Policy;
 use crate::quota::Quota;
 
