@@ -12,3 +12,4 @@ pub use crate::http::limit::{Cost, IntoCost, NamedRules, Rule, Skip, head_cost, 
 pub use crate::key::{IntoKey, Key};
 pub use crate::policy::{OnError, Policy};
 pub use crate::quota::{Algorithm, Quota};
+pub use rateguard_macros::rate_limit_in_impl;
