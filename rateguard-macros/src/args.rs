@@ -62,6 +62,11 @@ impl Args {
         Some(self.options.swap_remove(place))
     }
 
+    /// The name of an option that nobody has taken.
+    pub(crate) fn first(&self) -> Option<&Ident> {
+        self.options.first().map(|option| &option.option)
+    }
+
     /// Takes an option that has to be there.
     pub(crate) fn require(&mut self, name: &str, message: &str, errors: &mut Errors) -> Option<Value> {
         let value = self.take(name);

@@ -67,6 +67,11 @@ impl Attribute {
         library_names(&self.arguments)
     }
 
+    /// Whether it is a `cfg_attr` that may give a limit.
+    pub(crate) fn is_conditional_limit(&self) -> bool {
+        self.is("cfg_attr") && names(self.arguments.clone()).iter().any(|name| name == "rate_limit")
+    }
+
     /// Whether it is a line of documentation, and not an instruction such as `doc(hidden)`.
     pub(crate) fn is_doc_text(&self) -> bool {
         self.is("doc") && self.arguments.is_empty()
@@ -94,7 +99,14 @@ pub(crate) fn library_names(arguments: &TokenStream) -> Vec<String> {
     let after =
         arguments.clone().into_iter().skip_while(|token| !matches!(token, TokenTree::Ident(word) if word == "crate"));
     let value = after.skip(2).take_while(|token| !matches!(token, TokenTree::Punct(punct) if punct.as_char() == ','));
-    value.filter_map(|token| if let TokenTree::Ident(name) = token { Some(name.to_string()) } else { None }).collect()
+    names(value)
+}
+
+/// The names that a path is made of.
+pub(crate) fn names(path: impl IntoIterator<Item = TokenTree>) -> Vec<String> {
+    path.into_iter()
+        .filter_map(|token| if let TokenTree::Ident(name) = token { Some(name.to_string()) } else { None })
+        .collect()
 }
 
 /// Reads all attributes that come next.

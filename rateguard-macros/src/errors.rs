@@ -27,6 +27,16 @@ impl Errors {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    pub(crate) fn append(&mut self, other: Errors) {
+        if let Some(error) = other.first {
+            self.push(error);
+        }
+    }
+
     /// One `compile_error!` for each mistake, or `None` where there is none.
     pub(crate) fn into_tokens(self) -> Option<TokenStream> {
         self.first.map(|error| error.to_compile_error())

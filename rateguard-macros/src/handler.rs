@@ -4,12 +4,14 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
+use syn::buffer::Cursor;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{Generics, Token, Type, Visibility};
 
 use crate::attribute::{Attribute, attributes};
 use crate::errors::Errors;
+use crate::library;
 
 /// A function.
 pub(crate) struct Handler {
@@ -43,7 +45,7 @@ pub(crate) struct Param {
 impl Parse for Handler {
     fn parse(input: ParseStream<'_>) -> syn::Result<Handler> {
         let attributes = attributes(input)?;
-        let item = input.fork().parse()?;
+        let start = input.cursor();
         let visibility: Visibility = input.parse()?;
         let mut qualifiers = Vec::new();
         while !input.peek(Token![fn]) {
@@ -76,6 +78,7 @@ impl Parse for Handler {
                 return Err(syn::Error::new_spanned(other, "`#[rate_limit]` goes on a function with a body"));
             }
         };
+        let item = between(start, input.cursor());
         Ok(Handler {
             attributes,
             visibility,
@@ -88,7 +91,7 @@ impl Parse for Handler {
             output,
             body,
             item,
-            libraries: vec!["rateguard".to_owned()],
+            libraries: vec![library::name()],
         })
     }
 }
@@ -111,11 +114,19 @@ impl Handler {
                 "a method is no axum handler: `#[rate_limit]` goes on a function without `self`; \
                  take what it needs as an argument, such as `State(app): State<App>`",
             );
-        } else if self.mentions_self() {
+        }
+    }
+
+    /// Reports a function of an `impl` block whose block has no attribute. `options` are those of the attribute.
+    pub(crate) fn check_outside_of_impl(&self, options: &TokenStream, errors: &mut Errors) {
+        let is_method = self.params.first().is_some_and(Param::is_receiver);
+        if !is_method && self.mentions_self(options) {
+            let name = &self.name;
             errors.on(
-                &self.name,
-                "`#[rate_limit]` works on functions outside of `impl` and `trait` blocks, since it puts an item beside \
-                 the function: move the handler out, and name the type instead of `Self`",
+                name,
+                format!(
+                    "`{name}` is in an `impl` block: write `#[rate_limit]` above the block as well, without options"
+                ),
             );
         }
     }
@@ -130,15 +141,28 @@ impl Handler {
         output.is_some_and(|ty| any_word(ty, &|word| word.ends_with("Future")))
     }
 
-    fn mentions_self(&self) -> bool {
-        let output = self.output.as_ref().map(|(_, ty)| ty);
-        let types = self.params.iter().map(|param| &param.ty).chain(output);
-        types.into_iter().any(|ty| mentions_self(ty.to_token_stream()))
+    /// Whether `Self` is used where only an `impl` block can give it a meaning.
+    fn mentions_self(&self, options: &TokenStream) -> bool {
+        let is_self = |word: &str| word == "Self";
+        // Items in the body may have a `Self` of their own.
+        let items =
+            any_word(self.body.stream(), &|word| matches!(word, "impl" | "trait" | "struct" | "enum" | "union"));
+        let types = self.params.iter().map(|param| param.ty.to_token_stream());
+        let output = self.output.as_ref().map(|(_, ty)| ty.to_token_stream());
+        let limits = self.limits().map(|limit| limit.arguments.clone());
+        let body = (!items).then(|| self.body.stream());
+        let all = types.chain(output).chain(limits).chain(body).chain([options.clone()]);
+        all.into_iter().any(|tokens| any_word(tokens, &is_self))
     }
 
     /// The attributes below that are limits as well.
     pub(crate) fn limits(&self) -> impl Iterator<Item = &Attribute> {
         self.attributes.iter().filter(|attribute| self.is_limit(attribute))
+    }
+
+    /// The attributes that are no limits.
+    pub(crate) fn others(&self) -> impl Iterator<Item = &Attribute> {
+        self.attributes.iter().filter(|attribute| !self.is_limit(attribute))
     }
 
     pub(crate) fn is_limit(&self, attribute: &Attribute) -> bool {
@@ -205,6 +229,19 @@ fn parameter(input: ParseStream<'_>) -> syn::Result<Param> {
     Ok(Param { attributes, pattern, colon: input.parse()?, ty: input.parse()? })
 }
 
+/// The tokens from one place to another.
+fn between(start: Cursor<'_>, end: Cursor<'_>) -> TokenStream {
+    let mut tokens = TokenStream::new();
+    let mut rest = start;
+    while rest != end
+        && let Some((token, next)) = rest.token_tree()
+    {
+        tokens.extend([token]);
+        rest = next;
+    }
+    tokens
+}
+
 /// Takes the invisible group away that a `macro_rules!` fragment arrives in.
 fn ungrouped(token: TokenTree) -> TokenTree {
     match &token {
@@ -263,10 +300,6 @@ fn bound(pattern: TokenStream, names: &mut Vec<String>) {
             _ => {}
         }
     }
-}
-
-fn mentions_self(tokens: TokenStream) -> bool {
-    any_word(tokens, &|word| word == "Self")
 }
 
 fn any_word(tokens: TokenStream, is: &dyn Fn(&str) -> bool) -> bool {

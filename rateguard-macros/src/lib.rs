@@ -4,32 +4,24 @@
 //! plan of both or says what is wrong, `expand` writes the plan down as code. The body of the function is never
 //! parsed; it passes through as the tokens it is.
 
-use proc_macro2::{Span, TokenStream};
-use quote::quote;
-
-mod amount;
 mod args;
 mod attribute;
-mod constant;
 mod errors;
 mod expand;
 mod handler;
-mod key;
-mod late;
-mod openapi;
-mod rules;
+mod impl_block;
+mod library;
+mod on_function;
+mod on_impl;
+mod plan;
 mod validate;
 mod value;
 mod window;
-mod words;
 
 #[cfg(test)]
 mod tests;
 
-use args::Args;
-use errors::Errors;
-use expand::Plan;
-use handler::Handler;
+use proc_macro2::TokenStream;
 
 /// Limits an axum handler: one line above it, and each client gets its quota.
 ///
@@ -189,48 +181,16 @@ use handler::Handler;
 /// | a handler that is not `Send` | the compiler's: `future cannot be sent between threads safely`, with the line that holds on to what |
 #[proc_macro_attribute]
 pub fn rate_limit(args: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    attribute(args.into(), &item.into()).into()
+    expanded(args.into(), &item.into()).into()
 }
 
-fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
-    let mut handler = match syn::parse2::<Handler>(item.clone()) {
-        Ok(mut handler) => {
-            handler.libraries.extend(attribute::library_names(&args));
-            handler
-        }
-        Err(error) => {
-            let error = error.to_compile_error();
-            return quote!(#error #item);
-        }
-    };
-    let mut errors = Errors::default();
-    handler.check(&mut errors);
-    // The outermost attribute takes those below it over, so that the limits of one request are decided together.
-    let mut attributes = vec![(args, Span::call_site())];
-    attributes.extend(handler.limits().map(|attribute| (attribute.arguments.clone(), attribute.span)));
-    let own: Vec<TokenStream> = attributes.iter().map(|(arguments, _)| arguments.clone()).collect();
-    let mut library = None;
-    let mut rules = Vec::new();
-    for (arguments, span) in attributes {
-        let mut args = Args::parse(arguments, span, &mut errors);
-        library = library.or(args.take("crate"));
-        rules.extend(validate::rule(&mut args, &handler, &mut errors));
-    }
-    validate::distinct_names(&rules, &mut errors);
-    validate::awaits(&rules, &handler, &mut errors);
-    let library = validate::library(library, &mut errors);
-    if let Some(errors) = errors.into_tokens() {
-        // The function stays, as if it had no limit: an editor goes on knowing it, and no error follows from its absence.
-        let attributes = expand::kept(&handler).map(|attribute| &attribute.tokens);
-        let item = &handler.item;
-        return quote!(#errors #(#attributes)* #item);
-    }
-    if cfg!(feature = "utoipa") {
-        openapi::document(&mut handler, &words::sentences(&rules));
-    }
-    if let Some(moved) = expand::reordered(&handler, &own, &library) {
-        return moved;
-    }
-    let plan = Plan { rules, library };
-    expand::expand(&plan, &handler)
+/// What the attribute above an `impl` block leaves to each limited function in it.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn rate_limit_in_impl(args: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    on_impl::function(args.into(), &item.into()).into()
+}
+
+fn expanded(args: TokenStream, item: &TokenStream) -> TokenStream {
+    if impl_block::is_impl_block(item) { on_impl::expand(args, item) } else { on_function::expand(args, item) }
 }

@@ -3,7 +3,7 @@
 
 use proc_macro2::TokenStream;
 
-use crate::attribute;
+use crate::expanded as attribute;
 
 /// The expansion, without spaces.
 fn expanded(args: &str, item: &str) -> String {
@@ -38,7 +38,10 @@ fn a_limit_by_the_head_changes_the_signature_alone() {
     let result =
         expanded(LIMIT, "pub async fn search(Query(q): Query<Search>, Json(b): Json<B>) -> Json<Results> { run(q) }");
     let signature = "#[cfg(not(doc))] pub async fn search(
-        ::rateguard::__private::Limited(_, Query(q)): ::rateguard::__private::Limited<__rate_limit_search, Query<Search> >,
+        ::rateguard::__private::Limited(_, Query(q)): ::rateguard::__private::Limited<
+            __in_an_impl_block_put_rate_limit_above_the_block_as_well__search,
+            Query<Search>
+        >,
         Json(b): Json<B>
     ) -> Json<Results> { run(q) }";
     assert!(result.starts_with(&tokens(signature)), "{result}");

@@ -16,3 +16,4 @@ pub use crate::http::{HttpLimit, KeyBy, Limited, RateLimited};
 pub use crate::key::{IntoKey, Key};
 pub use crate::policy::{OnError, Policy};
 pub use crate::quota::{Algorithm, Quota};
+pub use rateguard_macros::rate_limit_in_impl;

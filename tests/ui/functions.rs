@@ -14,11 +14,6 @@ fn a_future_with_a_limit_over_an_argument(Path(id): Path<u32>) -> impl Future<Ou
 #[rate_limit(limit = 5, window = 60)]
 struct Search;
 
-#[rate_limit(limit = 5, window = 60)]
-impl Search {
-    async fn inside() {}
-}
-
 impl Search {
     #[rate_limit(limit = 5, window = 60)]
     async fn by_reference(&self) {}
@@ -28,12 +23,6 @@ impl Search {
 
     #[rate_limit(limit = 5, window = 60)]
     async fn with_a_type(self: std::sync::Arc<Self>) {}
-
-    #[rate_limit(limit = 5, window = 60)]
-    async fn about_itself(_: axum::extract::State<Self>) {}
-
-    #[rate_limit(limit = 5, window = 60)]
-    async fn associated() {}
 }
 
 // Both mistakes at once.

@@ -33,9 +33,9 @@ impl NamedLimits {
         NamedLimits(OnceLock::new())
     }
 
-    /// Those of `L`.
-    pub fn of<L: Limits>(&self) -> &'static [HttpLimit] {
-        self.0.get_or_init(|| match full_name(L::HANDLER, type_name::<L>()) {
+    /// Those of `L`, whose handler is in `module`.
+    pub fn of<L: Limits>(&self, module: &str) -> &'static [HttpLimit] {
+        self.0.get_or_init(|| match full_name(L::HANDLER, module, type_name::<L>()) {
             None => L::LIMITS,
             // Kept for ever, as constants are, and once for each handler.
             Some(full) => L::LIMITS.iter().map(|limit| under(limit, L::HANDLER, &full)).collect::<Vec<_>>().leak(),
@@ -58,9 +58,9 @@ fn under(limit: &HttpLimit, handler: &str, full: &str) -> HttpLimit {
 const LONGEST: usize = 180;
 
 /// A handler's name with the functions around it, from the type of its marker. `None` if there are none: then the name is
-/// `module::function`.
-fn full_name(handler: &str, marker: &str) -> Option<String> {
-    let (module, function) = handler.rsplit_once("::")?;
+/// `module::function`, or `module::Type::function` in an `impl` block.
+fn full_name(handler: &str, module: &str, marker: &str) -> Option<String> {
+    let function = handler.strip_prefix(module)?.strip_prefix("::")?;
     let (path, _) = marker.rsplit_once("::")?;
     // An `async fn` or a closure around the handler adds nothing that a reader knows, nor does an `r#`.
     let path = path.replace("::{{closure}}", "").replace("r#", "");
@@ -96,14 +96,24 @@ mod tests {
             ("app::search", "app::main::{{closure}}::{{closure}}::inner::__m", Some("app::main::inner::search")),
             ("app::search", "app::<impl app::Api>::routes::__m", Some("app::<impl_app::Api>::routes::search")),
             ("app::search", "app::{{constant}}::__m", Some("app::constant::search")),
+            ("app::Shop::list", "app::__rate_limit_Shop_list", None),
+            ("app::Shop::list", "app::main::__rate_limit_Shop_list", Some("app::main::Shop::list")),
         ] {
-            assert_eq!(full_name(handler, marker).as_deref(), full, "{marker}");
+            let module = if handler.contains("api") {
+                "app::api"
+            } else if handler.contains("type") {
+                "app::r#type"
+            } else {
+                "app"
+            };
+            assert_eq!(full_name(handler, module, marker).as_deref(), full, "{marker}");
         }
     }
 
     #[test]
     fn a_full_name_that_is_too_long_is_cut_and_stays_different() {
-        let long = |last: &str| full_name("app::search", &format!("app::{}::{last}::__m", "ü".repeat(120))).unwrap();
+        let long =
+            |last: &str| full_name("app::search", "app", &format!("app::{}::{last}::__m", "ü".repeat(120))).unwrap();
         let (a, b) = (long("a"), long("b"));
         assert_ne!(a, b);
         for name in [a, b] {

@@ -2,38 +2,35 @@
 
 use proc_macro2::TokenStream;
 
-use crate::amount::Amount;
-use crate::constant::Const;
-use crate::key::Key;
-use crate::validate::Rule;
+use crate::plan::{Amount, Const, Key, Limit};
 use crate::value;
 use crate::window;
 
 /// All limits of a handler.
-pub(crate) fn sentences(rules: &[Rule]) -> String {
-    rules.iter().map(sentence).collect::<Vec<_>>().join(" ")
+pub(crate) fn sentences(limits: &[Limit]) -> String {
+    limits.iter().map(sentence).collect::<Vec<_>>().join(" ")
 }
 
 /// `At most 5 requests a minute for each client address.`
-pub(crate) fn sentence(rule: &Rule) -> String {
-    let limit = format!("At most {} {} for {}", amount(rule), window(&rule.window), who(&rule.key));
-    let burst = rule.burst.as_ref().map(|burst| format!(", up to {} at once", number(burst))).unwrap_or_default();
-    let cost = match &rule.cost {
+pub(crate) fn sentence(limit: &Limit) -> String {
+    let quota = format!("At most {} {} for {}", amount(limit), window(&limit.window), who(&limit.key));
+    let burst = limit.burst.as_ref().map(|burst| format!(", up to {} at once", number(burst))).unwrap_or_default();
+    let cost = match &limit.cost {
         Amount::Default => String::new(),
         Amount::Fixed(cost) => format!("; a request counts as {cost}"),
-        Amount::Late(cost) => format!("; a request counts as {}", code(&cost.stream())),
-        Amount::Head(_) | Amount::Anywhere(_) => "; what a request counts as depends on it".to_owned(),
+        Amount::Deferred(cost) => format!("; a request counts as {}", code(&cost.stream())),
+        Amount::Head(_) | Amount::Independent(_) => "; what a request counts as depends on it".to_owned(),
     };
-    format!("{limit}{burst}{cost}.")
+    format!("{quota}{burst}{cost}.")
 }
 
-fn amount(rule: &Rule) -> String {
-    let noun = match (&rule.cost, &rule.limit) {
+fn amount(limit: &Limit) -> String {
+    let noun = match (&limit.cost, &limit.limit) {
         (Amount::Default, limit) if limit.is_literal && number(limit) == "1" => "request",
         (Amount::Default, _) => "requests",
         _ => "units",
     };
-    format!("{} {noun}", number(&rule.limit))
+    format!("{} {noun}", number(&limit.limit))
 }
 
 /// A literal as it reads best, or the name of a constant.
@@ -75,7 +72,7 @@ fn identity(key: &Key) -> String {
         Key::Cookie(name) => format!("value of the cookie `{}`", name.value()),
         Key::Path(name) => format!("`{}` in the path", name.value()),
         Key::Head(_) => "identity found in the request".to_owned(),
-        Key::Late(value) => code(&value.stream()),
+        Key::Deferred(value) => code(&value.stream()),
         Key::Composite(parts) => parts.iter().map(identity).collect::<Vec<_>>().join(" and "),
     }
 }

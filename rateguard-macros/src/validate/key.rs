@@ -4,33 +4,8 @@ use syn::{Lit, LitStr};
 
 use crate::errors::{Errors, nearest};
 use crate::handler::Handler;
+use crate::plan::Key;
 use crate::value::{Form, Value};
-
-/// A key, ready to be written down.
-pub(crate) enum Key {
-    Ip,
-    User,
-    Global,
-    Header(LitStr),
-    Cookie(LitStr),
-    Path(LitStr),
-    /// A closure over the request's head.
-    Head(Value),
-    /// An expression over the handler's arguments.
-    Late(Value),
-    Composite(Vec<Key>),
-}
-
-impl Key {
-    /// The expressions that wait for the arguments, in order.
-    pub(crate) fn late(&self) -> Vec<&Value> {
-        match self {
-            Key::Late(value) => vec![value],
-            Key::Composite(parts) => parts.iter().flat_map(Key::late).collect(),
-            _ => Vec::new(),
-        }
-    }
-}
 
 const KINDS: [&str; 6] = ["ip", "user", "global", "header:NAME", "cookie:NAME", "path:PARAM"];
 
@@ -166,7 +141,7 @@ fn composite(value: &Value, parts: Vec<Value>, handler: &Handler, errors: &mut E
 fn argument(value: Value, handler: &Handler, errors: &mut Errors) -> Option<Key> {
     let arguments = handler.bindings();
     if value.mentions(&arguments) {
-        return Some(Key::Late(value));
+        return Some(Key::Deferred(value));
     }
     let names: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let have = match names.as_slice() {

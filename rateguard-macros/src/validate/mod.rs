@@ -1,44 +1,20 @@
 //! From options and a signature to a plan: everything that can be known to be wrong is found here.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
+mod amount;
+mod constant;
+mod key;
+
+use proc_macro2::{Ident, Span};
 use syn::{Lit, LitStr};
 
-use crate::amount::{self, Amount};
 use crate::args::Args;
-use crate::constant::{self, Const};
 use crate::errors::{Errors, nearest};
 use crate::handler::Handler;
-use crate::key::{self, Key};
+use crate::plan::{Amount, Key, Limit};
 use crate::value::{Form, Value};
 
-/// One limit, ready to be written down.
-pub(crate) struct Rule {
-    /// `None`: the function's own.
-    pub(crate) name: Option<LitStr>,
-    /// The constructor of the quota: `sliding_window`.
-    pub(crate) algorithm: Ident,
-    pub(crate) limit: Const,
-    pub(crate) window: Const,
-    pub(crate) burst: Option<Const>,
-    pub(crate) key: Key,
-    pub(crate) cost: Amount,
-    pub(crate) skip: Amount,
-    pub(crate) refund_if: Option<Value>,
-    /// The variant of `OnError`.
-    pub(crate) on_error: Option<Ident>,
-    pub(crate) shadow: Option<Value>,
-}
-
-impl Rule {
-    /// Whether it can only be decided once the handler's arguments are there.
-    pub(crate) fn is_late(&self) -> bool {
-        !self.key.late().is_empty() || self.cost.late().is_some() || self.skip.late().is_some()
-    }
-}
-
 /// Checks one attribute. `None` where something was wrong, which `errors` then tells.
-pub(crate) fn rule(args: &mut Args, handler: &Handler, errors: &mut Errors) -> Option<Rule> {
+pub(crate) fn limit(args: &mut Args, handler: &Handler, errors: &mut Errors) -> Option<Limit> {
     let limit = args.require("limit", LIMIT_MISSING, errors);
     let (limit, limit_number) = limit.map_or((None, None), |value| constant::limit(&value, errors));
     let window = args.require("window", WINDOW_MISSING, errors);
@@ -57,7 +33,7 @@ pub(crate) fn rule(args: &mut Args, handler: &Handler, errors: &mut Errors) -> O
     let on_error = args.take("on_error").map(|value| on_error(&value, errors));
     let refund_if = args.take("refund_if").map(|value| refund_if(value, errors));
     let shadow = args.take("shadow").map(|value| shadow(value, errors));
-    Some(Rule {
+    Some(Limit {
         name: given(name)?,
         algorithm: algorithm?,
         limit: limit?,
@@ -168,22 +144,10 @@ fn shadow(value: Value, errors: &mut Errors) -> Option<Value> {
     }
 }
 
-/// The path of the library: `crate = rg` where it was renamed, else `::rateguard`.
-pub(crate) fn library(value: Option<Value>, errors: &mut Errors) -> TokenStream {
-    let Some(value) = value else {
-        return quote!(::rateguard);
-    };
-    if !matches!(value.form(), Form::Expression) {
-        let said = value.string().map_or_else(|| "rg".to_owned(), |text| text.value());
-        errors.on(value.stream(), format!("`crate` is the path of the library, without quotes: `crate = {said}`"));
-    }
-    value.stream()
-}
-
 /// Two limits of one function under one name would count every request twice.
-pub(crate) fn distinct_names(rules: &[Rule], errors: &mut Errors) {
+pub(crate) fn distinct_names(limits: &[Limit], errors: &mut Errors) {
     let mut seen: Vec<String> = Vec::new();
-    for name in rules.iter().filter_map(|rule| rule.name.as_ref()) {
+    for name in limits.iter().filter_map(|limit| limit.name.as_ref()) {
         if seen.contains(&name.value()) {
             errors
                 .on(name, format!("two limits of this handler are named \"{}\": give each its own name", name.value()));
@@ -193,8 +157,8 @@ pub(crate) fn distinct_names(rules: &[Rule], errors: &mut Errors) {
 }
 
 /// A function that returns its future itself has no place where the check of its arguments could be awaited.
-pub(crate) fn awaits(rules: &[Rule], handler: &Handler, errors: &mut Errors) {
-    if handler.returns_a_future() && !handler.is("async") && rules.iter().any(Rule::is_late) {
+pub(crate) fn awaits(limits: &[Limit], handler: &Handler, errors: &mut Errors) {
+    if handler.returns_a_future() && !handler.is("async") && limits.iter().any(Limit::is_deferred) {
         let name = &handler.name;
         errors.on(
             handler.fn_token,

@@ -1,31 +1,16 @@
 //! The numbers of a quota: `limit`, `window` and `burst`, as literals or as constants of the user's.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::Ident;
 use quote::quote;
 use syn::{Lit, LitInt};
 
 use crate::errors::Errors;
+use crate::plan::Const;
 use crate::value::{Form, Value};
 use crate::window;
 
-/// A constant, and where it was written.
-pub(crate) struct Const {
-    pub(crate) tokens: TokenStream,
-    pub(crate) span: Span,
-    /// Whether it was written as a literal, and so is known to be right.
-    pub(crate) is_literal: bool,
-    /// A window that was written as a literal.
-    pub(crate) millis: Option<u64>,
-}
-
 const LIMIT_ZERO: &str = "`limit` is 0, which would deny every request: use 1 or more, or take the route away";
 const BURST_ZERO: &str = "`burst` is 0, which would deny every request: use 1 or more";
-
-impl Const {
-    fn of(value: &Value) -> Const {
-        Const { tokens: value.stream(), span: value.span(), is_literal: false, millis: None }
-    }
-}
 
 /// How many requests are allowed. The number comes along where it is known.
 pub(crate) fn limit(value: &Value, errors: &mut Errors) -> (Option<Const>, Option<u32>) {
@@ -36,10 +21,10 @@ pub(crate) fn limit(value: &Value, errors: &mut Errors) -> (Option<Const>, Optio
 fn count(value: &Value, zero: &str, errors: &mut Errors) -> (Option<Const>, Option<u32>) {
     match value.form() {
         Form::Literal(Lit::Int(number)) => match whole(&number, value, zero, errors) {
-            Some(known) => (Some(Const { is_literal: true, ..Const::of(value) }), Some(known)),
+            Some(known) => (Some(Const { is_literal: true, ..Const::named(value) }), Some(known)),
             None => (None, None),
         },
-        Form::Expression => (Some(Const::of(value)), None),
+        Form::Expression => (Some(Const::named(value)), None),
         form => {
             errors.on(value.stream(), not_a_number(value, &form));
             (None, None)
@@ -88,7 +73,7 @@ pub(crate) fn window(value: &Value, errors: &mut Errors) -> Option<Const> {
         }
         Form::Literal(Lit::Float(number)) => window::from_text(number.base10_digits()),
         Form::Negative => Err("`window` is negative: use 1 ms to 365 days".to_owned()),
-        Form::Expression => return Some(Const::of(value)),
+        Form::Expression => return Some(Const::named(value)),
         _ => Err("`window` is seconds, as in `window = 60`, or \"500ms\" \"60s\" \"1m\" \"1h\" \"1d\", \
                   or a constant of type `Duration`"
             .to_owned()),

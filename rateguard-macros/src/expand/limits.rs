@@ -4,124 +4,132 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::LitStr;
 
-use crate::amount::Amount;
-use crate::constant::Const;
-use crate::expand::Plan;
-use crate::handler::Handler;
-use crate::key::Key;
-use crate::validate::Rule;
-use crate::value::Value;
-use crate::words;
+use super::tokens::{boolean, typed};
+use super::words;
+use crate::plan::{Amount, Const, Key, Limit, Plan};
 
 /// The request's head, as a parameter of ours that no closure of the user's can see.
 fn parts() -> Ident {
     Ident::new("parts", Span::mixed_site())
 }
 
-/// `impl Limits for Marker`.
-pub(crate) fn limits(plan: &Plan, handler: &Handler, marker: &Ident) -> TokenStream {
-    let private = plan.private(Span::mixed_site());
-    let name = handler.plain_name();
-    let handler_name = quote!(::core::concat!(::core::module_path!(), "::", #name));
-    let rules = plan.rules.iter().enumerate().map(|(place, rule)| {
+/// The limits of a handler, as a list of constants. `name` is the handler's within its module.
+pub(super) fn descriptors(plan: &Plan, name: &str) -> TokenStream {
+    let limits = plan.limits.iter().enumerate().map(|(place, limit)| {
         // A function's second limit needs a name of its own, or the two would share one bucket.
-        let name = match (&rule.name, place) {
+        let name = match (&limit.name, place) {
             (Some(name), _) => quote!(#name),
-            (None, 0) => handler_name.clone(),
-            (None, place) => {
-                let name = format!("{name}#{}", place + 1);
-                quote!(::core::concat!(::core::module_path!(), "::", #name))
-            }
+            (None, 0) => in_module(name),
+            (None, place) => in_module(&format!("{name}#{}", place + 1)),
         };
-        one(plan, rule, &name)
+        descriptor(plan, limit, &name)
     });
-    let words = words::sentences(&plan.rules);
-    // `module_path!` does not tell functions of one name in different functions apart. What does is no constant.
-    let named = plan.rules.iter().any(|rule| rule.name.is_none()).then(|| {
+    quote!(&[#(#limits),*])
+}
+
+/// `impl Limits for Marker`.
+pub(super) fn implementation(plan: &Plan, name: &str, marker: &Ident, descriptors: &TokenStream) -> TokenStream {
+    let private = plan.private(Span::mixed_site());
+    let handler = in_module(name);
+    let words = words::sentences(&plan.limits);
+    // `module_path!` has no names of functions, so handlers of one name in different functions have one path. The name of
+    // the marker's type tells them apart, but is no constant.
+    let named = plan.limits.iter().any(|limit| limit.name.is_none()).then(|| {
         quote! {
             fn rules() -> &'static [#private::Rule] {
                 static RULES: #private::NamedRules = #private::NamedRules::new();
-                #private::NamedRules::of::<#marker>(&RULES)
+                #private::NamedRules::of::<#marker>(&RULES, ::core::module_path!())
             }
         }
     });
+    let allowed = allowed();
     quote! {
-        // A closure of the user's cannot be replaced by the function it calls: that would be an expression.
-        #[allow(clippy::redundant_closure, clippy::redundant_closure_for_method_calls)]
+        #allowed
         impl #private::Limits for #marker {
-            const HANDLER: &'static ::core::primitive::str = #handler_name;
-            const RULES: &'static [#private::Rule] = &[#(#rules),*];
+            const HANDLER: &'static ::core::primitive::str = #handler;
+            const RULES: &'static [#private::Rule] = #descriptors;
             const WORDS: &'static ::core::primitive::str = #words;
             #named
         }
-        // An associated constant is only computed where it is used; this one finds a bad quota in any build.
+        // An associated constant is only computed where it is used; this finds a wrong quota in any build.
         const _: &[#private::Rule] = <#marker as #private::Limits>::RULES;
     }
 }
 
-fn one(plan: &Plan, rule: &Rule, name: &TokenStream) -> TokenStream {
+/// For the list of limits: a user's closure cannot be replaced by the function that it calls, since that would be an
+/// expression over the arguments.
+pub(super) fn allowed() -> TokenStream {
+    quote!(#[allow(clippy::redundant_closure, clippy::redundant_closure_for_method_calls)])
+}
+
+/// The full name of something in the module around the handler.
+fn in_module(name: &str) -> TokenStream {
+    quote!(::core::concat!(::core::module_path!(), "::", #name))
+}
+
+fn descriptor(plan: &Plan, limit: &Limit, name: &TokenStream) -> TokenStream {
     let private = plan.private(Span::mixed_site());
     let parts = parts();
-    let policy = policy(plan, rule, name);
-    let key = key(plan, &rule.key);
+    let policy = policy(plan, limit, name);
+    let key = key(plan, &limit.key);
     let mut tokens = quote!(#private::Rule::new(#policy, #key));
-    if rule.name.is_none() {
+    if limit.name.is_none() {
         tokens.extend(quote!(.named_by_default()));
     }
-    match &rule.cost {
+    match &limit.cost {
         Amount::Default => {}
         Amount::Fixed(number) => tokens.extend(quote!(.cost(#private::Cost::Fixed(#number)))),
-        Amount::Late(_) => tokens.extend(quote!(.cost(#private::Cost::Late))),
+        Amount::Deferred(_) => tokens.extend(quote!(.cost(#private::Cost::Late))),
         Amount::Head(closure) => {
             let (closure, span) = (closure.stream(), closure.span());
             let private = plan.private(span);
             let call = quote_spanned!(span=> #private::head_cost(#parts, #closure));
             tokens.extend(quote!(.cost(#private::Cost::Head(|#parts| #call))));
         }
-        Amount::Anywhere(value) => {
+        Amount::Independent(value) => {
             let (value, span) = (value.stream(), value.span());
             let private = plan.private(span);
             let call = quote_spanned!(span=> #private::IntoCost::to_cost(#value));
             tokens.extend(quote!(.cost(#private::Cost::Head(|_| #call))));
         }
     }
-    match &rule.skip {
+    match &limit.skip {
         Amount::Default | Amount::Fixed(_) => {}
-        Amount::Late(_) => tokens.extend(quote!(.skip(#private::Skip::Late))),
+        Amount::Deferred(_) => tokens.extend(quote!(.skip(#private::Skip::Late))),
         Amount::Head(closure) => {
             let (closure, span) = (closure.stream(), closure.span());
             let private = plan.private(span);
             let call = quote_spanned!(span=> #private::head_skip(#parts, #closure));
             tokens.extend(quote!(.skip(#private::Skip::Head(|#parts| #call))));
         }
-        Amount::Anywhere(value) => {
+        Amount::Independent(value) => {
             let value = boolean(value);
             tokens.extend(quote!(.skip(#private::Skip::Head(|_| #value))));
         }
     }
-    if let Some(closure) = &rule.refund_if {
+    if let Some(closure) = &limit.refund_if {
         let closure = closure.stream();
         tokens.extend(quote!(.refund_if(#closure)));
     }
     tokens
 }
 
-fn policy(plan: &Plan, rule: &Rule, name: &TokenStream) -> TokenStream {
+fn policy(plan: &Plan, limit: &Limit, name: &TokenStream) -> TokenStream {
     let private = plan.private(Span::mixed_site());
-    let quota = quota(plan, rule);
+    let quota = quota(plan, limit);
     let mut policy = quote!(#private::Policy::new(#name, #quota));
-    if let Some(on_error) = &rule.on_error {
+    if let Some(on_error) = &limit.on_error {
         policy.extend(quote!(.on_error(#private::OnError::#on_error)));
     }
-    if let Some(shadow) = &rule.shadow {
+    if let Some(shadow) = &limit.shadow {
         let shadow = boolean(shadow);
         policy.extend(quote!(.shadow(#shadow)));
     }
     policy
 }
 
-fn quota(plan: &Plan, rule: &Rule) -> TokenStream {
-    let Rule { algorithm, limit, window, burst, .. } = rule;
+fn quota(plan: &Plan, limit: &Limit) -> TokenStream {
+    let Limit { algorithm, limit, window, burst, .. } = limit;
     // Placed at the constant that can be wrong, since it is the call that the compiler reports.
     let span = if limit.is_literal { window.span } else { limit.span };
     let private = plan.private(span);
@@ -145,17 +153,6 @@ fn quota(plan: &Plan, rule: &Rule) -> TokenStream {
 fn number(value: &Const) -> TokenStream {
     let Const { tokens, span, is_literal, .. } = value;
     if *is_literal { tokens.clone() } else { typed(tokens, &quote_spanned!(*span=> ::core::primitive::u32), *span) }
-}
-
-/// An expression that has to be a `bool`.
-pub(crate) fn boolean(value: &Value) -> TokenStream {
-    let span = value.span();
-    typed(&value.stream(), &quote_spanned!(span=> ::core::primitive::bool), span)
-}
-
-/// The value with its type in front, so that a wrong one is told what it should be, and nothing of our functions.
-fn typed(value: &TokenStream, ty: &TokenStream, span: Span) -> TokenStream {
-    quote_spanned!(span=> { let value: #ty = #value; value })
 }
 
 /// What the keys of such a limit are called.
@@ -182,7 +179,7 @@ fn key(plan: &Plan, key: &Key) -> TokenStream {
             let kind = kind("path", name);
             quote!(#source::Path(#kind))
         }
-        Key::Late(_) => quote!(#source::Late),
+        Key::Deferred(_) => quote!(#source::Late),
         Key::Head(closure) => {
             let (closure, span, parts) = (closure.stream(), closure.span(), parts());
             let private = plan.private(span);

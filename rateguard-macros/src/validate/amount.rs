@@ -1,34 +1,12 @@
 //! What a request costs, and whether it passes uncounted: `cost` and `skip`, in their three forms.
 
-use syn::{Lit, LitInt};
+use syn::Lit;
 
-use crate::constant::{not_a_number, whole};
+use super::constant::{not_a_number, whole};
 use crate::errors::Errors;
 use crate::handler::Handler;
+use crate::plan::Amount;
 use crate::value::{Form, Value};
-
-/// A `cost` or a `skip`.
-pub(crate) enum Amount {
-    /// Not given, or given as what it is anyway.
-    Default,
-    /// A number.
-    Fixed(LitInt),
-    /// A closure over the request's head.
-    Head(Value),
-    /// An expression that needs nothing of the request.
-    Anywhere(Value),
-    /// An expression over the handler's arguments.
-    Late(Value),
-}
-
-impl Amount {
-    pub(crate) fn late(&self) -> Option<&Value> {
-        match self {
-            Amount::Late(value) => Some(value),
-            _ => None,
-        }
-    }
-}
 
 const COST_ZERO: &str =
     "`cost` is 0, which would count nothing: use 1 or more, or `skip` for requests that pass uncounted";
@@ -98,7 +76,7 @@ fn derived(value: Value, handler: &Handler, errors: &mut Errors) -> Option<Amoun
             None
         }
         Form::Closure { takes_nothing: false } => Some(Amount::Head(value)),
-        _ if value.mentions(&handler.bindings()) => Some(Amount::Late(value)),
-        _ => Some(Amount::Anywhere(value)),
+        _ if value.mentions(&handler.bindings()) => Some(Amount::Deferred(value)),
+        _ => Some(Amount::Independent(value)),
     }
 }

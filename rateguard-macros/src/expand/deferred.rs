@@ -1,12 +1,12 @@
 //! Limits over the handler's arguments: the body is put behind a check that sees them.
 
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{GenericArgument, PathArguments, Type};
 
-use crate::expand::{Plan, within};
+use super::tokens::{block, boolean, end, split, within};
 use crate::handler::Handler;
-use crate::rules::boolean;
+use crate::plan::Plan;
 
 /// What takes the place of a function's return type and body.
 pub(crate) struct Wrapped {
@@ -63,19 +63,19 @@ pub(crate) fn wrapped(plan: &Plan, handler: &Handler, itself: Option<&TokenStrea
 fn answers(plan: &Plan) -> Vec<TokenStream> {
     let private = plan.private(Span::mixed_site());
     let mut answers = Vec::new();
-    for (place, rule) in plan.rules.iter().enumerate().filter(|(_, rule)| rule.is_late()) {
+    for (place, limit) in plan.limits.iter().enumerate().filter(|(_, limit)| limit.is_deferred()) {
         let mut answer = quote!(#private::Late::rule(#place));
-        for value in rule.key.late() {
+        for value in limit.key.deferred() {
             let (key, span) = (value.stream(), value.span());
             let private = plan.private(span);
             answer.extend(quote_spanned!(span=> .key(#private::IntoKey::to_key(&(#key)))));
         }
-        if let Some(value) = rule.cost.late() {
+        if let Some(value) = limit.cost.deferred() {
             let (cost, span) = (value.stream(), value.span());
             let private = plan.private(span);
             answer.extend(quote_spanned!(span=> .cost(#private::IntoCost::to_cost(#cost))));
         }
-        if let Some(value) = rule.skip.late() {
+        if let Some(value) = limit.skip.deferred() {
             let skip = boolean(value);
             answer.extend(quote!(.skip(#skip)));
         }
@@ -100,19 +100,6 @@ fn return_hint(ty: &Type) -> Option<TokenStream> {
             let #returned: #ty = loop {};
             return #returned;
         }
-    })
-}
-
-/// The body as a block of its own: the very tokens where that can be, since only they keep the places of their braces.
-pub(crate) fn block(body: &Group, attributes: &[TokenTree], statements: TokenStream) -> Group {
-    if attributes.is_empty() { body.clone() } else { within(body, statements) }
-}
-
-/// Where the last token is.
-fn end(tokens: TokenStream) -> Option<Span> {
-    tokens.into_iter().last().map(|token| match token {
-        TokenTree::Group(group) => group.span_close(),
-        token => token.span(),
     })
 }
 
@@ -151,15 +138,4 @@ fn open(ty: &mut Type) {
         }
         _ => {}
     }
-}
-
-/// Takes the inner attributes off a body, without their `#!`: they may stand on a function, but on no block.
-pub(crate) fn split(body: &Group) -> (Vec<TokenTree>, TokenStream) {
-    let is = |token: Option<&TokenTree>, c| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == c);
-    let mut attributes = Vec::new();
-    let mut rest = body.stream().into_iter().collect::<Vec<_>>().into_iter();
-    while is(rest.as_slice().first(), '#') && is(rest.as_slice().get(1), '!') {
-        attributes.extend(rest.nth(2));
-    }
-    (attributes, rest.collect())
 }
