@@ -17,7 +17,7 @@ use super::peer::peer;
 use super::setup_error::Misuse;
 use crate::http::client_ip::ClientIp;
 use crate::key::parts::Kind;
-use crate::key::{IntoKey, Key};
+use crate::key::{Key, ToKey};
 
 /// Where a handler's limit takes its key from.
 #[derive(Clone, Copy, Debug)]
@@ -159,7 +159,7 @@ pub(super) fn by_path(path: Option<&RawPathParams>, who: &'static str, kind: Kin
 }
 
 /// Runs a user's closure over the head; being a function, it tells the closure its argument's type.
-pub fn head_key<'a, M, K: IntoKey<M>>(parts: &'a Parts, closure: impl FnOnce(&'a Parts) -> K) -> Option<Key> {
+pub fn head_key<'a, M, K: ToKey<M>>(parts: &'a Parts, closure: impl FnOnce(&'a Parts) -> K) -> Option<Key> {
     closure(parts).to_key()
 }
 

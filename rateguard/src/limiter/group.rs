@@ -141,7 +141,7 @@ impl RateGuard {
             (false, true) => return one.clone(),
             _ => {}
         }
-        let on_error = |policy: &Policy| policy.failure_policy().unwrap_or(self.inner.settings.on_error);
+        let on_error = |policy: &Policy| policy.get_on_error().unwrap_or(self.inner.settings.on_error);
         let stricter = one.clone().with_quota(one.quota().tighter(other.quota()));
         if on_error(other).strictness() > on_error(one).strictness() {
             return stricter.on_error(on_error(other));

@@ -153,6 +153,6 @@ impl RateGuard {
     }
 
     pub(super) fn on_error(&self, policy: &Policy) -> OnError {
-        policy.failure_policy().unwrap_or(self.inner.settings.on_error)
+        policy.get_on_error().unwrap_or(self.inner.settings.on_error)
     }
 }

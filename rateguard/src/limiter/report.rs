@@ -129,7 +129,7 @@ fn tell(decision: &Decision, whom: &Whom) {
         retry_after = decision.retry_after().map(|wait| whole_seconds(wait).max(1)),
         shadow = decision.is_shadow(),
         from_deny_cache = decision.is_remembered(),
-        degraded = decision.degraded_reason().map(crate::error::StoreErrorKind::name),
+        degraded = decision.degraded_reason().map(crate::error::StoreErrorKind::as_str),
         "rateguard: denied"
     );
 }

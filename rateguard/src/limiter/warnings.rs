@@ -29,7 +29,7 @@ impl Warnings {
         }
         if let Some(checks) = self.due(error.kind(), now) {
             tracing::warn!(
-                reason = error.kind().name(),
+                reason = error.kind().as_str(),
                 error = %error,
                 checks,
                 "rateguard: checks were not counted by the store; this process counts them, or denies them where the policy is closed"
