@@ -122,7 +122,7 @@ async fn slow_moments_are_told_once_and_then_once_a_minute_with_their_number() {
         line.set(Duration::ZERO);
         tokio::time::sleep(Duration::from_millis(180)).await;
         assert!(!limiter.check(&policy("slow"), &Key::global()).await.degraded());
-        assert_eq!(reason.map(rateguard::StoreErrorKind::name), Some("timed_out"));
+        assert_eq!(reason.map(rateguard::StoreErrorKind::as_str), Some("timed_out"));
     };
     for _ in 0..4 {
         moment().await;

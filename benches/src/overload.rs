@@ -224,7 +224,7 @@ fn arrive(
                         }
                         Some(reason) => {
                             let mut degraded = tally.degraded.lock().unwrap_or_else(PoisonError::into_inner);
-                            *degraded.entry(reason.name()).or_default() += 1;
+                            *degraded.entry(reason.as_str()).or_default() += 1;
                         }
                     }
                 }

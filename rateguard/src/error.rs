@@ -88,7 +88,7 @@ pub enum StoreErrorKind {
 
 impl StoreErrorKind {
     /// A short name, fit for a metric's label.
-    pub const fn name(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             StoreErrorKind::Unreachable => "unreachable",
             StoreErrorKind::TimedOut => "timed_out",
@@ -170,7 +170,7 @@ fn escaped(text: &str) -> String {
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.kind.name(), self.detail)
+        write!(f, "{}: {}", self.kind.as_str(), self.detail)
     }
 }
 

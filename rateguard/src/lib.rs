@@ -124,7 +124,7 @@ pub use http::client_ip::Peer;
 pub use http::denied::Denied;
 pub use http::headers::Headers;
 pub use http::{KeyBy, Limited, RateLimitFuture, RateLimitLayer, RateLimitService, RateLimited, UserId};
-pub use key::{IntoKey, Key};
+pub use key::{Key, ToKey};
 pub use limiter::{Check, KnownPolicy, RateGuard};
 pub use policy::{OnError, Policy, PolicyNameError};
 pub use quota::{Algorithm, ParseQuotaError, Quota, QuotaError};

@@ -155,7 +155,7 @@ impl Policy {
     }
 
     /// The policy's own answer to a failing store, if it has one.
-    pub const fn failure_policy(&self) -> Option<OnError> {
+    pub const fn get_on_error(&self) -> Option<OnError> {
         self.on_error
     }
 

@@ -161,7 +161,7 @@ pub(crate) async fn max_clients(watch: &'static Watch) {
     // The server says why and hangs up at once; what it said may be lost in that.
     let reason = watch.until_degraded(&limiter).await;
     assert!(matches!(reason, StoreErrorKind::TooManyClients | StoreErrorKind::Unreachable), "{reason:?}");
-    watch.note(format!("seen as {}: {}", reason.name(), limiter.ready().await.unwrap_err()));
+    watch.note(format!("seen as {}: {}", reason.as_str(), limiter.ready().await.unwrap_err()));
     others.clear();
     watch.recovers(&limiter).await;
 }

@@ -154,7 +154,7 @@ pub(crate) async fn loading(watch: &'static Watch) {
         let _ = redis::cmd("DEBUG").arg("RELOAD").query::<()>(&mut connection);
     });
     let reason = watch.until_degraded(&limiter).await;
-    watch.note(format!("first seen as {}", reason.name()));
+    watch.note(format!("first seen as {}", reason.as_str()));
     while !reload.is_finished() {
         let _ = watch.check(&limiter, &policy("p"), &Key::global()).await;
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -95,7 +95,7 @@ fn report(mut history: History) -> bool {
     let mut by_algorithm: BTreeMap<&str, (Counts, Findings)> = BTreeMap::new();
     for (policy, counts) in &history.counts {
         let algorithm = policies[*policy].policy.quota().algorithm();
-        by_algorithm.entry(algorithm.name()).or_default().0.add(counts);
+        by_algorithm.entry(algorithm.as_str()).or_default().0.add(counts);
     }
     for ((policy, user), key) in &mut history.keys {
         let Planned { policy, is_plain, .. } = &policies[*policy];
@@ -103,7 +103,7 @@ fn report(mut history: History) -> bool {
         for text in &findings.described {
             println!("VIOLATION of {}, user {user}: {text}", policy.name());
         }
-        by_algorithm.entry(policy.quota().algorithm().name()).or_default().1.add(findings);
+        by_algorithm.entry(policy.quota().algorithm().as_str()).or_default().1.add(findings);
     }
     println!("{} changes of quotas", history.changes);
     println!(
@@ -125,8 +125,8 @@ fn report(mut history: History) -> bool {
     );
     let (mut all, mut found) = (Counts::default(), Findings::default());
     for algorithm in ALGORITHMS {
-        let (counts, findings) = by_algorithm.remove(algorithm.name()).unwrap_or_default();
-        row(algorithm.name(), &counts, &findings);
+        let (counts, findings) = by_algorithm.remove(algorithm.as_str()).unwrap_or_default();
+        row(algorithm.as_str(), &counts, &findings);
         all.add(&counts);
         found.add(findings);
     }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use divan::black_box;
-use rateguard::{IntoKey, Key};
+use rateguard::{Key, ToKey};
 
 #[divan::bench]
 fn address_v4() -> Key {

@@ -17,7 +17,7 @@ use super::normalize;
 use super::setup_error::SetupError;
 use super::user_id::UserId;
 use crate::key::parts::Kind;
-use crate::key::{Key, IntoKey};
+use crate::key::{Key, ToKey};
 
 /// A request's head, with what its route captured.
 pub(super) struct Head<'r> {
@@ -135,7 +135,7 @@ pub(super) fn captured(parts: &mut Parts, limits: &[HttpLimit]) -> Result<Option
 }
 
 /// Runs a user's closure over the head; being a function, it tells the closure its argument's type.
-pub fn head_key<'a, M, K: IntoKey<M>>(parts: &'a Parts, closure: impl FnOnce(&'a Parts) -> K) -> Option<Key> {
+pub fn head_key<'a, M, K: ToKey<M>>(parts: &'a Parts, closure: impl FnOnce(&'a Parts) -> K) -> Option<Key> {
     closure(parts).to_key()
 }
 

@@ -126,12 +126,12 @@ impl fmt::Debug for Key {
     note = "the key of a rate limit is anything that implements `Display`, a `rateguard::Key`, an `Option` of either, or a tuple of these",
     note = "name the field that identifies the client, such as `key = user.id`, or build one with `rateguard::Key::new(\"kind\", value)`"
 )]
-pub trait IntoKey<Marker> {
+pub trait ToKey<Marker> {
     /// The key, or `None` where there is no identity.
     fn to_key(&self) -> Option<Key>;
 }
 
-/// Markers of the implementations of [`IntoKey`].
+/// Markers of the implementations of [`ToKey`].
 pub(crate) mod marker {
     #[derive(Debug)]
     pub struct ByDisplay;
@@ -148,32 +148,32 @@ pub(crate) mod marker {
 /// The kind of the keys that come from an expression or a closure of the user's.
 const EXPRESSION: &str = "key";
 
-impl<T: fmt::Display + ?Sized> IntoKey<marker::ByDisplay> for T {
+impl<T: fmt::Display + ?Sized> ToKey<marker::ByDisplay> for T {
     fn to_key(&self) -> Option<Key> {
         Some(Key::new(EXPRESSION, self))
     }
 }
 
-impl IntoKey<marker::ByKey> for Key {
+impl ToKey<marker::ByKey> for Key {
     fn to_key(&self) -> Option<Key> {
         Some(self.clone())
     }
 }
 
-impl<M, T: IntoKey<M>> IntoKey<marker::Optional<M>> for Option<T> {
+impl<M, T: ToKey<M>> ToKey<marker::Optional<M>> for Option<T> {
     fn to_key(&self) -> Option<Key> {
         self.as_ref()?.to_key()
     }
 }
 
 // A reference to something displayable is displayable itself; these are the references to what is not.
-impl IntoKey<marker::ByReference<marker::ByKey>> for &Key {
+impl ToKey<marker::ByReference<marker::ByKey>> for &Key {
     fn to_key(&self) -> Option<Key> {
         (**self).to_key()
     }
 }
 
-impl<M, T: IntoKey<M>> IntoKey<marker::ByReference<marker::Optional<M>>> for &Option<T> {
+impl<M, T: ToKey<M>> ToKey<marker::ByReference<marker::Optional<M>>> for &Option<T> {
     fn to_key(&self) -> Option<Key> {
         (**self).to_key()
     }
@@ -181,9 +181,9 @@ impl<M, T: IntoKey<M>> IntoKey<marker::ByReference<marker::Optional<M>>> for &Op
 
 macro_rules! composite {
     ($($part:ident $marker:ident),+) => {
-        impl<$($part, $marker),+> IntoKey<marker::Composite<($($marker,)+)>> for ($($part,)+)
+        impl<$($part, $marker),+> ToKey<marker::Composite<($($marker,)+)>> for ($($part,)+)
         where
-            $($part: IntoKey<$marker>),+
+            $($part: ToKey<$marker>),+
         {
             #[allow(non_snake_case, reason = "the type's name is the field's")]
             fn to_key(&self) -> Option<Key> {
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[expect(clippy::needless_pass_by_value, reason = "as an expression is")]
-    fn key<M>(value: impl IntoKey<M>) -> Option<Key> {
+    fn key<M>(value: impl ToKey<M>) -> Option<Key> {
         value.to_key()
     }
 

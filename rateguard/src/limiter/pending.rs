@@ -156,6 +156,6 @@ impl Limiter {
     }
 
     pub(super) fn on_error(&self, policy: &Policy) -> OnError {
-        policy.failure_policy().unwrap_or(self.0.settings.on_error)
+        policy.get_on_error().unwrap_or(self.0.settings.on_error)
     }
 }

@@ -152,7 +152,7 @@ fn log(decision: &Decision, identity: &Identity) {
         retry_after = decision.retry_after().map(|wait| whole_seconds(wait).max(1)),
         shadow = decision.is_shadow(),
         from_deny_cache = decision.is_from_deny_cache(),
-        degraded = decision.degraded_reason().map(crate::error::StoreErrorKind::name),
+        degraded = decision.degraded_reason().map(crate::error::StoreErrorKind::as_str),
         "rateguard: denied"
     );
 }
@@ -168,7 +168,7 @@ impl Reports {
         }
         if let Some(checks) = self.due(error.kind(), now) {
             tracing::warn!(
-                reason = error.kind().name(),
+                reason = error.kind().as_str(),
                 error = %error,
                 checks,
                 "rateguard: checks were not counted by the store; this process counts them, or denies them where the policy is closed"

@@ -23,7 +23,7 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// The name as it is written in `#[rate_limit(algorithm = "…")]`.
-    pub const fn name(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Algorithm::SlidingWindow => "sliding_window",
             Algorithm::SlidingCounter => "sliding_counter",
@@ -35,7 +35,7 @@ impl Algorithm {
 
 impl fmt::Display for Algorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(self.as_str())
     }
 }
 

@@ -34,7 +34,7 @@ impl std::error::Error for ParseQuotaError {}
 
 /// `[algorithm:]limit/window[:burst=n]`: `5/60s`, `fixed_window:100/1h`, `token_bucket:10/1m:burst=20`.
 ///
-/// The algorithm is one of [`Algorithm::name`], and `sliding_window` if it is left away. The window is a whole number of
+/// The algorithm is one of [`Algorithm::as_str`], and `sliding_window` if it is left away. The window is a whole number of
 /// `us`, `ms`, `s`, `m`, `h` or `d`, or of seconds if it has no unit.
 impl FromStr for Quota {
     type Err = ParseQuotaError;
@@ -74,8 +74,8 @@ impl fmt::Display for Quota {
 }
 
 fn algorithm(name: &str) -> Result<Algorithm, ParseQuotaError> {
-    ALGORITHMS.into_iter().find(|algorithm| algorithm.name() == name).ok_or_else(|| {
-        let names = ALGORITHMS.map(Algorithm::name).join(", ");
+    ALGORITHMS.into_iter().find(|algorithm| algorithm.as_str() == name).ok_or_else(|| {
+        let names = ALGORITHMS.map(Algorithm::as_str).join(", ");
         ParseQuotaError(format!("the algorithm `{name}` is unknown: use one of {names}"))
     })
 }

@@ -47,7 +47,7 @@ pub(super) fn check_took(time: Duration) {
 }
 
 pub(crate) fn store_error(reason: StoreErrorKind) {
-    counter!(STORE_ERRORS, "reason" => reason.name()).increment(1);
+    counter!(STORE_ERRORS, "reason" => reason.as_str()).increment(1);
 }
 
 pub(crate) fn breaker(server: &str, open: bool) {

@@ -25,7 +25,7 @@ impl Outage {
             self.since = Some(Instant::now());
             tracing::warn!(
                 store = self.server,
-                reason = error.kind().name(),
+                reason = error.kind().as_str(),
                 error = %error,
                 "rateguard: the store does not answer; the failure policy does until it is back"
             );

@@ -141,7 +141,7 @@ impl fmt::Debug for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.state.load(Ordering::Acquire), self.refusal()) {
             (STARTING, _) => f.write_str("connecting"),
-            (_, Some(reason)) => write!(f, "down: {}", reason.kind().name()),
+            (_, Some(reason)) => write!(f, "down: {}", reason.kind().as_str()),
             (_, None) => f.write_str("connected"),
         }
     }

@@ -373,7 +373,7 @@ impl Cluster {
         if let State::Starting(waiting) = was {
             tracing::warn!(
                 store = %self.endpoint,
-                reason = error.kind().name(),
+                reason = error.kind().as_str(),
                 error = %error,
                 "rateguard: the store does not answer; the failure policy does until it is back"
             );
@@ -438,7 +438,7 @@ impl fmt::Debug for Cluster {
         write!(f, "{}, ", self.endpoint)?;
         match &*self.read() {
             State::Starting(_) => f.write_str("connecting"),
-            State::Unreachable(reason) => write!(f, "down: {}", reason.kind().name()),
+            State::Unreachable(reason) => write!(f, "down: {}", reason.kind().as_str()),
             State::Known(slots) => {
                 let down = slots.nodes().iter().filter(|node| node.link.is_down()).count();
                 write!(f, "{} nodes, {down} of them down", slots.nodes().len())
