@@ -30,7 +30,6 @@ enum Origin {
     /// Somebody has counted: the store, or this process in its place.
     Count,
     /// An earlier refusal that is still certain.
-    #[cfg(feature = "_shared")]
     Memory,
     /// Nobody has counted.
     Nowhere,
@@ -90,7 +89,6 @@ impl Decision {
     }
 
     /// The same answer, without the store having been asked.
-    #[cfg(feature = "_shared")]
     pub(crate) fn remember(mut self) -> Decision {
         self.origin = Origin::Memory;
         self

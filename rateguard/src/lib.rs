@@ -84,18 +84,6 @@
 //! | `utoipa` | no | the same in documents made by utoipa |
 //! | `test-util` | no | `ManualClock`: a clock for tests, moved by hand |
 
-#![cfg_attr(
-    not(feature = "_shared"),
-    allow(
-        dead_code,
-        irrefutable_let_patterns,
-        unused_variables,
-        clippy::unused_async,
-        clippy::needless_pass_by_value,
-        reason = "for stores that servers share"
-    )
-)]
-
 pub mod __private;
 mod algorithm;
 mod builder;

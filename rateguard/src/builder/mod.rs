@@ -20,10 +20,9 @@ use crate::key::prefix::Prefixes;
 use crate::limiter::{RateGuard, Settings, Store};
 use crate::policy::OnError;
 use crate::quota::Quota;
-use crate::store::location::Target;
+use crate::store::location::Location;
 use crate::store::memory::MemoryStore;
-#[cfg(feature = "_shared")]
-use crate::store::remote::SharedStore;
+use crate::store::remote::RemoteStore;
 
 const DEADLINE: Duration = Duration::from_millis(100);
 const LONGEST_DEADLINE: Duration = Duration::from_secs(60);
@@ -35,7 +34,7 @@ const SECRET: &[u8] = b"rateguard";
 /// Settings of a [`RateGuard`]. Nothing is checked, and nothing is connected, before [`build`](Self::build).
 #[must_use = "a builder does nothing until it is built"]
 pub struct RateGuardBuilder {
-    target: Result<Target, ConfigError>,
+    target: Result<Location, ConfigError>,
     prefix: String,
     deadline: Duration,
     on_error: OnError,
@@ -53,13 +52,13 @@ pub struct RateGuardBuilder {
     /// The first thing that was wrong, of what can be seen at once.
     refused: Option<ConfigError>,
     #[cfg(feature = "tls")]
-    certificates: crate::store::remote::redis::tls::Certificates,
+    certificates: crate::store::remote::Certificates,
 }
 
 impl RateGuardBuilder {
     pub(crate) fn new() -> RateGuardBuilder {
         RateGuardBuilder {
-            target: Ok(Target::Memory),
+            target: Ok(Location::Memory),
             prefix: "ratelimit".to_owned(),
             deadline: DEADLINE,
             on_error: OnError::Open,
@@ -76,7 +75,7 @@ impl RateGuardBuilder {
             quotas: HashMap::new(),
             refused: None,
             #[cfg(feature = "tls")]
-            certificates: crate::store::remote::redis::tls::Certificates::default(),
+            certificates: crate::store::remote::Certificates::default(),
         }
     }
 
@@ -89,7 +88,7 @@ impl RateGuardBuilder {
 
     /// Count in this process alone. The default.
     pub fn memory(mut self) -> Self {
-        self.target = Ok(Target::Memory);
+        self.target = Ok(Location::Memory);
         self
     }
 
@@ -109,7 +108,7 @@ impl RateGuardBuilder {
     /// Characters of a password that have a meaning in URLs are percent-encoded (`#` is `%23`). The protocol is RESP3
     /// where the server has it; `?protocol=resp2` asks for the older one at once.
     pub fn redis(mut self, url: impl AsRef<str>) -> Self {
-        self.target = Target::parse("redis url", url.as_ref());
+        self.target = Location::parse("redis url", url.as_ref());
         self
     }
 
@@ -122,7 +121,7 @@ impl RateGuardBuilder {
     /// sent as it is.
     #[cfg(feature = "upstash")]
     pub fn upstash(mut self, url: impl AsRef<str>, token: impl AsRef<str>) -> Self {
-        self.target = Target::upstash(("upstash url", url.as_ref()), ("upstash token", token.as_ref()));
+        self.target = Location::upstash(("upstash url", url.as_ref()), ("upstash token", token.as_ref()));
         self
     }
 
@@ -151,7 +150,7 @@ impl RateGuardBuilder {
     /// # Ok::<(), rateguard::ConfigError>(())
     /// ```
     pub fn store_from_env(mut self) -> Self {
-        self.target = Target::from_env();
+        self.target = Location::from_env();
         self
     }
 
@@ -394,24 +393,12 @@ impl RateGuardBuilder {
         let client_ip = self.client_ip.clone().build()?;
         let store = match &self.target {
             Err(error) => return Err(error.clone()),
-            Ok(Target::Memory) => Store::Memory(MemoryStore::new(self.max_keys)),
-            #[cfg(feature = "redis")]
-            Ok(Target::Redis(endpoint)) => {
-                #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "only TLS has more to say"))]
-                let mut endpoint = (**endpoint).clone();
+            Ok(Location::Memory) => Store::Memory(MemoryStore::new(self.max_keys)),
+            Ok(Location::Remote(endpoint)) => {
+                let endpoint = endpoint.clone();
                 #[cfg(feature = "tls")]
-                self.certificates.apply(&mut endpoint)?;
-                let store = crate::store::remote::redis::RedisStore::new(endpoint, self.deadline, &self.prefix);
-                Store::Shared(SharedStore::Redis(store))
-            }
-            #[cfg(feature = "upstash")]
-            Ok(Target::Upstash(endpoint)) => {
-                #[cfg(feature = "tls")]
-                self.certificates.are_unused()?;
-                let settings =
-                    crate::store::remote::upstash::Settings::new(endpoint.clone(), self.deadline, &self.prefix);
-                let store = crate::store::remote::upstash::UpstashStore::new(settings);
-                Store::Shared(SharedStore::Upstash(store))
+                let endpoint = endpoint.with_certificates(&self.certificates)?;
+                Store::Remote(RemoteStore::new(endpoint, self.deadline, &self.prefix))
             }
         };
         let quotas = std::mem::take(&mut self.quotas);

@@ -11,7 +11,7 @@ use super::pending::Pending;
 use super::report::Watch;
 use super::settled::Settled;
 use crate::store::Verdicts;
-use crate::store::remote::wait::Wait;
+use crate::store::remote::Wait;
 
 pin_project! {
     pub(crate) struct Asked {

@@ -4,13 +4,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::Decisions;
-#[cfg(feature = "_shared")]
 use super::asked::Asked;
 use super::settled::Settled;
-
-/// Without a shared store, nobody is ever asked.
-#[cfg(not(feature = "_shared"))]
-pub(crate) type Asked = std::future::Pending<Settled>;
 
 pub(crate) enum Checking {
     Done(Decisions),

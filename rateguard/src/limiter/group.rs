@@ -103,8 +103,7 @@ impl RateGuard {
     fn begin_distinct(&self, checks: &[Check<'_>], places: Option<Places>, left: Duration) -> Checking {
         match &self.inner.store {
             Store::Memory(store) => Checking::Done(spread(self.count_in(store, checks), places.as_ref())),
-            #[cfg(feature = "_shared")]
-            Store::Shared(store) => self.check_in(store, checks, places, left),
+            Store::Remote(store) => self.check_in(store, checks, places, left),
         }
     }
 

@@ -1,16 +1,12 @@
 //! The limiter: a policy and a key go to the store, within a deadline, and come back as a decision.
 
-#[cfg(feature = "_shared")]
 mod asked;
 mod checking;
-#[cfg(feature = "_shared")]
 mod deny_cache;
 mod group;
 mod overrides;
-#[cfg(feature = "_shared")]
 mod pending;
 mod policies;
-#[cfg(feature = "_shared")]
 mod remote;
 mod report;
 mod settled;
@@ -43,10 +39,8 @@ use crate::key::prefix::Prefixes;
 use crate::policy::{OnError, Policy};
 use crate::quota::Quota;
 use crate::store::memory::MemoryStore;
-#[cfg(feature = "_shared")]
-use crate::store::remote::{SharedStore, script::Op};
+use crate::store::remote::{Group, RemoteStore};
 use crate::telemetry;
-#[cfg(feature = "_shared")]
 use deny_cache::Spent;
 use policies::Policies;
 use warnings::Warnings;
@@ -78,7 +72,6 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) settings: Settings,
     /// Where this process counts what a shared store does not.
-    #[cfg(feature = "_shared")]
     pub(crate) local: MemoryStore,
     warnings: Warnings,
     policies: Policies,
@@ -86,7 +79,6 @@ pub(crate) struct Inner {
     #[cfg(feature = "metrics")]
     sizes_due: AtomicU64,
     /// Refusals of a shared store that are still certain.
-    #[cfg(feature = "_shared")]
     spent: Arc<Spent>,
 }
 
@@ -110,8 +102,7 @@ pub(crate) struct Settings {
 /// Where the limiter counts.
 pub(crate) enum Store {
     Memory(MemoryStore),
-    #[cfg(feature = "_shared")]
-    Shared(SharedStore),
+    Remote(RemoteStore),
 }
 
 impl RateGuard {
@@ -163,23 +154,19 @@ impl RateGuard {
         let policies = Policies::new(quotas, settings.clock.micros());
         let warnings = Warnings::default();
         telemetry::describe();
-        #[cfg(feature = "_shared")]
         let spent = Arc::new(Spent::new(match store {
             Store::Memory(_) => Duration::ZERO,
-            Store::Shared(_) => settings.deny_cache,
+            Store::Remote(_) => settings.deny_cache,
         }));
-        #[cfg(feature = "_shared")]
         let local = MemoryStore::new(settings.max_keys);
         let inner = Inner {
             store,
             settings,
-            #[cfg(feature = "_shared")]
             local,
             warnings,
             policies,
             #[cfg(feature = "metrics")]
             sizes_due: AtomicU64::new(0),
-            #[cfg(feature = "_shared")]
             spent,
         };
         RateGuard { inner: Arc::new(inner) }
@@ -189,8 +176,7 @@ impl RateGuard {
     pub async fn check(&self, policy: &Policy, key: &Key) -> Decision {
         match &self.inner.store {
             Store::Memory(store) => self.check_now(store, policy, key, 1),
-            #[cfg(feature = "_shared")]
-            Store::Shared(_) => self.check_shared(policy, key, 1).await,
+            Store::Remote(_) => self.check_remote(policy, key, 1).await,
         }
     }
 
@@ -199,8 +185,7 @@ impl RateGuard {
     pub async fn check_cost(&self, policy: &Policy, key: &Key, cost: u32) -> Decision {
         match &self.inner.store {
             Store::Memory(store) => self.check_now(store, policy, key, cost),
-            #[cfg(feature = "_shared")]
-            Store::Shared(_) => self.check_shared(policy, key, cost).await,
+            Store::Remote(_) => self.check_remote(policy, key, cost).await,
         }
     }
 
@@ -234,8 +219,7 @@ impl RateGuard {
         let check = Check::new(policy, key);
         let verdict = match &self.inner.store {
             Store::Memory(store) => Some(store.peek(&self.inner.settings.clock, &self.memory_check(store, &check))),
-            #[cfg(feature = "_shared")]
-            Store::Shared(store) => match self.ask(store, Op::Peek, &check).await {
+            Store::Remote(store) => match self.ask(store, Group::peek(self.remote_check(&check))).await {
                 Ok(mut verdicts) => verdicts.pop(),
                 Err(error) if self.acts_here(policy, &error) => {
                     let local = self.local_check(policy, &self.memory_check(self.local(), &check));
@@ -267,11 +251,10 @@ impl RateGuard {
         let check = Check::new(policy, key);
         match &self.inner.store {
             Store::Memory(store) => store.reset(&self.memory_check(store, &check)),
-            #[cfg(feature = "_shared")]
-            Store::Shared(store) => {
+            Store::Remote(store) => {
                 let _forgetting = self.forgetting(&check);
                 self.local().reset(&self.memory_check(self.local(), &check));
-                match self.ask(store, Op::Reset, &check).await {
+                match self.ask(store, Group::reset(self.forgetting_check(&check))).await {
                     Err(error) if self.acts_here(policy, &error) => self.warn(&error),
                     answer => {
                         answer?;
@@ -297,7 +280,6 @@ impl RateGuard {
     pub async fn refund(&self, policy: &Policy, key: &Key, cost: u32) -> Result<(), StoreError> {
         let policy = &*self.current(policy);
         match self.give_back(policy, key, cost, None, false).await {
-            #[cfg(feature = "_shared")]
             Err(error) if self.acts_here(policy, &error) => self.give_back(policy, key, cost, None, true).await,
             given => given,
         }
@@ -320,24 +302,20 @@ impl RateGuard {
                 store.refund(&self.inner.settings.clock, &self.memory_check(store, &check), receipt);
                 None
             }
-            #[cfg(feature = "_shared")]
-            Store::Shared(_) if here => {
+            Store::Remote(_) if here => {
                 let local = self.local_check(policy, &self.memory_check(self.local(), &check));
                 self.local().refund(&self.inner.settings.clock, &local, receipt);
                 None
             }
-            #[cfg(feature = "_shared")]
-            Store::Shared(store) => Some((self.forgetting(&check), self.start(store, Op::Refund(receipt), &check))),
+            Store::Remote(store) => {
+                let group = Group::refund(self.forgetting_check(&check), receipt);
+                Some((self.forgetting(&check), self.start(store, group)))
+            }
         };
-        #[cfg(not(feature = "_shared"))]
-        let _ = here;
         async move {
-            #[cfg(feature = "_shared")]
             if let Some((_forgetting, started)) = started {
                 started?.await.result?;
             }
-            #[cfg(not(feature = "_shared"))]
-            let _: Option<()> = started;
             Ok(())
         }
     }
@@ -366,8 +344,7 @@ impl RateGuard {
     pub async fn ready(&self) -> Result<(), StoreError> {
         match &self.inner.store {
             Store::Memory(_) => Ok(()),
-            #[cfg(feature = "_shared")]
-            Store::Shared(store) => store.ping(self.deadline())?.await.result,
+            Store::Remote(store) => store.ping(self.deadline())?.await.result,
         }
     }
 
@@ -403,8 +380,7 @@ impl fmt::Debug for RateGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let store = match &self.inner.store {
             Store::Memory(store) => format!("memory, {} keys", store.len()),
-            #[cfg(feature = "_shared")]
-            Store::Shared(store) => format!("{store:?}"),
+            Store::Remote(store) => format!("{store:?}"),
         };
         f.debug_struct("RateGuard").field("store", &store).finish_non_exhaustive()
     }

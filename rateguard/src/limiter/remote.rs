@@ -12,29 +12,22 @@ use crate::decision::Decision;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::Key;
 use crate::policy::{OnError, Policy};
-use crate::store::Verdicts;
 use crate::store::memory::{MemoryCheck, MemoryStore};
-use crate::store::remote::SharedStore;
-use crate::store::remote::script::{self, Forget, Forgetting, Group, Op, RedisCheck};
-use crate::store::remote::wait::Wait;
+use crate::store::remote::{Group, RemoteCheck, RemoteStore, Wait};
+use crate::store::{Forget, Forgetting, Verdicts};
 
 impl RateGuard {
-    pub(super) async fn ask(&self, store: &SharedStore, op: Op, check: &Check<'_>) -> Result<Verdicts, StoreError> {
-        self.start(store, op, check)?.await.result
+    pub(super) async fn ask(&self, store: &RemoteStore, group: Group) -> Result<Verdicts, StoreError> {
+        self.start(store, group)?.await.result
     }
 
     /// Asks. Nothing needs to be waited for that it is done.
-    pub(super) fn start(&self, store: &SharedStore, op: Op, check: &Check<'_>) -> Result<Wait<Verdicts>, StoreError> {
-        let mut group = Group::new(op, [self.redis_check(check)].into_iter().collect());
-        if matches!(op, Op::Refund(_) | Op::Reset) {
-            // Also if nobody waits for it any more when it is done.
-            group = group.forgetting(self.forget(&self.memory_check(self.local(), check)));
-        }
+    pub(super) fn start(&self, store: &RemoteStore, group: Group) -> Result<Wait<Verdicts>, StoreError> {
         store.ask(group, self.inner.settings.deadline)
     }
 
     /// One check of a limiter that counts elsewhere.
-    pub(super) async fn check_shared(&self, policy: &Policy, key: &Key, cost: u32) -> Decision {
+    pub(super) async fn check_remote(&self, policy: &Policy, key: &Key, cost: u32) -> Decision {
         let only = |mut decisions: Decisions| decisions.pop().unwrap_or_else(|| Decision::missing(policy));
         // What is decided at once takes no room in what waits.
         let later = match self.begin(&[Check::new(policy, key).cost(cost)], self.deadline()) {
@@ -46,7 +39,7 @@ impl RateGuard {
 
     pub(super) fn check_in(
         &self,
-        store: &SharedStore,
+        store: &RemoteStore,
         checks: &[Check<'_>],
         places: Option<Places>,
         left: Duration,
@@ -58,13 +51,13 @@ impl RateGuard {
             let decisions = decided.into_iter().map(Decision::remember).collect();
             return Checking::Done(spread(decisions, places.as_ref()));
         }
-        let group = Group::new(Op::Check, checks.iter().map(|check| self.redis_check(check)).collect());
-        #[cfg(feature = "redis")]
-        let group = if limits.len() > 1 && store.is_apart() && self.inner.spent.is_on() {
-            group.forget_each(limits.iter().map(|limit| self.forget(limit)).collect())
-        } else {
-            group
-        };
+        // Charges of limits on several servers may be given back.
+        let forgets = limits.len() > 1 && store.is_cluster() && self.inner.spent.is_on();
+        let remote_checks = checks.iter().zip(&limits).map(|(check, limit)| {
+            let remote = self.remote_check(check);
+            if forgets { remote.forgetting(self.forget(limit)) } else { remote }
+        });
+        let group = Group::check(remote_checks.collect());
         let policies = checks.iter().map(|check| check.policy.clone()).collect();
         let pending = Pending { policies, limits, asked, places };
         match store.ask(group, left) {
@@ -80,7 +73,7 @@ impl RateGuard {
         }
     }
 
-    /// For as long as something is given back, or may be.
+    /// Forgets cached denials for as long as something is given back, or may be.
     pub(super) fn forgetting(&self, check: &Check<'_>) -> Forgetting {
         self.forget(&self.memory_check(self.local(), check)).until_dropped()
     }
@@ -91,28 +84,26 @@ impl RateGuard {
         Forget::new(move || spent.forget(clock.micros(), fingerprint))
     }
 
-    fn redis_check(&self, check: &Check<'_>) -> RedisCheck {
-        let quota = check.policy.quota();
-        RedisCheck {
-            key: self.redis_key(check.policy, check.key),
-            quota,
-            form: script::form(&quota, self.inner.settings.compact_log, check.policy.is_shadow()),
-            cost: check.cost,
-            shadow: check.policy.is_shadow(),
-        }
+    pub(super) fn remote_check(&self, check: &Check<'_>) -> RemoteCheck {
+        RemoteCheck::new(self.remote_key(check), check.policy.quota(), check.cost)
+            .shadow(check.policy.is_shadow())
+            .compact(self.inner.settings.compact_log)
     }
 
-    /// `prefix:{identity}:policy:algorithm`. The braces are the only ones, so they are what picks the cluster's slot.
-    pub(crate) fn redis_key(&self, policy: &Policy, key: &Key) -> String {
+    /// A check for what gives units back, perhaps when nobody waits for it any more.
+    pub(super) fn forgetting_check(&self, check: &Check<'_>) -> RemoteCheck {
+        self.remote_check(check).forgetting(self.forget(&self.memory_check(self.local(), check)))
+    }
+
+    /// `prefix:{key}:policy`. The braces are the only ones, so the text between them alone picks the cluster's slot.
+    fn remote_key(&self, check: &Check<'_>) -> String {
         let settings = &self.inner.settings;
-        let mut text = String::with_capacity(settings.prefix.len() + policy.name().len() + 80);
+        let mut text = String::with_capacity(settings.prefix.len() + check.policy.name().len() + 80);
         text.push_str(&settings.prefix);
         text.push_str(":{");
-        settings.writer.write(&mut text, &self.localize(key));
+        settings.writer.write(&mut text, &self.localize(check.key));
         text.push_str("}:");
-        text.push_str(policy.name());
-        text.push(':');
-        text.push_str(script::tag(policy.quota().algorithm()));
+        text.push_str(check.policy.name());
         text
     }
 

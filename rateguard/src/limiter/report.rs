@@ -31,13 +31,10 @@ impl RateGuard {
     pub(super) fn watch(&self, checks: &[Check<'_>], mut checking: Checking) -> Checking {
         match &mut checking {
             Checking::Done(decisions) => self.decided(checks, decisions),
-            #[cfg(feature = "_shared")]
             Checking::Asked(asked) => {
                 let whom = is_heard().then(|| checks.iter().map(|check| self.whom(check)).collect());
                 asked.as_mut().watch(Watch { started: telemetry::Started::now(), whom });
             }
-            #[cfg(not(feature = "_shared"))]
-            Checking::Asked(_) => {}
         }
         checking
     }
@@ -83,11 +80,9 @@ impl RateGuard {
         if self.inner.sizes_due.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             let keys = match &self.inner.store {
                 Store::Memory(store) => store.len(),
-                #[cfg(feature = "_shared")]
-                Store::Shared(_) => self.inner.local.len(),
+                Store::Remote(_) => self.inner.local.len(),
             };
             telemetry::memory_keys(keys);
-            #[cfg(feature = "_shared")]
             if self.inner.spent.is_on() {
                 telemetry::deny_cache_entries(self.inner.spent.len(now));
             }
@@ -100,7 +95,6 @@ impl RateGuard {
     pub(super) fn sizes(&self) {}
 }
 
-#[cfg(feature = "_shared")]
 impl Watch {
     pub(super) fn ended(self, limiter: &RateGuard, decisions: &[Decision]) {
         self.started.ended();
