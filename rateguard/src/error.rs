@@ -116,7 +116,8 @@ impl StoreErrorKind {
 pub struct StoreError {
     kind: StoreErrorKind,
     detail: Arc<str>,
-    of_outage: bool,
+    /// Whether it is the reason of an outage, which the store logs once and not for each check.
+    pub(crate) of_outage: bool,
 }
 
 impl StoreError {
@@ -127,31 +128,12 @@ impl StoreError {
         StoreError { kind, detail, of_outage: false }
     }
 
-    /// The same, as the reason of an outage, which is logged once and not for each check.
-    #[cfg(feature = "_shared")]
-    pub(crate) fn outage(mut self) -> StoreError {
-        self.of_outage = true;
-        self
-    }
-
-    /// Of a connection that could not be made, or was lost, by what the libraries say.
-    #[cfg(feature = "_shared")]
-    pub(crate) fn unreachable(detail: String) -> StoreError {
-        // What rustls says comes as an error of the connection.
-        let tls = detail.contains("invalid peer certificate") || detail.contains("received fatal alert");
-        StoreError::new(if tls { StoreErrorKind::Tls } else { StoreErrorKind::Unreachable }, detail)
-    }
-
     pub(crate) fn is_of_outage(&self) -> bool {
         self.of_outage
     }
 
     pub(crate) fn other(detail: &str) -> StoreError {
         StoreError::new(StoreErrorKind::Other, detail)
-    }
-
-    pub(crate) fn timed_out() -> StoreError {
-        StoreError::new(StoreErrorKind::TimedOut, "no answer within the deadline")
     }
 
     /// What sort of failure it is.

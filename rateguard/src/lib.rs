@@ -84,18 +84,7 @@
 //! | `utoipa` | no | the same in documents made by utoipa |
 //! | `test-util` | no | `ManualClock`: a clock for tests, moved by hand |
 
-#![cfg_attr(
-    not(feature = "_shared"),
-    allow(
-        dead_code,
-        irrefutable_let_patterns,
-        unused_variables,
-        clippy::unused_async,
-        clippy::needless_pass_by_value,
-        reason = "for stores that servers share"
-    )
-)]
-
+#[doc(hidden)]
 pub mod __private;
 mod algorithm;
 mod builder;
@@ -111,6 +100,7 @@ mod key;
 mod limiter;
 mod policy;
 mod quota;
+mod rate_guard;
 mod store;
 mod telemetry;
 
@@ -118,16 +108,17 @@ pub use builder::RateGuardBuilder;
 pub use clock::Clock;
 #[cfg(feature = "test-util")]
 pub use clock::ManualClock;
-pub use decision::Decision;
+pub use decision::{Check, Decision};
 pub use error::{ConfigError, StoreError, StoreErrorKind};
-pub use http::client_ip::Peer;
-pub use http::denied::Denied;
-pub use http::headers::Headers;
-pub use http::{KeyBy, Limited, RateLimitFuture, RateLimitLayer, RateLimitService, RateLimited, UserId};
+pub use http::{
+    Decisions, Denied, Headers, HttpLimit, KeyBy, Limited, Peer, RateLimitFuture, RateLimitLayer, RateLimitService,
+    RateLimited, UserId,
+};
 pub use key::{Key, ToKey};
-pub use limiter::{Check, KnownPolicy, RateGuard};
+pub use limiter::PolicyInfo;
 pub use policy::{OnError, Policy, PolicyNameError};
 pub use quota::{Algorithm, ParseQuotaError, Quota, QuotaError};
+pub use rate_guard::RateGuard;
 pub use rateguard_macros::rate_limit;
 
 /// The programs in the README compile.

@@ -53,7 +53,6 @@ impl OnError {
     }
 
     /// Among how many servers the quota is shared while this process counts alone, if it is to.
-    #[cfg(feature = "_shared")]
     pub(crate) const fn local_parts(self) -> Option<u32> {
         match self {
             OnError::Local => Some(1),

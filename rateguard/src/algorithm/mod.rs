@@ -40,15 +40,10 @@ pub(crate) enum Count {
 /// That it is used only once is up to who holds it: several charges of one microsecond have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Receipt {
-    /// The life of the key in this process; [`Receipt::SHARED`] in a shared store, whose clock tells lives apart.
+    /// The life of the key in this process; always 1 in a remote store, where `at` alone tells lives apart.
     pub(crate) life: NonZeroU64,
     /// When the charge was made; of a token bucket, how many tokens had been charged with it.
     pub(crate) at: u64,
-}
-
-impl Receipt {
-    #[cfg(feature = "_shared")]
-    pub(crate) const SHARED: NonZeroU64 = NonZeroU64::MIN;
 }
 
 /// What a rule says about a cost before it is charged.

@@ -17,7 +17,7 @@ use crate::key::prefix::Prefixes;
 use crate::limiter::{Limiter, Settings, Store};
 use crate::policy::OnError;
 use crate::rate_guard::RateGuard;
-use crate::store::location::Target;
+use crate::store::location::Location;
 use crate::store::memory::MemoryStore;
 
 const DEADLINE: Duration = Duration::from_millis(100);
@@ -30,12 +30,12 @@ const SECRET: &[u8] = b"rateguard";
 /// Settings of a [`RateGuard`]. Nothing is checked, and nothing is connected, before [`build`](Self::build).
 #[must_use = "a builder does nothing until it is built"]
 pub struct RateGuardBuilder {
-    target: Result<Target, ConfigError>,
+    location: Result<Location, ConfigError>,
     settings: Settings,
     http: HttpSettings,
     client_ip: Options,
     #[cfg(feature = "tls")]
-    certificates: crate::store::remote::redis::tls::Certificates,
+    certificates: crate::store::remote::Certificates,
     /// The first mistake among those that are seen before the limiter is built.
     mistake: Option<ConfigError>,
 }
@@ -89,7 +89,7 @@ impl RateGuard {
 impl RateGuardBuilder {
     fn new() -> RateGuardBuilder {
         RateGuardBuilder {
-            target: Ok(Target::Memory),
+            location: Ok(Location::Memory),
             settings: Settings {
                 prefix: "ratelimit".to_owned(),
                 deadline: DEADLINE,
@@ -106,7 +106,7 @@ impl RateGuardBuilder {
             http: HttpSettings::default(),
             client_ip: Options::default(),
             #[cfg(feature = "tls")]
-            certificates: crate::store::remote::redis::tls::Certificates::default(),
+            certificates: crate::store::remote::Certificates::default(),
             mistake: None,
         }
     }

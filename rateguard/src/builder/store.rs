@@ -3,7 +3,7 @@
 use super::RateGuardBuilder;
 use crate::error::ConfigError;
 use crate::limiter::Store;
-use crate::store::location::Target;
+use crate::store::location::Location;
 use crate::store::memory::MemoryStore;
 use crate::store::remote::RemoteStore;
 
@@ -11,7 +11,7 @@ use crate::store::remote::RemoteStore;
 impl RateGuardBuilder {
     /// Count in this process alone. The default.
     pub fn memory(mut self) -> Self {
-        self.target = Ok(Target::Memory);
+        self.location = Ok(Location::Memory);
         self
     }
 
@@ -31,7 +31,7 @@ impl RateGuardBuilder {
     /// Characters of a password that have a meaning in URLs are percent-encoded (`#` is `%23`). The protocol is RESP3
     /// where the server has it; `?protocol=resp2` asks for the older one at once.
     pub fn redis(mut self, url: impl AsRef<str>) -> Self {
-        self.target = Target::parse("redis url", url.as_ref());
+        self.location = Location::parse("redis url", url.as_ref());
         self
     }
 
@@ -44,7 +44,7 @@ impl RateGuardBuilder {
     /// sent as it is.
     #[cfg(feature = "upstash")]
     pub fn upstash(mut self, url: impl AsRef<str>, token: impl AsRef<str>) -> Self {
-        self.target = Target::upstash(("upstash url", url.as_ref()), ("upstash token", token.as_ref()));
+        self.location = Location::upstash(("upstash url", url.as_ref()), ("upstash token", token.as_ref()));
         self
     }
 
@@ -73,31 +73,19 @@ impl RateGuardBuilder {
     /// # Ok::<(), rateguard::ConfigError>(())
     /// ```
     pub fn store_from_env(mut self) -> Self {
-        self.target = Target::from_env();
+        self.location = Location::from_env();
         self
     }
 
     pub(super) fn store(&self) -> Result<Store, ConfigError> {
-        Ok(match &self.target {
+        Ok(match &self.location {
             Err(error) => return Err(error.clone()),
-            Ok(Target::Memory) => Store::Memory(MemoryStore::new(self.settings.max_keys)),
-            #[cfg(feature = "redis")]
-            Ok(Target::Redis(endpoint)) => {
-                #[cfg_attr(not(feature = "tls"), expect(unused_mut, reason = "only TLS has more to say"))]
-                let mut endpoint = (**endpoint).clone();
+            Ok(Location::Memory) => Store::Memory(MemoryStore::new(self.settings.max_keys)),
+            Ok(Location::Remote(endpoint)) => {
+                let endpoint = endpoint.clone();
                 #[cfg(feature = "tls")]
-                self.certificates.apply(&mut endpoint)?;
-                let settings = &self.settings;
-                let store = crate::store::remote::redis::RedisStore::new(endpoint, settings.deadline, &settings.prefix);
-                Store::Remote(RemoteStore::Redis(store))
-            }
-            #[cfg(feature = "upstash")]
-            Ok(Target::Upstash(endpoint)) => {
-                use crate::store::remote::upstash::{Settings, UpstashStore};
-                #[cfg(feature = "tls")]
-                self.certificates.are_unused()?;
-                let settings = Settings::new(endpoint.clone(), self.settings.deadline, &self.settings.prefix);
-                Store::Remote(RemoteStore::Upstash(UpstashStore::new(settings)))
+                let endpoint = endpoint.with_certificates(&self.certificates)?;
+                Store::Remote(RemoteStore::new(endpoint, self.settings.deadline, &self.settings.prefix))
             }
         })
     }

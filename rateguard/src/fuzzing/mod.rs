@@ -21,7 +21,9 @@ use crate::limiter::RateGuard;
 use crate::quota::Quota;
 use crate::quota::parse;
 #[cfg(feature = "redis")]
-use crate::store::location::Target;
+use crate::store::location::Location;
+#[cfg(feature = "redis")]
+use crate::store::remote::Endpoint;
 
 #[cfg(feature = "redis")]
 pub use script_reply::script_reply;
@@ -161,8 +163,8 @@ pub fn urls(bytes: &[u8]) {
     if text.replace(['\r', '\n', '\t'], "").matches(SECRET).count() != planted {
         return;
     }
-    let (taken, said) = match Target::parse("url", &text) {
-        Ok(Target::Redis(endpoint)) => (true, format!("{endpoint} {endpoint:?}")),
+    let (taken, said) = match Location::parse("url", &text) {
+        Ok(Location::Remote(Endpoint::Redis(endpoint))) => (true, format!("{endpoint} {endpoint:?}")),
         Ok(_) => return,
         Err(error) => (false, format!("{error} {error:?}")),
     };

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use crate::algorithm::Receipt;
 use crate::quota::{Algorithm, Quota};
 use crate::store::remote::script::call::Call;
 use crate::store::remote::script::decode::{self, Part};
-use crate::store::remote::script::{Group, Op, RedisCheck};
+use crate::store::remote::script::{Group, Op, RemoteCheck};
 
 /// Takes bytes for what was asked, and for what came back.
 struct Bytes<'a>(&'a [u8]);
@@ -21,7 +22,7 @@ impl Bytes<'_> {
         let (op, count) = (self.next()?, self.next()? % 3 + 1);
         let op = match op % 8 {
             0 => Op::Peek,
-            1 => Op::Refund(Some(crate::algorithm::Receipt { life: crate::algorithm::Receipt::SHARED, at: 1 })),
+            1 => Op::Refund(Some(Receipt::of_server(1))),
             2 => Op::Reset,
             _ => Op::Check,
         };
@@ -29,7 +30,7 @@ impl Bytes<'_> {
         Some(Group::new(op, checks))
     }
 
-    fn check(&mut self) -> Option<RedisCheck> {
+    fn check(&mut self) -> Option<RemoteCheck> {
         const ALGORITHMS: [Algorithm; 4] =
             [Algorithm::SlidingWindow, Algorithm::SlidingCounter, Algorithm::FixedWindow, Algorithm::TokenBucket];
         let (sort, key) = (self.next()?, self.next()? % 3);
@@ -37,7 +38,7 @@ impl Bytes<'_> {
         let limit = if sort & 4 == 0 { 5 } else { u32::MAX };
         let quota = Quota::try_new(algorithm, limit, Duration::from_secs(60)).ok()?;
         let cost = if sort & 8 == 0 { 1 } else { 7 };
-        Some(RedisCheck { key: key.to_string(), quota, form: "z", cost, shadow: sort & 16 == 16 })
+        Some(RemoteCheck::new(key.to_string(), quota, cost).shadow(sort & 16 == 16))
     }
 
     fn part(&mut self) -> Option<Part> {

@@ -18,11 +18,9 @@ pub mod mistakes_of_others {}
 #[doc = include_str!("operations.md")]
 pub mod operations {}
 
-#[cfg(feature = "_shared")]
 #[doc = include_str!("outages.md")]
 pub mod outages {}
 
-#[cfg(feature = "_shared")]
 #[doc = include_str!("scale.md")]
 pub mod scale {}
 

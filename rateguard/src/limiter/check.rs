@@ -18,11 +18,9 @@ use crate::error::StoreError;
 use crate::key::prefix::network;
 use crate::key::{Key, Repr};
 use crate::policy::Policy;
-use crate::store::Verdicts;
 use crate::store::memory::{MemoryCheck, MemoryStore};
-use crate::store::remote::RemoteStore;
-use crate::store::remote::script::{self, Forget, Forgetting, Group, Op, RedisCheck};
-use crate::store::remote::wait::Wait;
+use crate::store::remote::{Group, RemoteCheck, RemoteStore, Wait};
+use crate::store::{Forget, Forgetting, Verdicts};
 
 /// A check that has begun: decided at once, or asked of a remote store.
 pub(crate) enum Checking {
@@ -131,17 +129,12 @@ impl Limiter {
 
 /// Asking a remote store.
 impl Limiter {
-    pub(super) async fn ask(&self, store: &RemoteStore, op: Op, check: &Check<'_>) -> Result<Verdicts, StoreError> {
-        self.start(store, op, check)?.await.result
+    pub(super) async fn ask(&self, store: &RemoteStore, group: Group) -> Result<Verdicts, StoreError> {
+        self.start(store, group)?.await.result
     }
 
     /// Sends a call, which is made whether or not anybody waits for its answer.
-    pub(super) fn start(&self, store: &RemoteStore, op: Op, check: &Check<'_>) -> Result<Wait<Verdicts>, StoreError> {
-        let mut group = Group::new(op, [self.redis_check(check)].into_iter().collect());
-        if matches!(op, Op::Refund(_) | Op::Reset) {
-            // Also if nobody waits for it any more when it is done.
-            group = group.forgetting(self.forget(&self.memory_check(self.local(), check)));
-        }
+    pub(super) fn start(&self, store: &RemoteStore, group: Group) -> Result<Wait<Verdicts>, StoreError> {
         store.ask(group, self.deadline())
     }
 
@@ -170,10 +163,13 @@ impl Limiter {
             let decisions = decided.into_iter().map(Decision::from_deny_cache).collect();
             return Checking::Done(group::spread(decisions, places));
         }
-        let mut group = Group::new(Op::Check, checks.iter().map(|check| self.redis_check(check)).collect());
-        if limits.len() > 1 && store.may_cross_slots() && self.0.deny_cache.is_on() {
-            group = group.forget_each(limits.iter().map(|limit| self.forget(limit)).collect());
-        }
+        // In a cluster, one of several limits may be charged and given back.
+        let forgets = limits.len() > 1 && store.is_cluster() && self.0.deny_cache.is_on();
+        let remote_checks = checks.iter().zip(&limits).map(|(check, limit)| {
+            let remote = self.remote_check(check);
+            if forgets { remote.forgetting(self.forget(limit)) } else { remote }
+        });
+        let group = Group::check(remote_checks.collect());
         let checks = checks.iter().map(|check| check.owned()).collect();
         let pending = Pending { checks, limits, asked_at, places };
         match store.ask(group, left) {
@@ -200,28 +196,26 @@ impl Limiter {
         Forget::new(move || deny_cache.forget(clock.micros(), fingerprint))
     }
 
-    fn redis_check(&self, check: &Check<'_>) -> RedisCheck {
-        let (quota, shadow) = (check.policy.quota(), check.policy.is_shadow());
-        RedisCheck {
-            key: self.redis_key(check.policy, check.key),
-            quota,
-            form: script::form(&quota, self.0.settings.compact_log, shadow),
-            cost: check.cost,
-            shadow,
-        }
+    pub(super) fn remote_check(&self, check: &Check<'_>) -> RemoteCheck {
+        RemoteCheck::new(self.remote_key(check), check.policy.quota(), check.cost)
+            .shadow(check.policy.is_shadow())
+            .compact(self.0.settings.compact_log)
     }
 
-    /// `prefix:{key}:policy:algorithm`. The braces are the only ones, so they are what picks the cluster's slot.
-    pub(crate) fn redis_key(&self, policy: &Policy, key: &Key) -> String {
+    /// A check for what gives units back, perhaps when nobody waits for it any more.
+    pub(super) fn forgetting_check(&self, check: &Check<'_>) -> RemoteCheck {
+        self.remote_check(check).forgetting(self.forget(&self.memory_check(self.local(), check)))
+    }
+
+    /// `prefix:{key}:policy`. The braces are the only ones, so the text between them alone picks the cluster's slot.
+    fn remote_key(&self, check: &Check<'_>) -> String {
         let settings = &self.0.settings;
-        let mut text = String::with_capacity(settings.prefix.len() + policy.name().len() + 80);
+        let mut text = String::with_capacity(settings.prefix.len() + check.policy.name().len() + 80);
         text.push_str(&settings.prefix);
         text.push_str(":{");
-        settings.writer.write(&mut text, &self.localize(key));
+        settings.writer.write(&mut text, &self.localize(check.key));
         text.push_str("}:");
-        text.push_str(policy.name());
-        text.push(':');
-        text.push_str(script::tag(policy.quota().algorithm()));
+        text.push_str(check.policy.name());
         text
     }
 

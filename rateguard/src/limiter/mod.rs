@@ -29,8 +29,7 @@ use crate::key::prefix::Prefixes;
 use crate::policy::{OnError, Policy};
 use crate::quota::Quota;
 use crate::store::memory::MemoryStore;
-use crate::store::remote::RemoteStore;
-use crate::store::remote::script::Op;
+use crate::store::remote::{Group, RemoteStore};
 use crate::telemetry;
 use deny_cache::DenyCache;
 use overrides::Overrides;
@@ -112,7 +111,7 @@ impl Limiter {
         let check = Check::new(policy, key);
         let verdict = match &self.0.store {
             Store::Memory(store) => Some(store.peek(self.clock(), &self.memory_check(store, &check))),
-            Store::Remote(store) => match self.ask(store, Op::Peek, &check).await {
+            Store::Remote(store) => match self.ask(store, Group::peek(self.remote_check(&check))).await {
                 Ok(mut verdicts) => verdicts.pop(),
                 Err(error) if self.acts_here(policy, &error) => {
                     let local = self.local_check(policy, &self.memory_check(self.local(), &check));
@@ -136,7 +135,7 @@ impl Limiter {
             Store::Remote(store) => {
                 let _forgetting = self.forgetting(&check);
                 self.local().reset(&self.memory_check(self.local(), &check));
-                match self.ask(store, Op::Reset, &check).await {
+                match self.ask(store, Group::reset(self.forgetting_check(&check))).await {
                     Err(error) if self.acts_here(policy, &error) => self.report_error(&error),
                     answer => {
                         answer?;
@@ -175,7 +174,10 @@ impl Limiter {
                 self.local().refund(self.clock(), &local, receipt);
                 None
             }
-            Store::Remote(store) => Some((self.forgetting(check), self.start(store, Op::Refund(receipt), check))),
+            Store::Remote(store) => {
+                let group = Group::refund(self.forgetting_check(check), receipt);
+                Some((self.forgetting(check), self.start(store, group)))
+            }
         };
         async move {
             if let Some((_forgetting, started)) = started {

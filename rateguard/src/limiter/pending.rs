@@ -17,7 +17,7 @@ use crate::error::{StoreError, StoreErrorKind};
 use crate::policy::{OnError, Policy};
 use crate::store::Verdicts;
 use crate::store::memory::MemoryCheck;
-use crate::store::remote::wait::Wait;
+use crate::store::remote::Wait;
 
 pin_project! {
     /// A check that a remote store was asked about.

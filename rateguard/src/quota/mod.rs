@@ -199,7 +199,6 @@ impl Quota {
     }
 
     /// One part of `parts` equal ones, rounded down, at least 1.
-    #[cfg(feature = "_shared")]
     pub(crate) fn share(mut self, parts: u32) -> Quota {
         self.limit = (self.limit / parts.max(1)).max(1);
         self.burst = (self.burst / parts.max(1)).max(1);

@@ -1,14 +1,12 @@
 //! Where the counts are kept, from a URL or the environment. A password never gets into an error.
 
+use super::remote::Endpoint;
 use crate::error::ConfigError;
 
-/// What a URL stands for.
-pub(crate) enum Target {
+/// A store that a URL or the environment names.
+pub(crate) enum Location {
     Memory,
-    #[cfg(feature = "redis")]
-    Redis(Box<crate::store::remote::redis::Endpoint>),
-    #[cfg(feature = "upstash")]
-    Upstash(std::sync::Arc<crate::store::remote::upstash::Endpoint>),
+    Remote(Endpoint),
 }
 
 /// The variables that hold Upstash's address and the token for it.
@@ -17,15 +15,15 @@ const UPSTASH: [&str; 2] = ["UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"
 const FORMS: &str = "use redis://[[user]:password@]host[:port][/database] (rediss:// with TLS), \
                      redis+sentinel://host1,host2,host3/name, redis+cluster://host1,host2,host3, redis+unix:///path, or memory: to count in this process";
 
-impl Target {
+impl Location {
     /// `REDIS_URL`, else Upstash's two variables, else memory.
-    pub(crate) fn from_env() -> Result<Target, ConfigError> {
+    pub(crate) fn from_env() -> Result<Location, ConfigError> {
         match std::env::var("REDIS_URL") {
             Ok(url) if url.is_empty() => {
                 Err(ConfigError::new("REDIS_URL", "", format!("it is set but empty: {FORMS}, or unset it")))
             }
-            Ok(url) => Target::parse("REDIS_URL", &url),
-            Err(std::env::VarError::NotPresent) => Target::without_redis_url(),
+            Ok(url) => Location::parse("REDIS_URL", &url),
+            Err(std::env::VarError::NotPresent) => Location::without_redis_url(),
             Err(std::env::VarError::NotUnicode(_)) => {
                 Err(ConfigError::unshown("REDIS_URL", format!("it is not valid UTF-8: {FORMS}")))
             }
@@ -34,7 +32,7 @@ impl Target {
 
     /// Half of what is needed is an error: counting in this process instead would quietly multiply every limit by the
     /// number of servers.
-    fn without_redis_url() -> Result<Target, ConfigError> {
+    fn without_redis_url() -> Result<Location, ConfigError> {
         let read = |name| match std::env::var(name) {
             Ok(value) => Ok(Some(value)),
             Err(std::env::VarError::NotPresent) => Ok(None),
@@ -45,53 +43,35 @@ impl Target {
             ConfigError::unshown(name, format!("it is not set, but {other} is: set both, or neither of them"))
         };
         match (read(url)?, read(token)?) {
-            (None, None) => Ok(Target::Memory),
+            (None, None) => Ok(Location::Memory),
             (None, Some(_)) => Err(lacking(url, token)),
             (Some(_), None) => Err(lacking(token, url)),
-            (Some(address), Some(secret)) => Target::upstash((url, &address), (token, &secret)),
+            (Some(address), Some(secret)) => Location::upstash((url, &address), (token, &secret)),
         }
     }
 
-    /// Upstash's database at a URL; the settings are what errors call them.
-    #[cfg(feature = "upstash")]
-    pub(crate) fn upstash(url: (&str, &str), token: (&str, &str)) -> Result<Target, ConfigError> {
-        crate::store::remote::upstash::Endpoint::parse(url, token).map(|endpoint| Target::Upstash(endpoint.into()))
-    }
-
-    #[cfg(not(feature = "upstash"))]
-    fn upstash((setting, _): (&str, &str), _: (&str, &str)) -> Result<Target, ConfigError> {
-        let problem = "it is set, but this build has no support for Upstash's REST protocol: enable the feature \"upstash\" \
-                       of rateguard, or set REDIS_URL to the database's rediss:// address, or unset it to count in this \
-                       process";
-        Err(ConfigError::unshown(setting, problem))
+    /// Upstash's database at a URL. Each setting comes with the name that errors call it.
+    pub(crate) fn upstash(url: (&str, &str), token: (&str, &str)) -> Result<Location, ConfigError> {
+        Endpoint::upstash(url, token).map(Location::Remote)
     }
 
     /// Reads a URL; `setting` is what the error calls it.
-    pub(crate) fn parse(setting: &str, text: &str) -> Result<Target, ConfigError> {
+    pub(crate) fn parse(setting: &str, text: &str) -> Result<Location, ConfigError> {
         let wrong = |problem: String| ConfigError::new(setting, redacted(text), problem);
         if text == "memory:" || text == "memory://" {
-            return Ok(Target::Memory);
+            return Ok(Location::Memory);
         }
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(wrong(format!("it is no URL: {FORMS}")));
         };
         match scheme {
             "redis" | "rediss" | "redis+unix" | "unix" | "redis+sentinel" | "rediss+sentinel" | "redis+cluster"
-            | "rediss+cluster" => Target::redis(scheme, rest).map_err(wrong),
+            | "rediss+cluster" => {
+                let endpoint = Endpoint::redis(scheme, rest).map_err(|problem| wrong(format!("{problem}: {FORMS}")))?;
+                Ok(Location::Remote(endpoint))
+            }
             _ => Err(wrong(format!("the scheme is unknown: {FORMS}"))),
         }
-    }
-
-    #[cfg(not(feature = "redis"))]
-    fn redis(_: &str, _: &str) -> Result<Target, String> {
-        Err("this build has no Redis support: enable the feature \"redis\" of rateguard".to_owned())
-    }
-
-    #[cfg(feature = "redis")]
-    fn redis(scheme: &str, rest: &str) -> Result<Target, String> {
-        let endpoint =
-            crate::store::remote::redis::url::parse(scheme, rest).map_err(|problem| format!("{problem}: {FORMS}"))?;
-        Ok(Target::Redis(Box::new(endpoint)))
     }
 }
 
@@ -114,7 +94,7 @@ mod tests {
     use super::*;
 
     fn error(url: &str) -> String {
-        match Target::parse("REDIS_URL", url) {
+        match Location::parse("REDIS_URL", url) {
             Ok(_) => panic!("{url} was taken"),
             Err(error) => error.to_string(),
         }
@@ -134,7 +114,7 @@ mod tests {
             "redis+sentinel://user:p%40ss@one/mymaster/3?sentinel_username=u&sentinel_password=p%26",
             "memory:",
         ] {
-            assert!(Target::parse("url", url).is_ok(), "{url}");
+            assert!(Location::parse("url", url).is_ok(), "{url}");
         }
     }
 
@@ -207,7 +187,7 @@ mod tests {
             let error = error(url);
             assert!(error.contains("redis+unix://:password@/path") && !error.contains("hunter2"), "{error}");
         }
-        assert!(Target::parse("url", "redis+unix:///run/redis@1/redis.sock").is_ok());
+        assert!(Location::parse("url", "redis+unix:///run/redis@1/redis.sock").is_ok());
     }
 
     // Without TLS the error is another.
@@ -220,7 +200,7 @@ mod tests {
             assert!(error.contains("redis+cluster://host1,host2"), "{error}");
             assert!(!error.contains("hunter2"), "{error}");
         }
-        assert!(Target::parse("url", "redis://:pass,word@host").is_ok());
+        assert!(Location::parse("url", "redis://:pass,word@host").is_ok());
     }
 
     #[test]

@@ -50,12 +50,17 @@ pub(crate) fn store_error(reason: StoreErrorKind) {
     counter!(STORE_ERRORS, "reason" => reason.as_str()).increment(1);
 }
 
-pub(crate) fn breaker(server: &str, open: bool) {
-    gauge!(BREAKER_OPEN, "server" => server.to_owned()).set(if open { 1.0 } else { 0.0 });
-}
+#[cfg(any(feature = "redis", feature = "upstash"))]
+pub(super) mod remote {
+    use metrics::{gauge, histogram};
 
-pub(crate) fn batch(requests: usize) {
-    histogram!(BATCH_SIZE).record(f64::from(u32::try_from(requests).unwrap_or(u32::MAX)));
+    pub(crate) fn breaker(server: &str, open: bool) {
+        gauge!(super::BREAKER_OPEN, "server" => server.to_owned()).set(if open { 1.0 } else { 0.0 });
+    }
+
+    pub(crate) fn batch(requests: usize) {
+        histogram!(super::BATCH_SIZE).record(f64::from(u32::try_from(requests).unwrap_or(u32::MAX)));
+    }
 }
 
 pub(crate) fn memory_keys(keys: usize) {
@@ -66,7 +71,6 @@ pub(crate) fn memory_overflow(checks: u64) {
     counter!(MEMORY_OVERFLOW).increment(checks);
 }
 
-#[cfg(feature = "_shared")]
 pub(crate) fn deny_cache_entries(entries: usize) {
     gauge!(DENY_CACHE_ENTRIES).set(f64::from(u32::try_from(entries).unwrap_or(u32::MAX)));
 }

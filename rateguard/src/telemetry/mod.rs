@@ -68,10 +68,8 @@ impl Started {
     }
 }
 
-#[cfg(all(feature = "metrics", feature = "_shared"))]
-pub(crate) use metrics::deny_cache_entries;
+#[cfg(any(feature = "redis", feature = "upstash"))]
+pub(crate) use metrics::remote::{batch, breaker};
 #[cfg(feature = "metrics")]
-pub(crate) use metrics::memory_keys;
-#[cfg(feature = "_shared")]
-pub(crate) use metrics::{batch, breaker};
+pub(crate) use metrics::{deny_cache_entries, memory_keys};
 pub(crate) use metrics::{describe, identity_missing, memory_overflow, store_error, unreadable_header};

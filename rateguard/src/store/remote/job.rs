@@ -86,7 +86,7 @@ impl Job {
 
     /// The script that is to decide it, if there is anything to decide.
     pub(crate) fn script(&self) -> Option<Script> {
-        self.work().map(Group::script)
+        self.work().map(Script::of)
     }
 
     /// Whether nobody waits for the answer any more, so that nothing needs to be done. What is given back is given back

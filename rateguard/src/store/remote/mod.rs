@@ -1,4 +1,4 @@
-//! The stores that servers share.
+//! The stores on servers.
 
 mod backlog;
 mod backoff;
@@ -6,64 +6,107 @@ mod job;
 mod outage;
 mod queue;
 #[cfg(feature = "redis")]
-pub(crate) mod redis;
+mod redis;
 pub(crate) mod script;
 mod stopwatch;
 #[cfg(feature = "upstash")]
-pub(crate) mod upstash;
-pub(crate) mod wait;
+mod upstash;
+mod wait;
 mod worker;
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::StoreError;
-use crate::store::Verdicts;
-#[cfg(feature = "redis")]
-use redis::RedisStore;
-use script::Group;
-#[cfg(feature = "upstash")]
-use upstash::UpstashStore;
-use wait::Wait;
+pub(crate) use script::{Group, RemoteCheck};
+pub(crate) use wait::Wait;
 
-/// A store that is asked, and answers later or not at all.
-pub(crate) enum SharedStore {
+#[cfg(feature = "tls")]
+pub(crate) use self::redis::tls::Certificates;
+use crate::error::{ConfigError, StoreError};
+use crate::store::Verdicts;
+
+/// Where a store's servers are, and how to log in.
+#[derive(Clone)]
+pub(crate) enum Endpoint {
     #[cfg(feature = "redis")]
-    Redis(RedisStore),
+    Redis(Box<self::redis::Endpoint>),
     #[cfg(feature = "upstash")]
-    Upstash(UpstashStore),
+    Upstash(std::sync::Arc<upstash::Endpoint>),
 }
 
-/// Shows the address, and the state.
-impl fmt::Debug for SharedStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Endpoint {
+    /// Reads a URL that speaks Redis' protocol. An error never repeats any of it.
+    #[cfg(feature = "redis")]
+    pub(crate) fn redis(scheme: &str, rest: &str) -> Result<Endpoint, String> {
+        self::redis::url::parse(scheme, rest).map(|endpoint| Endpoint::Redis(Box::new(endpoint)))
+    }
+
+    #[cfg(not(feature = "redis"))]
+    pub(crate) fn redis(_: &str, _: &str) -> Result<Endpoint, String> {
+        Err("this build has no Redis support: enable the feature \"redis\" of rateguard".to_owned())
+    }
+
+    /// Reads the URL of Upstash's REST protocol and its token. Each setting comes with the name that errors call it.
+    #[cfg(feature = "upstash")]
+    pub(crate) fn upstash(url: (&str, &str), token: (&str, &str)) -> Result<Endpoint, ConfigError> {
+        upstash::Endpoint::parse(url, token).map(|endpoint| Endpoint::Upstash(endpoint.into()))
+    }
+
+    #[cfg(not(feature = "upstash"))]
+    pub(crate) fn upstash((setting, _): (&str, &str), _: (&str, &str)) -> Result<Endpoint, ConfigError> {
+        Err(ConfigError::unshown(
+            setting,
+            "this build has no Upstash support: enable the feature \"upstash\" of rateguard",
+        ))
+    }
+
+    /// With the certificates to trust and to show instead of the system's and none.
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_certificates(self, certificates: &Certificates) -> Result<Endpoint, ConfigError> {
         match self {
-            #[cfg(feature = "redis")]
-            SharedStore::Redis(store) => store.fmt(f),
+            Endpoint::Redis(mut endpoint) => {
+                certificates.apply(&mut endpoint)?;
+                Ok(Endpoint::Redis(endpoint))
+            }
             #[cfg(feature = "upstash")]
-            SharedStore::Upstash(store) => store.fmt(f),
+            Endpoint::Upstash(endpoint) => {
+                certificates.are_unused()?;
+                Ok(Endpoint::Upstash(endpoint))
+            }
         }
     }
 }
 
-impl SharedStore {
-    /// Asks for something to be done, and waits for so long. An error if it is known that no answer would come.
+/// A store on one server or several, which answers later or not at all.
+pub(crate) enum RemoteStore {
+    #[cfg(feature = "redis")]
+    Redis(self::redis::RedisStore),
+    #[cfg(feature = "upstash")]
+    Upstash(upstash::UpstashStore),
+}
+
+impl RemoteStore {
+    /// A store whose tasks start here if there is a runtime, and otherwise with the first check. Every key begins with
+    /// `prefix`.
+    pub(crate) fn new(endpoint: Endpoint, deadline: Duration, prefix: &str) -> RemoteStore {
+        match endpoint {
+            #[cfg(feature = "redis")]
+            Endpoint::Redis(endpoint) => RemoteStore::Redis(self::redis::RedisStore::new(*endpoint, deadline, prefix)),
+            #[cfg(feature = "upstash")]
+            Endpoint::Upstash(endpoint) => {
+                let settings = upstash::Settings::new(endpoint, deadline, prefix);
+                RemoteStore::Upstash(upstash::UpstashStore::new(settings))
+            }
+        }
+    }
+
+    /// Sends a group, whose answer may take `left`. An error if it is known that no answer would come.
     pub(crate) fn ask(&self, group: Group, left: Duration) -> Result<Wait<Verdicts>, StoreError> {
         match self {
             #[cfg(feature = "redis")]
-            SharedStore::Redis(store) => store.ask(group, left),
+            RemoteStore::Redis(store) => store.ask(group, left),
             #[cfg(feature = "upstash")]
-            SharedStore::Upstash(store) => store.ask(group, left),
-        }
-    }
-
-    /// Whether the limits of one request may be on several servers, so that some are charged and given back.
-    #[cfg(feature = "redis")]
-    pub(crate) fn is_apart(&self) -> bool {
-        match self {
-            SharedStore::Redis(store) => store.is_cluster(),
-            #[cfg(feature = "upstash")]
-            SharedStore::Upstash(_) => false,
+            RemoteStore::Upstash(store) => store.ask(group, left),
         }
     }
 
@@ -71,9 +114,31 @@ impl SharedStore {
     pub(crate) fn ping(&self, left: Duration) -> Result<Wait<()>, StoreError> {
         match self {
             #[cfg(feature = "redis")]
-            SharedStore::Redis(store) => store.ping(left),
+            RemoteStore::Redis(store) => store.ping(left),
             #[cfg(feature = "upstash")]
-            SharedStore::Upstash(store) => store.ping(left),
+            RemoteStore::Upstash(store) => store.ping(left),
+        }
+    }
+
+    /// Whether the limits of one request may be on several servers, where some are charged and then given back.
+    pub(crate) fn is_cluster(&self) -> bool {
+        match self {
+            #[cfg(feature = "redis")]
+            RemoteStore::Redis(store) => store.is_cluster(),
+            #[cfg(feature = "upstash")]
+            RemoteStore::Upstash(_) => false,
+        }
+    }
+}
+
+/// Shows the address and the state.
+impl fmt::Debug for RemoteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            #[cfg(feature = "redis")]
+            RemoteStore::Redis(store) => store.fmt(f),
+            #[cfg(feature = "upstash")]
+            RemoteStore::Upstash(store) => store.fmt(f),
         }
     }
 }

@@ -3,8 +3,27 @@
 use std::time::{Duration, Instant};
 
 use super::backoff::{Pace, SETTLED};
-use crate::error::StoreError;
+use crate::error::{StoreError, StoreErrorKind};
 use crate::telemetry;
+
+impl StoreError {
+    pub(crate) fn timed_out() -> StoreError {
+        StoreError::new(StoreErrorKind::TimedOut, "no answer within the deadline")
+    }
+
+    /// The same, as the reason of an outage, which is logged once and not for each check.
+    pub(crate) fn outage(mut self) -> StoreError {
+        self.of_outage = true;
+        self
+    }
+
+    /// A connection that could not be made, or was lost, in the words of the libraries.
+    pub(crate) fn unreachable(detail: String) -> StoreError {
+        // rustls reports its errors as errors of the connection.
+        let is_tls = detail.contains("invalid peer certificate") || detail.contains("received fatal alert");
+        StoreError::new(if is_tls { StoreErrorKind::Tls } else { StoreErrorKind::Unreachable }, detail)
+    }
+}
 
 /// One line when it begins, one when it is over.
 pub(crate) struct Outage {

@@ -22,7 +22,7 @@ pub(crate) use store::RedisStore;
 
 use crate::store::remote::job::Job;
 use crate::store::remote::script::Group;
-use crate::store::remote::script::{Op, RedisCheck};
+use crate::store::remote::script::{Op, RemoteCheck};
 
 /// The way to one server.
 type Link = super::queue::Link<connect::Settings>;

@@ -8,12 +8,12 @@ use smallvec::SmallVec;
 
 use super::decode::{self, Part};
 use super::encode::{self, Arguments};
-use super::{Group, RedisCheck};
+use super::group::{Group, Op, RemoteCheck};
 use crate::error::StoreError;
 use crate::store::Verdicts;
 
 /// As many groups of one call, limits of one group and different quotas as `check.lua` has characters for.
-pub(super) const MOST: usize = 64;
+const MOST: usize = 64;
 
 /// Which script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +26,12 @@ pub(crate) enum Script {
 
 impl Script {
     pub(crate) const ALL: [Script; 2] = [Script::Check, Script::Whole];
+
+    /// The script that decides this group.
+    pub(crate) fn of(group: &Group) -> Script {
+        let is_simple = matches!(group.op, Op::Check) && group.checks.iter().all(|check| check.cost == 1);
+        if is_simple && !group.is_handed_over && group.checks.len() <= MOST { Script::Check } else { Script::Whole }
+    }
 
     /// Its text.
     pub(crate) const fn text(self) -> &'static str {
@@ -94,7 +100,7 @@ pub(crate) type Answered = Option<Result<Verdicts, StoreError>>;
 impl<'g> Call<'g> {
     /// A call that decides these, which are all for one script.
     pub(crate) fn new(groups: &'g [&'g Group]) -> Call<'g> {
-        let simple = groups.len() <= MOST && groups.iter().all(|group| group.script() == Script::Check);
+        let simple = groups.len() <= MOST && groups.iter().all(|group| Script::of(group) == Script::Check);
         if simple && encode::quotas(groups.iter().copied()).len() <= MOST {
             Call { script: Script::Check, groups, shares: shares(groups) }
         } else {
@@ -192,12 +198,12 @@ fn shares(groups: &[&Group]) -> Vec<Share> {
     shares
 }
 
-fn is_same(one: &RedisCheck, other: &RedisCheck) -> bool {
-    one.form == other.form && one.quota == other.quota && one.key == other.key
+fn is_same(one: &RemoteCheck, other: &RemoteCheck) -> bool {
+    one.shadow == other.shadow && one.compact == other.compact && one.quota == other.quota && one.key == other.key
 }
 
 /// Tells most keys apart, so that few are compared.
-fn mark(check: &RedisCheck) -> u64 {
+fn mark(check: &RemoteCheck) -> u64 {
     let word = |bytes: &[u8]| bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
     let fold = |mark: u64, bytes: &[u8]| (mark.rotate_left(5) ^ word(bytes)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     check.key.as_bytes().chunks(8).fold(1, fold)
@@ -207,7 +213,6 @@ fn mark(check: &RedisCheck) -> u64 {
 mod tests {
     use super::*;
     use crate::quota::Quota;
-    use crate::store::remote::script::Op;
     use std::time::Duration;
 
     #[derive(Default)]
@@ -223,9 +228,9 @@ mod tests {
         }
     }
 
-    fn check(key: &str) -> RedisCheck {
+    fn check(key: &str) -> RemoteCheck {
         let quota = Quota::sliding_window(3, Duration::from_secs(60));
-        RedisCheck { key: key.to_owned(), quota, form: "z", cost: 1, shadow: false }
+        RemoteCheck { key: key.to_owned(), ..RemoteCheck::new(String::new(), quota, 1) }
     }
 
     fn group(keys: &[&str]) -> Group {
@@ -264,7 +269,7 @@ mod tests {
         assert_eq!(words.0, ["5", "a", "b", "a", "b", "a", "&200&2000", "z", "3", "60000000"]);
 
         let peek = Group::new(Op::Peek, [check("a")].into_iter().collect());
-        let costly = Group::new(Op::Check, [RedisCheck { cost: 2, ..check("a") }].into_iter().collect());
+        let costly = Group::new(Op::Check, [RemoteCheck { cost: 2, ..check("a") }].into_iter().collect());
         for other in [peek, costly] {
             assert_eq!(Call::new(&[&other]).script(), Script::Whole);
         }

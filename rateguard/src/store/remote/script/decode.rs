@@ -1,9 +1,11 @@
 //! From what the script said to verdicts and errors.
 
+use std::num::NonZeroU64;
+
 use smallvec::SmallVec;
 
 use super::error_text::named;
-use super::{Group, Op, RedisCheck};
+use super::group::{Group, Op, RemoteCheck};
 use crate::algorithm::fixed_window::Counter;
 use crate::algorithm::sliding_counter::Pair;
 use crate::algorithm::token_bucket::Bucket;
@@ -85,7 +87,7 @@ fn take(parts: &mut impl Iterator<Item = Part>, count: usize) -> Result<SmallVec
 fn one_after_the_other(
     now: u64,
     numbers: &[i64],
-    check: &RedisCheck,
+    check: &RemoteCheck,
     requests: usize,
 ) -> Result<SmallVec<[Verdicts; 1]>, StoreError> {
     let granted = numbers.first().and_then(|granted| usize::try_from(*granted).ok());
@@ -124,14 +126,14 @@ fn answer(
     Ok(verdicts(now, &numbers, checks, group.op))
 }
 
-fn verdicts(now: u64, numbers: &[i64], checks: &[RedisCheck], op: Op) -> Result<Verdicts, StoreError> {
+fn verdicts(now: u64, numbers: &[i64], checks: &[RemoteCheck], op: Op) -> Result<Verdicts, StoreError> {
     let found: SmallVec<[(Found, Assessment); 2]> = numbers
         .chunks_exact(4)
         .zip(checks)
         .map(|(numbers, check)| assessment(numbers, check))
         .collect::<Result<_, _>>()?;
     let charged = matches!(op, Op::Check) && found.iter().zip(checks).all(|((_, a), check)| a.allowed || check.shadow);
-    let verdict = |((mut found, a), check): ((Found, Assessment), &RedisCheck)| {
+    let verdict = |((mut found, a), check): ((Found, Assessment), &RemoteCheck)| {
         let charged = (charged && a.allowed).then_some(check.cost);
         a.verdict(charged, charged.map(|cost| found.charge(now, &check.quota, cost)))
     };
@@ -139,11 +141,18 @@ fn verdicts(now: u64, numbers: &[i64], checks: &[RedisCheck], op: Op) -> Result<
 }
 
 /// What the script found before the charge.
-fn assessment(numbers: &[i64], check: &RedisCheck) -> Result<(Found, Assessment), StoreError> {
+fn assessment(numbers: &[i64], check: &RemoteCheck) -> Result<(Found, Assessment), StoreError> {
     let found = Found::read(numbers, check)?;
     let mut assessed = found.assess(&check.quota, check.cost);
     assessed.allowed = numbers.first() == Some(&1);
     Ok((found, assessed))
+}
+
+impl Receipt {
+    /// The server's clock tells the lives of a key apart.
+    pub(crate) fn of_server(at: u64) -> Receipt {
+        Receipt { life: NonZeroU64::MIN, at }
+    }
 }
 
 /// What the script says was counted. The rule is one: of what it leaves to the caller, the rules in `algorithm` make the
@@ -165,7 +174,7 @@ enum Found {
 }
 
 impl Found {
-    fn read(numbers: &[i64], check: &RedisCheck) -> Result<Found, StoreError> {
+    fn read(numbers: &[i64], check: &RemoteCheck) -> Result<Found, StoreError> {
         let [_, a, b, c] = numbers else { return Err(malformed()) };
         let whole = |number: &i64| u64::try_from(*number).map_err(|_| malformed());
         let part = |number: &i64| u32::try_from(*number).map_err(|_| malformed());
@@ -223,7 +232,7 @@ impl Found {
                 at = *charged;
             }
         }
-        Receipt { life: Receipt::SHARED, at }
+        Receipt::of_server(at)
     }
 }
 
@@ -238,7 +247,7 @@ mod tests {
 
     fn asks(algorithm: Algorithm) -> Group {
         let quota = Quota::try_new(algorithm, 5, Duration::from_secs(60)).unwrap();
-        let check = RedisCheck { key: String::new(), quota, form: "z", cost: 1, shadow: false };
+        let check = RemoteCheck::new(String::new(), quota, 1);
         Group::new(Op::Check, [check].into_iter().collect())
     }
 

@@ -2,36 +2,23 @@
 
 use smallvec::SmallVec;
 
-use super::{Group, Op, RedisCheck};
+use super::group::{Group, Op, RemoteCheck};
 use crate::quota::{Algorithm, Quota};
 
-/// Up to here a window's log is a sorted set, which Redis keeps compact up to 128 members: one for each unit, and one that
-/// says the window.
+/// Up to this limit, a window's log is a sorted set. Redis keeps sorted sets compact up to 128 members: one for each unit,
+/// and one that holds the window.
 const SORTED_SET: u32 = 127;
 
-/// The script's name for a rule, and for the form that its count is kept in.
-///
-/// In capitals for a shadow, whose refusal is none.
-pub(crate) fn form(quota: &Quota, compact: bool, shadow: bool) -> &'static str {
-    let (enforced, shadowed) = match quota.algorithm() {
+/// The scripts' letter for an algorithm and the form in which its count is kept; a capital in shadow mode.
+fn form(check: &RemoteCheck) -> &'static str {
+    let (enforced, shadow) = match check.quota.algorithm() {
         Algorithm::SlidingCounter => ("c", "C"),
         Algorithm::FixedWindow => ("f", "F"),
         Algorithm::TokenBucket => ("b", "B"),
-        Algorithm::SlidingWindow if quota.limit() <= SORTED_SET && !compact => ("z", "Z"),
+        Algorithm::SlidingWindow if check.quota.limit() <= SORTED_SET && !check.compact => ("z", "Z"),
         Algorithm::SlidingWindow => ("l", "L"),
     };
-    if shadow { shadowed } else { enforced }
-}
-
-/// The last part of a key: keys of different algorithms never meet, nor do those of releases that write them
-/// differently. The number goes up with every change of a format.
-pub(crate) fn tag(algorithm: Algorithm) -> &'static str {
-    match algorithm {
-        Algorithm::SlidingWindow => "sw2",
-        Algorithm::SlidingCounter => "sc2",
-        Algorithm::FixedWindow => "fw2",
-        Algorithm::TokenBucket => "tb2",
-    }
+    if check.shadow { shadow } else { enforced }
 }
 
 /// Where arguments are written to: a command of some protocol.
@@ -47,8 +34,8 @@ pub(super) struct Quotas(SmallVec<[(&'static str, Quota); 4]>);
 pub(super) fn quotas<'g>(groups: impl Iterator<Item = &'g Group>) -> Quotas {
     let mut quotas = Quotas(SmallVec::new());
     for check in groups.flat_map(|group| &group.checks) {
-        if !quotas.0.contains(&(check.form, check.quota)) {
-            quotas.0.push((check.form, check.quota));
+        if !quotas.0.contains(&(form(check), check.quota)) {
+            quotas.0.push((form(check), check.quota));
         }
     }
     quotas
@@ -60,9 +47,9 @@ impl Quotas {
     }
 
     /// Which of them it is, from 0.
-    fn number(&self, check: &RedisCheck) -> usize {
+    fn number(&self, check: &RemoteCheck) -> usize {
         // Every one of them was put there.
-        self.0.iter().position(|known| *known == (check.form, check.quota)).unwrap_or_default()
+        self.0.iter().position(|known| *known == (form(check), check.quota)).unwrap_or_default()
     }
 
     fn write(&self, to: &mut impl Arguments) {

@@ -19,7 +19,7 @@ use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Verdicts;
 use crate::store::remote::job::{Reply, Told};
 use crate::store::remote::queue::current_runtime;
-use crate::store::remote::redis::{Group, Op, RedisCheck};
+use crate::store::remote::redis::{Group, Op, RemoteCheck};
 use crate::store::remote::wait::Answer;
 
 /// The checks of one part, by where they stand in the group.
@@ -132,7 +132,7 @@ impl Apart<'_> {
         (answers, waited)
     }
 
-    fn checks(&self, part: &Part) -> impl Iterator<Item = &RedisCheck> {
+    fn checks(&self, part: &Part) -> impl Iterator<Item = &RemoteCheck> {
         part.iter().filter_map(|at| self.group.checks.get(*at))
     }
 
@@ -167,11 +167,7 @@ impl Apart<'_> {
                     continue;
                 };
                 let checks = [check.clone()].into_iter().collect();
-                let mut group = Group::new(Op::Refund(Some(receipt)), checks);
-                // Others of this process were denied for want of these units.
-                if let Some(forget) = self.group.forget.get(at) {
-                    group = group.forgetting(forget.clone());
-                }
+                let group = Group::new(Op::Refund(Some(receipt)), checks);
                 given_back.push(self.cluster.submit(group, self.cluster.deadline));
                 let capacity = check.quota.capacity();
                 verdict.remaining = verdict.remaining.saturating_add(check.cost).min(capacity);
