@@ -13,7 +13,7 @@ pub use crate::http::handler_limits::{Limits, NamedLimits};
 pub use crate::http::limit::written;
 pub use crate::http::setting::Setting;
 pub use crate::http::{HttpLimit, KeyBy, Limited, RateLimited};
-pub use crate::key::{ToKey, Key};
+pub use crate::key::{Key, ToKey};
 pub use crate::policy::{OnError, Policy};
 pub use crate::quota::{Algorithm, Quota};
 pub use rateguard_macros::rate_limit_in_impl;

@@ -64,7 +64,7 @@ fn answers(plan: &Plan) -> Vec<TokenStream> {
     let private = plan.private(Span::mixed_site());
     let mut answers = Vec::new();
     for (place, limit) in plan.limits.iter().enumerate().filter(|(_, limit)| limit.is_deferred()) {
-        let mut answer = quote!(#private::Late::rule(#place));
+        let mut answer = quote!(#private::Deferred::limit(#place));
         for value in limit.key.deferred() {
             let (key, span) = (value.stream(), value.span());
             let private = plan.private(span);

@@ -36,9 +36,9 @@ pub(super) fn implementation(plan: &Plan, name: &str, marker: &Ident, descriptor
     // the marker's type tells them apart, but is no constant.
     let named = plan.limits.iter().any(|limit| limit.name.is_none()).then(|| {
         quote! {
-            fn rules() -> &'static [#private::Rule] {
-                static RULES: #private::NamedRules = #private::NamedRules::new();
-                #private::NamedRules::of::<#marker>(&RULES, ::core::module_path!())
+            fn limits() -> &'static [#private::HttpLimit] {
+                static NAMED: #private::NamedLimits = #private::NamedLimits::new();
+                #private::NamedLimits::of::<#marker>(&NAMED, ::core::module_path!())
             }
         }
     });
@@ -47,12 +47,12 @@ pub(super) fn implementation(plan: &Plan, name: &str, marker: &Ident, descriptor
         #allowed
         impl #private::Limits for #marker {
             const HANDLER: &'static ::core::primitive::str = #handler;
-            const RULES: &'static [#private::Rule] = #descriptors;
+            const LIMITS: &'static [#private::HttpLimit] = #descriptors;
             const WORDS: &'static ::core::primitive::str = #words;
             #named
         }
         // An associated constant is only computed where it is used; this finds a wrong quota in any build.
-        const _: &[#private::Rule] = <#marker as #private::Limits>::RULES;
+        const _: &[#private::HttpLimit] = <#marker as #private::Limits>::LIMITS;
     }
 }
 
@@ -72,46 +72,46 @@ fn descriptor(plan: &Plan, limit: &Limit, name: &TokenStream) -> TokenStream {
     let parts = parts();
     let policy = policy(plan, limit, name);
     let key = key(plan, &limit.key);
-    let mut tokens = quote!(#private::Rule::new(#policy, #key));
-    if limit.name.is_none() {
-        tokens.extend(quote!(.named_by_default()));
-    }
-    match &limit.cost {
-        Amount::Default => {}
-        Amount::Fixed(number) => tokens.extend(quote!(.cost(#private::Cost::Fixed(#number)))),
-        Amount::Deferred(_) => tokens.extend(quote!(.cost(#private::Cost::Late))),
+    let cost = match &limit.cost {
+        Amount::Default => quote!(#private::Setting::fixed(1)),
+        Amount::Fixed(number) => quote!(#private::Setting::fixed(#number)),
+        Amount::Deferred(_) => quote!(#private::Setting::deferred()),
         Amount::Head(closure) => {
             let (closure, span) = (closure.stream(), closure.span());
-            let private = plan.private(span);
-            let call = quote_spanned!(span=> #private::head_cost(#parts, #closure));
-            tokens.extend(quote!(.cost(#private::Cost::Head(|#parts| #call))));
+            let at_closure = plan.private(span);
+            let call = quote_spanned!(span=> #at_closure::head_cost(#parts, #closure));
+            quote!(#private::Setting::head(|#parts| #call))
         }
         Amount::Independent(value) => {
             let (value, span) = (value.stream(), value.span());
-            let private = plan.private(span);
-            let call = quote_spanned!(span=> #private::IntoCost::to_cost(#value));
-            tokens.extend(quote!(.cost(#private::Cost::Head(|_| #call))));
+            let at_value = plan.private(span);
+            let call = quote_spanned!(span=> #at_value::IntoCost::to_cost(#value));
+            quote!(#private::Setting::head(|_| #call))
         }
-    }
-    match &limit.skip {
-        Amount::Default | Amount::Fixed(_) => {}
-        Amount::Deferred(_) => tokens.extend(quote!(.skip(#private::Skip::Late))),
+    };
+    let skip = match &limit.skip {
+        Amount::Default | Amount::Fixed(_) => quote!(#private::Setting::fixed(false)),
+        Amount::Deferred(_) => quote!(#private::Setting::deferred()),
         Amount::Head(closure) => {
             let (closure, span) = (closure.stream(), closure.span());
-            let private = plan.private(span);
-            let call = quote_spanned!(span=> #private::head_skip(#parts, #closure));
-            tokens.extend(quote!(.skip(#private::Skip::Head(|#parts| #call))));
+            let at_closure = plan.private(span);
+            let call = quote_spanned!(span=> #at_closure::head_skip(#parts, #closure));
+            quote!(#private::Setting::head(|#parts| #call))
         }
         Amount::Independent(value) => {
             let value = boolean(value);
-            tokens.extend(quote!(.skip(#private::Skip::Head(|_| #value))));
+            quote!(#private::Setting::head(|_| #value))
         }
-    }
-    if let Some(closure) = &limit.refund_if {
-        let closure = closure.stream();
-        tokens.extend(quote!(.refund_if(#closure)));
-    }
-    tokens
+    };
+    let refund_if = match &limit.refund_if {
+        None => quote!(::core::option::Option::None),
+        Some(closure) => {
+            let closure = closure.stream();
+            quote!(#private::written::refund_if(#closure))
+        }
+    };
+    let is_named_by_default = limit.name.is_none();
+    quote!(#private::written::limit(#policy, #key, #cost, #skip, #refund_if, #is_named_by_default))
 }
 
 fn policy(plan: &Plan, limit: &Limit, name: &TokenStream) -> TokenStream {
@@ -162,33 +162,34 @@ fn kind(sort: &str, name: &LitStr) -> LitStr {
 
 fn key(plan: &Plan, key: &Key) -> TokenStream {
     let private = plan.private(Span::mixed_site());
-    let source = quote!(#private::KeySource);
+    let (by, written) = (quote!(#private::KeyBy), quote!(#private::written));
     match key {
-        Key::Ip => quote!(#source::Ip),
-        Key::User => quote!(#source::User),
-        Key::Global => quote!(#source::Global),
+        Key::Ip => quote!(#by::Ip),
+        Key::User => quote!(#by::User),
+        Key::Global => quote!(#by::Global),
         Key::Header(name) => {
             let kind = kind("header", name);
-            quote!(#source::Header(#kind))
+            quote!(#written::header(#kind))
         }
         Key::Cookie(name) => {
             let kind = kind("cookie", name);
-            quote!(#source::Cookie(#kind))
+            quote!(#written::cookie(#kind))
         }
         Key::Path(name) => {
             let kind = kind("path", name);
-            quote!(#source::Path(#kind))
+            quote!(#written::path(#kind))
         }
-        Key::Deferred(_) => quote!(#source::Late),
+        Key::Deferred(_) => quote!(#written::deferred()),
         Key::Head(closure) => {
             let (closure, span, parts) = (closure.stream(), closure.span(), parts());
             let private = plan.private(span);
             let call = quote_spanned!(span=> #private::head_key(#parts, #closure));
-            quote!(#source::Head(|#parts| #call))
+            quote!(#written::head(|#parts| #call))
         }
         Key::Composite(parts) => {
             let parts = parts.iter().map(|part| self::key(plan, part));
-            quote!(#source::Composite(&[#(#parts),*]))
+            // A constant, since a list of parts is not promoted to one by itself.
+            quote!(#written::all({ const PARTS: &'static [#by] = &[#(#parts),*]; PARTS }))
         }
     }
 }

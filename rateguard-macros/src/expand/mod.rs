@@ -70,7 +70,7 @@ pub(crate) fn method(
         #(#conditions)*
         #[doc(hidden)]
         #allowed
-        const #constant: &'static [#private::Rule] = #descriptors;
+        const #constant: &'static [#private::HttpLimit] = #descriptors;
         #(#others)*
         #[#private::rate_limit_in_impl(#marker_name, #library)]
         #(#own)*

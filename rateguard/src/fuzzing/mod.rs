@@ -13,11 +13,11 @@ use std::sync::LazyLock;
 use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::RateGuard;
 use crate::builder::RateGuardBuilder;
 use crate::http::normalize;
 use crate::key::Key;
 use crate::key::encode::KeyWriter;
-use crate::limiter::RateGuard;
 use crate::quota::Quota;
 use crate::quota::parse;
 #[cfg(feature = "redis")]
@@ -118,7 +118,7 @@ pub fn forwarded(bytes: &[u8]) {
     let header = header.get(1..).unwrap_or_default();
     let Some(headers) = lines(&name, header) else { return };
 
-    let client_ip = limiter.client_ip();
+    let client_ip = &limiter.http().client_ip;
     let address = client_ip.address(peer, &headers);
     assert_eq!(address, address.to_canonical());
     if !trusted(peer.to_canonical()) {

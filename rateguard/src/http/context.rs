@@ -84,7 +84,9 @@ impl Deref for Decisions {
 
 /// Starts deciding these together; a remote store is waited for as long as is `left`.
 pub(super) fn begin(limiter: &RateGuard, asked: &Asked<'_>, left: Duration) -> (Checking, Refunds) {
-    let check = |(limit, key, cost): &(&HttpLimit, Key, u32)| Check::new(&limit.policy, key).cost(*cost);
+    fn check<'a>((limit, key, cost): &'a (&HttpLimit, Key, u32)) -> Check<'a> {
+        Check::new(&limit.policy, key).cost(*cost)
+    }
     let refunds = if asked.iter().any(|(limit, ..)| limit.refund_if.is_some()) {
         asked.iter().map(|(limit, ..)| limit.refund_if.clone()).collect()
     } else {
@@ -165,7 +167,7 @@ impl Context {
 
     /// Gives back what this response gives back. `None`, nearly always, if that is nothing.
     pub(super) fn responded(&self, response: &Response) -> Option<GivingBack> {
-        self.give_back(|counted| counted.refund_if.take().is_some_and(|refund_if| refund_if.call(response)))
+        self.give_back(|counted| counted.refund_if.take().is_some_and(|RefundIf(refund_if)| refund_if.call(response)))
     }
 
     /// Gives charges back, all at once, so that together they wait no longer than one, and corrects the headers. If the

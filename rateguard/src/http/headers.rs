@@ -142,3 +142,10 @@ impl fmt::Debug for Headers {
         if said { Ok(()) } else { f.write_str("NONE") }
     }
 }
+
+/// A number in decimal. One allocation; `HeaderValue::from` makes two.
+pub(super) fn number(number: u64) -> HeaderValue {
+    let digits = HeaderValue::from_str(itoa::Buffer::new().format(number));
+    // Digits are always valid in a header.
+    digits.unwrap_or_else(|_| HeaderValue::from(number))
+}

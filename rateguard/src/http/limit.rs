@@ -46,7 +46,8 @@ pub struct HttpLimit {
 }
 
 /// Which responses give the charge back.
-pub(super) type RefundIf = Callback<Response, bool>;
+#[derive(Clone, Debug)]
+pub struct RefundIf(pub(super) Callback<Response, bool>);
 
 type Methods = Option<Arc<[Method]>>;
 
@@ -98,7 +99,7 @@ impl HttpLimit {
     /// Which responses give the charge back: those for which the closure returns `true`. If the client hangs up before
     /// there is a response, the request stays charged.
     pub fn refund_if(mut self, refund_if: impl Fn(&Response) -> bool + Send + Sync + 'static) -> HttpLimit {
-        self.refund_if = Some(Callback::shared(refund_if));
+        self.refund_if = Some(RefundIf(Callback::shared(refund_if)));
         self
     }
 
@@ -152,7 +153,7 @@ pub mod written {
 
     use super::super::key_by::{KeyBy, List, Source};
     use super::super::setting::{Callback, Setting};
-    use super::HttpLimit;
+    use super::{HttpLimit, RefundIf};
     use crate::key::Key;
     use crate::key::parts::Kind;
     use crate::policy::Policy;
@@ -163,14 +164,15 @@ pub mod written {
         key: KeyBy,
         cost: Setting<u32>,
         skip: Setting<bool>,
-        refund_if: Option<fn(&Response) -> bool>,
+        refund_if: Option<RefundIf>,
         is_named_by_default: bool,
     ) -> HttpLimit {
-        let refund_if = match refund_if {
-            Some(refund_if) => Some(Callback::Static(refund_if)),
-            None => None,
-        };
         HttpLimit::written(policy, key, cost, skip, refund_if, is_named_by_default)
+    }
+
+    /// Which responses give the charge back.
+    pub const fn refund_if(refund_if: fn(&Response) -> bool) -> Option<RefundIf> {
+        Some(RefundIf(Callback::Static(refund_if)))
     }
 
     /// By the value of a header. The kind is `header.` and the name in lower case.

@@ -89,18 +89,6 @@ impl Key {
     }
 }
 
-impl Key {
-    /// The same, to be kept. Free for kinds known at compile time.
-    pub(crate) fn shared_kind(&self) -> Cow<'static, str> {
-        match &self.0 {
-            Repr::Global => Cow::Borrowed("global"),
-            Repr::Ip(_) => Cow::Borrowed("ip"),
-            Repr::Plain { kind, .. } | Repr::Secret { kind, .. } => kind.to_cow(),
-            Repr::Composite(_) => Cow::Borrowed("composite"),
-        }
-    }
-}
-
 /// Shows addresses and plain values; a secret shows its kind alone.
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -32,14 +32,6 @@ impl Kind {
             Kind::Shared(text) => text,
         }
     }
-
-    /// The same, to be kept. Free for kinds known at compile time.
-    pub(crate) fn to_cow(&self) -> Cow<'static, str> {
-        match self {
-            Kind::Known(text) => Cow::Borrowed(text),
-            Kind::Shared(text) => Cow::Owned((**text).to_owned()),
-        }
-    }
 }
 
 impl From<Cow<'static, str>> for Kind {

@@ -262,10 +262,10 @@ impl Overrides {
 
     fn policies(&self) -> Vec<PolicyInfo> {
         let book = self.read();
-        let known = |(name, written): (&String, &Written)| PolicyInfo {
+        let info = |(name, known): (&String, &Known)| PolicyInfo {
             name: name.clone(),
-            written: written.quota,
-            set: book.overrides.get(name).copied(),
+            default_quota: known.quota,
+            quota_override: book.overrides.get(name).copied(),
         };
         book.known.iter().map(info).collect()
     }

@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use smallvec::SmallVec;
 
-use super::{Checking, Limiter};
 #[cfg(feature = "metrics")]
 use super::Store;
+use super::{Checking, Limiter};
 use crate::decision::{Check, Decision, whole_seconds};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::Key;

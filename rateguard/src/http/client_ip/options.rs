@@ -2,8 +2,8 @@
 
 use axum::http::HeaderName;
 
-use super::proxies::TrustedProxies;
 use super::peer::PeerFn;
+use super::proxies::TrustedProxies;
 use super::resolver::{Resolver, Source, X_FORWARDED_FOR};
 use crate::error::ConfigError;
 
@@ -44,7 +44,7 @@ impl Options {
     pub(crate) fn build(self) -> Result<Resolver, ConfigError> {
         let proxies = TrustedProxies::parse(&self.proxies)?;
         let source = self.source(&proxies)?;
-        Ok(Resolver { source, proxies, peer: self.peer, ..Resolver::default() })
+        Ok(Resolver::new(source, proxies, self.peer))
     }
 
     fn source(&self, proxies: &TrustedProxies) -> Result<Source, ConfigError> {

@@ -21,7 +21,7 @@ pub(crate) struct Resolver {
     pub(super) source: Source,
     pub(super) proxies: TrustedProxies,
     /// How to find the peer, where the program says so.
-    pub(super) peer: Option<PeerFn>,
+    peer: Option<PeerFn>,
     /// How often a trusted proxy's header held no address where one was needed, so that the peer counted.
     unreadable: AtomicU64,
     /// How often another key was missing, so that the address counted.
@@ -43,6 +43,10 @@ pub(super) enum Source {
 }
 
 impl Resolver {
+    pub(super) fn new(source: Source, proxies: TrustedProxies, peer: Option<PeerFn>) -> Resolver {
+        Resolver { source, proxies, peer, ..Resolver::default() }
+    }
+
     /// The client's address, an IPv4 address never in the form of an IPv6 one. What is of no use in the headers leaves
     /// the peer.
     ///
@@ -73,7 +77,7 @@ impl Resolver {
 
     /// The peer: as the program's own closure finds it, if there is one, or as `into_make_service_with_connect_info` left
     /// it.
-    pub(crate) fn peer(&self, extensions: &Extensions) -> Result<Peer, SetupError> {
+    pub(in crate::http) fn peer(&self, extensions: &Extensions) -> Result<Peer, SetupError> {
         if let Some(peer) = self.peer.as_ref().and_then(|own| own.find(extensions)) {
             return Ok(peer);
         }

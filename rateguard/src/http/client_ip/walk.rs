@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use axum::http::HeaderValue;
 use axum::http::header::GetAll;
 
-use super::proxies::TrustedProxies;
 use super::node::{self, Unreadable};
+use super::proxies::TrustedProxies;
 
 /// How much of a header is looked at, from its end. Room for more proxies than a request can pass, and little enough
 /// that a header of any size costs microseconds.
