@@ -1,4 +1,4 @@
-//! What the limiter answered.
+//! The answer to a check.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -10,7 +10,6 @@ use crate::quota::{Algorithm, Quota};
 
 /// The answer to one check.
 #[derive(Clone, Debug)]
-#[must_use = "a decision that nobody looks at refuses nothing"]
 pub struct Decision {
     policy: Cow<'static, str>,
     quota: Quota,
@@ -27,12 +26,12 @@ pub struct Decision {
 /// Where an answer comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
-    /// Somebody has counted: the store, or this process in its place.
+    /// The store has counted, or this process in its place.
     Count,
-    /// An earlier refusal that is still certain.
+    /// The deny cache: an earlier denial that is still certain.
     #[cfg(feature = "_shared")]
-    Memory,
-    /// Nobody has counted.
+    DenyCache,
+    /// Nothing was counted.
     Nowhere,
 }
 
@@ -52,7 +51,7 @@ impl Decision {
         }
     }
 
-    /// An answer without a count, because the store gave none.
+    /// An answer without a count, because the store gave no answer.
     pub(crate) fn uncounted(policy: &Policy, quota: Quota, allowed: bool, reason: StoreErrorKind) -> Decision {
         Decision {
             policy: policy.shared_name(),
@@ -61,7 +60,7 @@ impl Decision {
             shadow: policy.is_shadow(),
             remaining: 0,
             reset_after: 0,
-            // An outage has no known end; a second is soon enough to ask again.
+            // Nobody knows when an outage ends. One second is a fair time to ask again.
             retry_after: if allowed { None } else { Some(1_000_000) },
             receipt: None,
             degraded: Some(reason),
@@ -69,105 +68,106 @@ impl Decision {
         }
     }
 
-    /// What cannot be: a check without an answer. It is denied.
+    /// A check without an answer, which cannot happen. It is denied.
     #[cold]
     pub(crate) fn missing(policy: &Policy) -> Decision {
         debug_assert!(false, "a check of {} has no answer", policy.name());
         Decision::uncounted(policy, policy.quota(), false, StoreErrorKind::Other)
     }
 
-    /// The same answer for another check of the same bucket, which was decided together with this one.
+    /// The same answer for another check of the same count, which was decided together with this one.
     pub(crate) fn shared_with(&self, policy: &Policy) -> Decision {
         let quota = policy.quota();
         let remaining = self.remaining.min(quota.capacity());
         Decision { quota, shadow: policy.is_shadow(), remaining, ..self.clone() }
     }
 
-    /// The same answer, from a count that this process kept alone.
+    /// Marks the answer as counted in this process alone.
     pub(crate) fn degrade(mut self, reason: StoreErrorKind) -> Decision {
         self.degraded = Some(reason);
         self
     }
 
-    /// The same answer, without the store having been asked.
+    /// Marks the answer as the deny cache's: the store was not asked.
     #[cfg(feature = "_shared")]
     pub(crate) fn remember(mut self) -> Decision {
-        self.origin = Origin::Memory;
+        self.origin = Origin::DenyCache;
         self
     }
 
-    /// Whether the request may go on. A shadow policy always says yes; see [`Decision::would_deny`].
+    /// Whether the request is allowed. In shadow mode it always is; see [`Decision::would_deny`].
     pub fn allowed(&self) -> bool {
         self.allowed || self.shadow
     }
 
-    /// Whether the quota is exceeded, also where a shadow policy lets the request go on.
+    /// Whether the quota is exceeded, so that the request is denied, or would be if the policy were not in shadow mode.
     pub fn would_deny(&self) -> bool {
         !self.allowed
     }
 
-    /// The most that [`remaining`](Decision::remaining) can be: units allowed in a window; of a token bucket, its burst.
+    /// The highest possible value of [`remaining`](Decision::remaining): the units allowed in a window, or the burst of a
+    /// token bucket.
     pub fn limit(&self) -> u32 {
         self.quota.capacity()
     }
 
-    /// Units left after this check. 0 when [`degraded`](Decision::degraded): it is not known then.
+    /// Units left after this check. 0 if nothing was counted, not even in this process
+    /// ([`degraded`](Decision::degraded)): the number is unknown then.
     pub fn remaining(&self) -> u32 {
         self.remaining
     }
 
-    /// Until the oldest counted request leaves the window (token bucket: until the bucket is full). Zero when nothing
-    /// is counted, and when [`degraded`](Decision::degraded).
+    /// The time until the oldest counted request leaves the window, or until a token bucket is full. Zero if nothing is
+    /// counted or the count is unknown.
     pub fn reset_after(&self) -> Duration {
         Duration::from_micros(self.reset_after)
     }
 
-    /// Until the same request would be allowed, if nobody else used the key meanwhile: waiting that long is enough
-    /// and needed. `None` when it was allowed, or when it never can be, since its cost is above the limit.
+    /// The time until the same request would be allowed if nobody else used the key: neither too short nor too long.
+    /// `None` if it was allowed, or if it never will be, because its cost is above the limit.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after.map(Duration::from_micros)
     }
 
-    /// Until there are more units: until a refused request would be allowed; after the last unit, until the next; else
-    /// like [`reset_after`](Decision::reset_after).
+    /// The time until there are more units. For a denied request, until it would be allowed; after the last unit, until
+    /// the next one; otherwise as [`reset_after`](Decision::reset_after).
     pub(crate) fn more_after(&self) -> Duration {
         if let Some(retry) = self.retry_after() {
             return retry;
         }
         if self.remaining == 0 && self.quota.algorithm() == Algorithm::TokenBucket {
-            // Until the bucket is full all of them come back, one after the other: the first of them now.
+            // Tokens come back one by one until the bucket is full; the first of them is the next unit.
             let (others, _) = self.quota.refill_time(self.quota.capacity() - 1);
             return Duration::from_micros(self.reset_after.saturating_sub(others));
         }
         self.reset_after()
     }
 
-    /// Whether the store could not be asked, so that the failure policy answered
-    /// ([`OnError`](crate::OnError)).
+    /// Whether the store gave no answer, so that the failure policy ([`OnError`](crate::OnError)) decided.
     pub fn degraded(&self) -> bool {
         self.degraded.is_some()
     }
 
-    /// Why the store could not be asked.
+    /// Why the store gave no answer; `None` if it did.
     pub fn degraded_reason(&self) -> Option<StoreErrorKind> {
         self.degraded
     }
 
-    /// What to show to have the charge given back; `None` if nothing was charged.
+    /// The receipt for giving the charge back; `None` if nothing was charged.
     pub(crate) fn receipt(&self) -> Option<Receipt> {
         self.receipt
     }
 
-    /// After the charge was given back.
+    /// Updates the answer after its charge was given back.
     pub(crate) fn give_back(&mut self, cost: u32) {
         self.remaining = self.remaining.saturating_add(cost).min(self.quota.capacity());
         if self.remaining == self.quota.capacity() {
-            // Nothing is counted any more.
+            // Nothing is counted now.
             self.reset_after = 0;
         }
     }
 
-    /// Whether this process has counted in the store's place.
+    /// Whether this process counted instead of the store.
     pub(crate) fn is_counted_here(&self) -> bool {
         self.degraded.is_some() && self.origin == Origin::Count
     }
@@ -177,7 +177,7 @@ impl Decision {
         self.origin == Origin::Nowhere
     }
 
-    /// Whether an earlier refusal was the answer.
+    /// Whether the deny cache answered.
     pub(crate) fn is_remembered(&self) -> bool {
         !matches!(self.origin, Origin::Count | Origin::Nowhere)
     }

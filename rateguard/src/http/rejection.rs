@@ -89,15 +89,19 @@ impl RateLimited {
 }
 
 impl Decision {
-    /// `Err` with the answer to send if the request may not go on: `limiter.check(&policy, &key).await.into_result()?`
+    /// The decision itself if the request is allowed, otherwise the response to send:
+    /// `limiter.check(&policy, &key).await.into_result()?`
     ///
-    /// It is the library's own answer, since the limiter has not seen the request.
+    /// It is the library's own response, since the limiter has not seen the request.
     ///
     /// # Errors
     ///
-    /// When the request is not [`allowed`](Decision::allowed).
-    pub fn into_result(self) -> Result<(), RateLimited> {
-        RateLimited::of(std::slice::from_ref(&self)).map_or(Ok(()), Err)
+    /// If the request is not [`allowed`](Decision::allowed).
+    pub fn into_result(self) -> Result<Decision, RateLimited> {
+        match RateLimited::of(std::slice::from_ref(&self)) {
+            Some(denied) => Err(denied),
+            None => Ok(self),
+        }
     }
 }
 

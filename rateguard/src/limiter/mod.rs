@@ -186,6 +186,7 @@ impl RateGuard {
     }
 
     /// Takes one unit of the policy's quota for this key.
+    #[must_use = "a decision does nothing by itself: look at `allowed()`, or use `into_result()?`"]
     pub async fn check(&self, policy: &Policy, key: &Key) -> Decision {
         match &self.inner.store {
             Store::Memory(store) => self.check_now(store, policy, key, 1),
@@ -196,6 +197,7 @@ impl RateGuard {
 
     /// Takes `cost` units, all or none. A cost of 0 takes nothing and is always allowed; one above the limit is
     /// refused for ever, without a [`retry_after`](Decision::retry_after).
+    #[must_use = "a decision does nothing by itself: look at `allowed()`, or use `into_result()?`"]
     pub async fn check_cost(&self, policy: &Policy, key: &Key, cost: u32) -> Decision {
         match &self.inner.store {
             Store::Memory(store) => self.check_now(store, policy, key, cost),
@@ -211,6 +213,7 @@ impl RateGuard {
     /// Checks of one policy name, algorithm and key count in one bucket. They take what they take together, and must all
     /// hold: shadows give way to those that enforce, and the tighter quota decides (if neither is, the smaller limit in
     /// the longer window; of token buckets, the smaller burst at the slower rate).
+    #[must_use = "decisions do nothing by themselves: look at `allowed()` of each"]
     pub async fn check_all(&self, checks: &[Check<'_>]) -> Vec<Decision> {
         let later = match self.begin(checks, self.deadline()) {
             Checking::Done(decisions) => return decisions.into_vec(),
