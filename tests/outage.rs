@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::routing::get;
 use rateguard::{Key, KeyBy, OnError, Policy, Quota, RateGuard, RateLimitLayer, StoreErrorKind};
-use rateguard_tests::{Proxy, RedisServer, serve};
+use rateguard_tests::{Proxy, RedisServer, io_error, serve};
 use reqwest::Client;
 
 const DEADLINE: Duration = Duration::from_millis(100);
@@ -48,7 +48,9 @@ async fn a_program_starts_with_redis_down_and_enforces_when_it_appears() {
         assert_eq!(decision.degraded_reason(), Some(StoreErrorKind::Unreachable));
         assert!(start.elapsed() < DEADLINE + A_LITTLE);
     }
-    assert_eq!(limiter.ready().await.unwrap_err().kind(), StoreErrorKind::Unreachable);
+    let error = limiter.ready().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unreachable);
+    assert_eq!(io_error(&error), Some(std::io::ErrorKind::ConnectionRefused), "{error:?}");
     server.launch();
     enforced_again(&limiter, &Key::global()).await;
     limiter.ready().await.unwrap();

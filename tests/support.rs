@@ -265,3 +265,15 @@ pub async fn connected_upstash(builder: rateguard::RateGuardBuilder, server: &Up
     limiter.ready().await.expect("the service answers");
     limiter
 }
+
+/// The I/O error that an error comes from, if there is one.
+pub fn io_error(error: &(dyn std::error::Error + 'static)) -> Option<std::io::ErrorKind> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return Some(io.kind());
+        }
+        next = error.source();
+    }
+    None
+}

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rateguard::{Algorithm, Check, Decision, Key, Policy, Quota, RateGuard, RateGuardBuilder, StoreErrorKind};
 use rateguard_tests::{
     Authority, Fault, Illness, Log, Proxy, RedisServer, TlsProxy, UpstashServer, connected, connected_upstash,
-    free_port,
+    free_port, io_error,
 };
 use tokio::task::JoinSet;
 use tracing::Level;
@@ -148,6 +148,7 @@ async fn a_program_starts_without_the_service_and_enforces_when_it_appears() {
     }
     let error = limiter.ready().await.unwrap_err();
     assert!(error.kind() == StoreErrorKind::Unreachable && error.to_string().contains("refused"), "{error}");
+    assert_eq!(io_error(&error), Some(std::io::ErrorKind::ConnectionRefused), "{error:?}");
     let server = UpstashServer::start_at(port, &redis);
     enforced_again(&limiter, &Key::global()).await;
     limiter.ready().await.unwrap();

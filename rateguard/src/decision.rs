@@ -1,4 +1,4 @@
-//! What the limiter answered.
+//! The answer to a check.
 
 use std::time::Duration;
 
@@ -95,7 +95,7 @@ impl Decision {
             allowed,
             remaining: 0,
             reset_after: 0,
-            // An outage has no known end; a second is soon enough to ask again.
+            // Nobody knows when an outage ends. One second is a fair time to ask again.
             retry_after: if allowed { None } else { Some(1_000_000) },
             receipt: None,
             degraded: Some(reason),
@@ -116,7 +116,7 @@ impl Decision {
         Decision { check, remaining, ..self.clone() }
     }
 
-    /// The same answer, from a count that this process kept alone.
+    /// Marks the answer as counted in this process alone.
     pub(crate) fn degrade(mut self, reason: StoreErrorKind) -> Decision {
         self.degraded = Some(reason);
         self
@@ -128,40 +128,42 @@ impl Decision {
         self
     }
 
-    /// Whether the request may go on. A shadow policy always says yes; see [`Decision::would_deny`].
+    /// Whether the request is allowed. In shadow mode it always is; see [`Decision::would_deny`].
     pub fn allowed(&self) -> bool {
         self.allowed || self.is_shadow()
     }
 
-    /// Whether the quota is exceeded, also where a shadow policy lets the request go on.
+    /// Whether the quota is exceeded, so that the request is denied, or would be if the policy were not in shadow mode.
     pub fn would_deny(&self) -> bool {
         !self.allowed
     }
 
-    /// The most that [`remaining`](Decision::remaining) can be: units allowed in a window; of a token bucket, its burst.
+    /// The highest possible value of [`remaining`](Decision::remaining): the units allowed in a window, or the burst of a
+    /// token bucket.
     pub fn limit(&self) -> u32 {
         self.quota().capacity()
     }
 
-    /// Units left after this check. 0 when [`degraded`](Decision::degraded): it is not known then.
+    /// Units left after this check. 0 if nothing was counted, not even in this process
+    /// ([`degraded`](Decision::degraded)): the number is unknown then.
     pub fn remaining(&self) -> u32 {
         self.remaining
     }
 
-    /// Until the oldest counted request leaves the window (token bucket: until the bucket is full). Zero when nothing
-    /// is counted, and when [`degraded`](Decision::degraded).
+    /// The time until the oldest counted request leaves the window, or until a token bucket is full. Zero if nothing is
+    /// counted or the count is unknown.
     pub fn reset_after(&self) -> Duration {
         Duration::from_micros(self.reset_after)
     }
 
-    /// Until the same request would be allowed, if nobody else used the key meanwhile: waiting that long is enough
-    /// and needed. `None` when it was allowed, or when it never can be, since its cost is above the limit.
+    /// The time until the same request would be allowed if nobody else used the key: neither too short nor too long.
+    /// `None` if it was allowed, or if it never will be, because its cost is above the limit.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after.map(Duration::from_micros)
     }
 
-    /// Until there are more units: until a refused request would be allowed; after the last unit, until the next; else
-    /// like [`reset_after`](Decision::reset_after).
+    /// The time until there are more units. For a denied request, until it would be allowed; after the last unit, until
+    /// the next one; otherwise as [`reset_after`](Decision::reset_after).
     pub(crate) fn more_after(&self) -> Duration {
         if let Some(retry) = self.retry_after() {
             return retry;
@@ -174,18 +176,17 @@ impl Decision {
         self.reset_after()
     }
 
-    /// Whether the store could not be asked, so that the failure policy answered
-    /// ([`OnError`](crate::OnError)).
+    /// Whether the store gave no answer, so that the failure policy ([`OnError`](crate::OnError)) decided.
     pub fn degraded(&self) -> bool {
         self.degraded.is_some()
     }
 
-    /// Why the store could not be asked.
+    /// Why the store gave no answer; `None` if it did.
     pub fn degraded_reason(&self) -> Option<StoreErrorKind> {
         self.degraded
     }
 
-    /// What to show to have the charge given back; `None` if nothing was charged.
+    /// The receipt for giving the charge back; `None` if nothing was charged.
     pub(crate) fn receipt(&self) -> Option<Receipt> {
         self.receipt
     }
@@ -205,7 +206,7 @@ impl Decision {
         }
     }
 
-    /// Whether this process has counted in the store's place.
+    /// Whether this process counted instead of the store.
     pub(crate) fn is_counted_here(&self) -> bool {
         self.degraded.is_some() && self.origin == Origin::Count
     }

@@ -1,9 +1,11 @@
-//! What can go wrong outside a request: in the configuration, and in the store.
+//! Errors of the configuration and of the store.
 
+use std::error::Error;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
-/// A setting that cannot be used. Never shows a password.
+/// An invalid setting. The message says what to write instead, and never shows a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {
     setting: String,
@@ -16,12 +18,12 @@ impl ConfigError {
         ConfigError { setting: setting.into(), value: Some(value.into()), problem: problem.into() }
     }
 
-    /// An error about a value that is better not shown.
+    /// An error about a value that may be a secret, and is not shown.
     pub(crate) fn unshown(setting: impl Into<String>, problem: impl Into<String>) -> ConfigError {
         ConfigError { setting: setting.into(), value: None, problem: problem.into() }
     }
 
-    /// The setting that is wrong: a method of the builder, or an environment variable.
+    /// The invalid setting: a method of the builder, or an environment variable.
     pub fn setting(&self) -> &str {
         &self.setting
     }
@@ -36,26 +38,33 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// The same sentence: it is what a `main` that returns the error prints, and what `unwrap` does.
+/// The same sentence as `Display`, since a `main` that returns the error prints this, and so does `unwrap`.
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl std::error::Error for ConfigError {}
+impl Error for ConfigError {}
 
-/// Why the store could not answer, as an operator would name it.
+/// Why the store could not answer, in an operator's words.
+///
+/// ```
+/// use rateguard::StoreErrorKind;
+///
+/// assert_eq!(StoreErrorKind::OutOfMemory.as_str(), "out_of_memory");
+/// assert_eq!("out_of_memory".parse(), Ok(StoreErrorKind::OutOfMemory));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// No connection could be made, or it was lost.
+    /// No connection could be made, or the connection was lost.
     Unreachable,
     /// No answer within the deadline.
     TimedOut,
-    /// The server's certificate is not to be trusted, or it did not accept ours.
+    /// The server's certificate is not trusted, or the server rejected ours.
     Tls,
-    /// The server did not accept the password or the user.
+    /// The server rejected the password or the user.
     Authentication,
     /// The server's access rules forbid a command that the limiter needs.
     Forbidden,
@@ -65,20 +74,19 @@ pub enum StoreErrorKind {
     WrongType,
     /// The server is a read-only replica.
     ReadOnly,
-    /// The server refuses writes: it cannot save to disk (`MISCONF`), or has too few replicas (`NOREPLICAS`).
+    /// The server accepts no writes: it cannot save to disk (`MISCONF`), or has too few replicas (`NOREPLICAS`).
     WritesDisabled,
-    /// The server is loading its data, or busy with a script; or no node of a cluster has the key.
+    /// The server is loading its data or busy with a script, or no node of a cluster has the key.
     Busy,
     /// The server has as many connections as it allows (`maxclients`).
     TooManyClients,
-    /// The service's own limit is reached: so many requests a second, a day or a month, by its plan.
+    /// The service's own limit is reached: its plan allows so many requests per second, day or month.
     Throttled,
-    /// What came back is not what the limiter's script answers: bytes were damaged on the way, or the other end is no
-    /// Redis.
+    /// The answer is not one of the limiter's script: bytes were damaged on the way, or the server is not a Redis.
     Protocol,
-    /// More checks wait in this process than the store can answer in time.
+    /// More checks are waiting in this process than the store can answer in time.
     Overloaded,
-    /// Nobody drives the task that asks the store: the runtime that it was started on is blocked or idle.
+    /// The task that asks the store does not run: the runtime that it was started on is blocked or idle.
     Stalled,
     /// There is no Tokio runtime to run the connection on.
     NoRuntime,
@@ -87,7 +95,27 @@ pub enum StoreErrorKind {
 }
 
 impl StoreErrorKind {
-    /// A short name, fit for a metric's label.
+    const ALL: [StoreErrorKind; 17] = [
+        StoreErrorKind::Unreachable,
+        StoreErrorKind::TimedOut,
+        StoreErrorKind::Tls,
+        StoreErrorKind::Authentication,
+        StoreErrorKind::Forbidden,
+        StoreErrorKind::OutOfMemory,
+        StoreErrorKind::WrongType,
+        StoreErrorKind::ReadOnly,
+        StoreErrorKind::WritesDisabled,
+        StoreErrorKind::Busy,
+        StoreErrorKind::TooManyClients,
+        StoreErrorKind::Throttled,
+        StoreErrorKind::Protocol,
+        StoreErrorKind::Overloaded,
+        StoreErrorKind::Stalled,
+        StoreErrorKind::NoRuntime,
+        StoreErrorKind::Other,
+    ];
+
+    /// A short name for metrics' labels and logs, such as `timed_out`.
     pub const fn as_str(self) -> &'static str {
         match self {
             StoreErrorKind::Unreachable => "unreachable",
@@ -111,21 +139,43 @@ impl StoreErrorKind {
     }
 }
 
+/// The name, as [`StoreErrorKind::as_str`] gives it.
+impl fmt::Display for StoreErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Reads what [`StoreErrorKind::as_str`] gives.
+impl FromStr for StoreErrorKind {
+    type Err = UnknownNameError;
+
+    fn from_str(name: &str) -> Result<StoreErrorKind, UnknownNameError> {
+        let found = StoreErrorKind::ALL.into_iter().find(|kind| kind.as_str() == name);
+        found.ok_or_else(|| UnknownNameError::new("reason", name, &StoreErrorKind::ALL.map(StoreErrorKind::as_str)))
+    }
+}
+
 /// The store could not answer.
+///
+/// The message begins with the [kind](StoreError::kind) and has all that is known. The
+/// [source](std::error::Error::source) is the connection's error, such as an I/O error, if there is one.
 #[derive(Clone, Debug)]
 pub struct StoreError {
     kind: StoreErrorKind,
     detail: Arc<str>,
-    /// Whether it is the reason of an outage, which the store logs once and not for each check.
+    /// Whether it is the reason of an outage, which is logged once and not for each check.
     pub(crate) of_outage: bool,
+    /// The client library's error.
+    pub(crate) source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl StoreError {
-    /// What a server says may have line feeds in it, which must not begin lines of their own in a log.
+    /// Control characters are escaped: a line feed in a server's text must not start a new line in a log.
     pub(crate) fn new(kind: StoreErrorKind, detail: impl Into<Arc<str>>) -> StoreError {
         let detail: Arc<str> = detail.into();
         let detail = if detail.contains(char::is_control) { escaped(&detail).into() } else { detail };
-        StoreError { kind, detail, of_outage: false }
+        StoreError { kind, detail, of_outage: false, source: None }
     }
 
     pub(crate) fn is_of_outage(&self) -> bool {
@@ -136,7 +186,7 @@ impl StoreError {
         StoreError::new(StoreErrorKind::Other, detail)
     }
 
-    /// What sort of failure it is.
+    /// Why the store could not answer.
     pub fn kind(&self) -> StoreErrorKind {
         self.kind
     }
@@ -152,8 +202,51 @@ fn escaped(text: &str) -> String {
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.kind.as_str(), self.detail)
+        write!(f, "{}: {}", self.kind, self.detail)
     }
 }
 
-impl std::error::Error for StoreError {}
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// A name that is not one of the known ones. The message lists those.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownNameError(String);
+
+impl UnknownNameError {
+    pub(crate) fn new(what: &str, name: &str, known: &[&str]) -> UnknownNameError {
+        UnknownNameError(format!("the {what} `{name}` is unknown: use one of {}", known.join(", ")))
+    }
+}
+
+impl fmt::Display for UnknownNameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for UnknownNameError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_is_read_from_its_own_name() {
+        assert_eq!(StoreErrorKind::ALL.len(), StoreErrorKind::Other as usize + 1, "none is missing");
+        for kind in StoreErrorKind::ALL {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
+        let error = "slow".parse::<StoreErrorKind>().unwrap_err().to_string();
+        assert!(error.starts_with("the reason `slow` is unknown: use one of unreachable, timed_out,"), "{error}");
+    }
+
+    #[test]
+    fn a_text_with_control_characters_stays_on_one_line() {
+        let error = StoreError::new(StoreErrorKind::Other, "ERR a\nb\u{1b}[31m");
+        assert_eq!(error.to_string(), "other: ERR a\\nb\\u{1b}[31m");
+    }
+}

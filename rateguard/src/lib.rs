@@ -82,6 +82,7 @@
 //! | `axum-extra` | no | limited handlers with axum-extra's typed paths: `typed_get(show)` |
 //! | `aide` | no | limited handlers in documents made by aide, each with its 429 and its limits in words |
 //! | `utoipa` | no | the same in documents made by utoipa |
+//! | `serde` | no | `Quota`, `Algorithm`, `OnError` and `Policy` in configuration files: quotas as text, such as `"5/60s"` |
 //! | `test-util` | no | `ManualClock`: a clock for tests, moved by hand |
 
 #[doc(hidden)]
@@ -109,12 +110,12 @@ pub use clock::Clock;
 #[cfg(feature = "test-util")]
 pub use clock::ManualClock;
 pub use decision::{Check, Decision};
-pub use error::{ConfigError, StoreError, StoreErrorKind};
+pub use error::{ConfigError, StoreError, StoreErrorKind, UnknownNameError};
 pub use http::{
     Decisions, Denied, Headers, HttpLimit, KeyBy, Limited, Peer, RateLimitFuture, RateLimitLayer, RateLimitService,
     RateLimited, UserId,
 };
-pub use key::{Key, ToKey};
+pub use key::{Key, KeyDisplay, ToKey};
 pub use limiter::PolicyInfo;
 pub use policy::{OnError, Policy, PolicyNameError};
 pub use quota::{Algorithm, ParseQuotaError, Quota, QuotaError};

@@ -44,6 +44,7 @@ struct Inner {
 /// Checks.
 impl RateGuard {
     /// Takes one unit of the policy's quota for this key.
+    #[must_use = "a decision does nothing by itself: look at `allowed()`, or use `into_result()?`"]
     pub async fn check(&self, policy: &Policy, key: &Key) -> Decision {
         self.limiter().check(policy, key, 1).await
     }
@@ -51,6 +52,7 @@ impl RateGuard {
     /// Takes `cost` units, all or none. A cost of 0 takes nothing and is always allowed. A cost above the limit is always
     /// denied, without a [`retry_after`](Decision::retry_after).
     #[doc(alias = "check_n")]
+    #[must_use = "a decision does nothing by itself: look at `allowed()`, or use `into_result()?`"]
     pub async fn check_cost(&self, policy: &Policy, key: &Key, cost: u32) -> Decision {
         self.limiter().check(policy, key, cost).await
     }
@@ -61,6 +63,7 @@ impl RateGuard {
     /// Checks with the same policy name, algorithm and key share one count. They take their units together, and all of
     /// them must hold: a shadow policy gives way to one that enforces, and of two quotas the tighter one decides (the smaller
     /// limit in the longer window; of token buckets, the smaller burst at the slower rate).
+    #[must_use = "decisions do nothing by themselves: look at `allowed()` of each"]
     pub async fn check_all(&self, checks: &[Check<'_>]) -> Vec<Decision> {
         self.limiter().check_all(checks).await.into_vec()
     }

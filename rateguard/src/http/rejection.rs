@@ -116,10 +116,10 @@ impl RateLimited {
 }
 
 impl Decision {
-    /// `Err` with the answer to send if the request may not go on:
-    /// `let decision = limiter.check(&policy, &key).await.into_result()?;`
+    /// The decision itself if the request is allowed, otherwise the response to send:
+    /// `limiter.check(&policy, &key).await.into_result()?`
     ///
-    /// It is the library's own answer, since the limiter has not seen the request.
+    /// It is the library's own response, since the limiter has not seen the request.
     ///
     /// # Errors
     ///

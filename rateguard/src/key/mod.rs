@@ -1,19 +1,23 @@
-//! Who a request is counted for.
+//! A key: who is counted.
 
+mod display;
 pub(crate) mod encode;
 pub(crate) mod parts;
 pub(crate) mod prefix;
+mod to_key;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
+pub use display::KeyDisplay;
 use parts::{Kind, Value};
+pub use to_key::ToKey;
 
-/// The identity that a quota is counted for.
+/// Who a quota is counted for: a client's address, a user, all clients together, or a key of your own.
 ///
-/// Two keys are the same identity only if they have the same kind and the same value; a key of several parts
-/// ([`Key::composite`]) is the same only if every part is.
+/// Two keys are equal only if they have the same kind and the same value. Two composite keys ([`Key::composite`]) are
+/// equal only if all their parts are.
 ///
 /// ```
 /// use rateguard::Key;
@@ -34,29 +38,28 @@ pub(crate) enum Repr {
 }
 
 impl Key {
-    /// A client's address. An IPv4 address written as IPv6 (`::ffff:a.b.c.d`) is the IPv4 address; an IPv6 address
-    /// stands for its whole network, `/64` unless the limiter says otherwise.
+    /// A client's address. An IPv4 address in IPv6 form (`::ffff:a.b.c.d`) is the IPv4 address. An IPv6 address stands for
+    /// its whole network, by default `/64` ([`ipv6_prefix`](crate::RateGuardBuilder::ipv6_prefix)).
     pub fn ip(address: impl Into<IpAddr>) -> Key {
         Key(Repr::Ip(address.into().to_canonical()))
     }
 
-    /// A user, by an identity that was verified.
+    /// A user, by a verified id.
     pub fn user(id: impl fmt::Display) -> Key {
         Key::new("user", id)
     }
 
-    /// One bucket for all clients together.
+    /// One key for all clients together.
     pub const fn global() -> Key {
         Key(Repr::Global)
     }
 
-    /// An identity of the caller's own kind. `value` may appear in Redis in the clear if it is short and ordinary;
-    /// otherwise, its keyed hash does.
+    /// A key of your own kind. A short, ordinary `value` is stored as it is; of any other, only a keyed hash.
     pub fn new(kind: impl Into<Cow<'static, str>>, value: impl fmt::Display) -> Key {
         Key(Repr::Plain { kind: kind.into().into(), value: Value::text(value) })
     }
 
-    /// An identity that must not be readable anywhere: only a keyed 128-bit hash of it is stored or logged.
+    /// A key whose value must not be readable anywhere: only a keyed 128-bit hash of it is stored or logged.
     pub fn secret(kind: impl Into<Cow<'static, str>>, value: impl AsRef<[u8]>) -> Key {
         Key::secret_of(kind.into().into(), value.as_ref())
     }
@@ -69,7 +72,7 @@ impl Key {
         Key(Repr::Plain { kind, value: Value::text(value) })
     }
 
-    /// One identity of several parts, in order.
+    /// One key of several parts, in order. A single part is that part itself.
     pub fn composite(parts: impl IntoIterator<Item = Key>) -> Key {
         let mut parts: Vec<Key> = parts.into_iter().collect();
         match parts.len() {
@@ -78,7 +81,7 @@ impl Key {
         }
     }
 
-    /// What sort of identity this is: `"ip"`, `"user"`, `"global"`, `"composite"`, or the kind it was made with.
+    /// The kind of the key: `"ip"`, `"user"`, `"global"`, `"composite"`, or the kind that it was made with.
     pub fn kind(&self) -> &str {
         match &self.0 {
             Repr::Global => "global",
@@ -89,7 +92,14 @@ impl Key {
     }
 }
 
-/// Shows addresses and plain values; a secret shows its kind alone.
+/// The same as [`Key::ip`].
+impl From<IpAddr> for Key {
+    fn from(address: IpAddr) -> Key {
+        Key::ip(address)
+    }
+}
+
+/// Shows addresses and plain values; of a secret, only the kind. For logs, [`Key::display`] shows less.
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
@@ -104,118 +114,15 @@ impl fmt::Debug for Key {
     }
 }
 
-/// What can say who a request is counted for: anything that implements `Display`, a [`Key`], an `Option` of either
-/// (`None`: no identity, so the client's address counts), and tuples of these (one composite identity).
-///
-/// `Marker` is inferred; it only tells the implementations apart.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot say who is being counted",
-    label = "not a key",
-    note = "the key of a rate limit is anything that implements `Display`, a `rateguard::Key`, an `Option` of either, or a tuple of these",
-    note = "name the field that identifies the client, such as `key = user.id`, or build one with `rateguard::Key::new(\"kind\", value)`"
-)]
-pub trait ToKey<Marker> {
-    /// The key, or `None` where there is no identity.
-    fn to_key(&self) -> Option<Key>;
-}
-
-/// Markers of the implementations of [`ToKey`].
-pub(crate) mod marker {
-    #[derive(Debug)]
-    pub struct ByDisplay;
-    #[derive(Debug)]
-    pub struct ByKey;
-    #[derive(Debug)]
-    pub struct ByReference<M>(M);
-    #[derive(Debug)]
-    pub struct Optional<M>(M);
-    #[derive(Debug)]
-    pub struct Composite<M>(M);
-}
-
-/// The kind of the keys that come from an expression or a closure of the user's.
-const EXPRESSION: &str = "key";
-
-impl<T: fmt::Display + ?Sized> ToKey<marker::ByDisplay> for T {
-    fn to_key(&self) -> Option<Key> {
-        Some(Key::new(EXPRESSION, self))
-    }
-}
-
-impl ToKey<marker::ByKey> for Key {
-    fn to_key(&self) -> Option<Key> {
-        Some(self.clone())
-    }
-}
-
-impl<M, T: ToKey<M>> ToKey<marker::Optional<M>> for Option<T> {
-    fn to_key(&self) -> Option<Key> {
-        self.as_ref()?.to_key()
-    }
-}
-
-// A reference to something displayable is displayable itself; these are the references to what is not.
-impl ToKey<marker::ByReference<marker::ByKey>> for &Key {
-    fn to_key(&self) -> Option<Key> {
-        (**self).to_key()
-    }
-}
-
-impl<M, T: ToKey<M>> ToKey<marker::ByReference<marker::Optional<M>>> for &Option<T> {
-    fn to_key(&self) -> Option<Key> {
-        (**self).to_key()
-    }
-}
-
-macro_rules! composite {
-    ($($part:ident $marker:ident),+) => {
-        impl<$($part, $marker),+> ToKey<marker::Composite<($($marker,)+)>> for ($($part,)+)
-        where
-            $($part: ToKey<$marker>),+
-        {
-            #[allow(non_snake_case, reason = "the type's name is the field's")]
-            fn to_key(&self) -> Option<Key> {
-                let ($($part,)+) = self;
-                Some(Key::composite([$($part.to_key()?),+]))
-            }
-        }
-    };
-}
-composite!(A M1);
-composite!(A M1, B M2);
-composite!(A M1, B M2, C M3);
-composite!(A M1, B M2, C M3, D M4);
-composite!(A M1, B M2, C M3, D M4, E M5);
-composite!(A M1, B M2, C M3, D M4, E M5, F M6);
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[expect(clippy::needless_pass_by_value, reason = "as an expression is")]
-    fn key<M>(value: impl ToKey<M>) -> Option<Key> {
-        value.to_key()
-    }
-
     #[test]
-    fn anything_displayable_a_key_an_option_and_a_tuple_are_keys() {
-        let text = Key::new("key", "7");
-        assert_eq!(key(7_u64), Some(text.clone()));
-        assert_eq!(key("7"), Some(text.clone()));
-        assert_eq!(key(String::from("7")), Some(text.clone()));
-        assert_eq!(key(Key::user(7)), Some(Key::user("7")));
-        assert_eq!(key(&Key::user(7)), Some(Key::user("7")));
-        assert_eq!(key(Some(7)), Some(text.clone()));
-        assert_eq!(key(None::<&str>), None);
-        assert_eq!(key(&Some(Key::global())), Some(Key::global()));
-        assert_eq!(key(("7", Key::user(1))), Some(Key::composite([text, Key::user(1)])));
-        assert_eq!(key(("7", None::<&str>)), None);
-    }
-
-    #[test]
-    fn an_ipv4_address_in_ipv6_clothes_is_the_ipv4_address() {
+    fn an_ipv4_address_in_ipv6_form_is_the_ipv4_address() {
         let mapped: IpAddr = "::ffff:203.0.113.7".parse().unwrap();
         assert_eq!(Key::ip(mapped), Key::ip([203, 0, 113, 7]));
+        assert_eq!(Key::from(mapped), Key::ip([203, 0, 113, 7]));
     }
 
     #[test]

@@ -1,26 +1,23 @@
-//! Quotas as text, for the environment, files and logs.
+//! The text form of a quota, for the environment, files and logs.
 //!
-//! A quota is `[algorithm:]limit/window[:burst=n]`; a list of them is `policy = quota`, one a line or parted by `;`, with
-//! comments from a `#` on.
+//! A quota is `[algorithm:]limit/window[:burst=n]`. A list has one `policy = quota` per line or between `;`; a `#` starts
+//! a comment.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::error::ConfigError;
+use crate::error::{ConfigError, UnknownNameError};
 use crate::policy::Policy;
 use crate::quota::{Algorithm, Quota};
 
-/// Units of a window, the longest first, with their microseconds.
+/// Units of a window in microseconds, the longest first.
 const UNITS: [(&str, u64); 6] =
     [("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1000), ("us", 1)];
 
-const ALGORITHMS: [Algorithm; 4] =
-    [Algorithm::SlidingWindow, Algorithm::SlidingCounter, Algorithm::FixedWindow, Algorithm::TokenBucket];
-
 const FORM: &str = "write limit/window, such as 5/60s, or algorithm:limit/window, such as token_bucket:10/1m:burst=20";
 
-/// Text that is no [`Quota`]: says what is wrong with it and what to write instead.
+/// Text that is not a valid [`Quota`]. The message says what is wrong and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseQuotaError(String);
 
@@ -34,8 +31,8 @@ impl std::error::Error for ParseQuotaError {}
 
 /// `[algorithm:]limit/window[:burst=n]`: `5/60s`, `fixed_window:100/1h`, `token_bucket:10/1m:burst=20`.
 ///
-/// The algorithm is one of [`Algorithm::as_str`], and `sliding_window` if it is left away. The window is a whole number of
-/// `us`, `ms`, `s`, `m`, `h` or `d`, or of seconds if it has no unit.
+/// The algorithm is one of [`Algorithm::as_str`], by default `sliding_window`. The window is a whole number of `us`, `ms`,
+/// `s`, `m`, `h` or `d`; without a unit, of seconds.
 impl FromStr for Quota {
     type Err = ParseQuotaError;
 
@@ -60,7 +57,7 @@ impl FromStr for Quota {
     }
 }
 
-/// As it is read: `token_bucket:10/1m:burst=20`. The algorithm is left away if it is the sliding window.
+/// The text that [`str::parse`] reads: `token_bucket:10/1m:burst=20`. The sliding window's name is left out.
 impl fmt::Display for Quota {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.algorithm() != Algorithm::SlidingWindow {
@@ -74,26 +71,20 @@ impl fmt::Display for Quota {
 }
 
 fn algorithm(name: &str) -> Result<Algorithm, ParseQuotaError> {
-    ALGORITHMS.into_iter().find(|algorithm| algorithm.as_str() == name).ok_or_else(|| {
-        let names = ALGORITHMS.map(Algorithm::as_str).join(", ");
-        ParseQuotaError(format!("the algorithm `{name}` is unknown: use one of {names}"))
-    })
+    name.parse().map_err(|error: UnknownNameError| ParseQuotaError(error.to_string()))
 }
 
 fn burst(option: &str) -> Result<u32, ParseQuotaError> {
     match option.trim().split_once('=') {
         Some(("burst", number)) => whole("burst", number),
-        _ => Err(ParseQuotaError(format!(
-            "`{}` is unknown after the window: only burst=n can stand there",
-            option.trim()
-        ))),
+        _ => Err(ParseQuotaError(format!("`{}` is unknown after the window: only burst=n can follow", option.trim()))),
     }
 }
 
 fn whole(what: &str, number: &str) -> Result<u32, ParseQuotaError> {
     let number = number.trim();
     number.parse().map_err(|_| {
-        ParseQuotaError(format!("the {what} `{number}` is no whole number from 1 to {}: {FORM}", u32::MAX))
+        ParseQuotaError(format!("the {what} `{number}` is not a whole number from 1 to {}: {FORM}", u32::MAX))
     })
 }
 
@@ -107,12 +98,12 @@ fn length(text: &str) -> Result<Duration, ParseQuotaError> {
     let micros = size.and_then(|size| number.parse::<u64>().ok()?.checked_mul(size));
     micros.map(Duration::from_micros).ok_or_else(|| {
         ParseQuotaError(format!(
-            "the window `{text}` is no length of time: write 500ms, 60s, 1m, 1h, 1d, or 60 for seconds"
+            "the window `{text}` is not a length of time: write 500ms, 60s, 1m, 1h, 1d, or 60 for seconds"
         ))
     })
 }
 
-/// The quotas of a list, in its order. `source` is what an error calls it.
+/// The quotas of a list, in its order. Errors call the list `source`.
 pub(crate) fn list(source: &str, text: &str) -> Result<Vec<(String, Quota)>, ConfigError> {
     let mut quotas: Vec<(String, Quota)> = Vec::new();
     for (at, line) in text.lines().enumerate() {
@@ -124,7 +115,7 @@ pub(crate) fn list(source: &str, text: &str) -> Result<Vec<(String, Quota)>, Con
             let quota = quota.parse::<Quota>().map_err(|error| wrong(error.to_string()))?;
             let policy = Policy::try_new(name.trim().to_owned(), quota).map_err(|error| wrong(error.to_string()))?;
             if quotas.iter().any(|(other, _)| other == policy.name()) {
-                return Err(wrong(format!("`{}` has a quota in this list already: leave one of them", policy.name())));
+                return Err(wrong(format!("`{}` has a quota in this list already: remove one of them", policy.name())));
             }
             quotas.push((policy.name().to_owned(), quota));
         }
@@ -132,7 +123,7 @@ pub(crate) fn list(source: &str, text: &str) -> Result<Vec<(String, Quota)>, Con
     Ok(quotas)
 }
 
-/// A `#` within a word is part of it: `app::search#2` is the second limit of a handler.
+/// A `#` inside a word does not start a comment: `app::search#2` is the second limit of a handler.
 fn without_comment(line: &str) -> &str {
     let begins = |(at, _): &(usize, &str)| {
         line.get(..*at).is_some_and(|before| !before.ends_with(|c: char| !c.is_whitespace() && c != ';'))
@@ -150,7 +141,7 @@ mod tests {
     }
 
     fn problem(text: &str) -> String {
-        text.parse::<Quota>().map_or_else(|error| error.to_string(), |quota| panic!("{text} was taken as {quota:?}"))
+        text.parse::<Quota>().map_or_else(|error| error.to_string(), |quota| panic!("{text} was read as {quota:?}"))
     }
 
     #[test]
@@ -177,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_what_to_write() {
+    fn an_error_names_what_is_wrong_and_what_to_write() {
         for (text, said) in [
             ("", "no `/`"),
             ("5", "such as 5/60s"),
@@ -202,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_has_lines_and_semicolons_comments_and_names_with_a_number_sign() {
+    fn a_list_has_lines_semicolons_comments_and_names_with_a_number_sign() {
         let text = "# for the sale\n search = 5/60s ; login=fixed_window:3/1m # tighter\n\n;app::find#2=1/1s;# the end\r\nb = 2/2s";
         let minute = Duration::from_secs(60);
         assert_eq!(
@@ -233,7 +224,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_text_panics_and_what_is_taken_is_written_back(text in "[a-z_0-9/:=#; .\u{e4}]{0,24}") {
+        fn no_text_panics_and_a_valid_one_is_written_back(text in "[a-z_0-9/:=#; .\u{e4}]{0,24}") {
             let _ = list("quotas", &text);
             if let Ok(quota) = text.parse::<Quota>() {
                 proptest::prop_assert_eq!(quota.to_string().parse::<Quota>(), Ok(quota));

@@ -1,5 +1,6 @@
 //! What the log is told of an outage.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::backoff::{Pace, SETTLED};
@@ -14,6 +15,12 @@ impl StoreError {
     /// The same, as the reason of an outage, which is logged once and not for each check.
     pub(crate) fn outage(mut self) -> StoreError {
         self.of_outage = true;
+        self
+    }
+
+    /// Adds the client library's error. For errors of the connection only: what a server says is in the message, escaped.
+    pub(crate) fn caused_by(mut self, source: Arc<dyn std::error::Error + Send + Sync>) -> StoreError {
+        self.source = Some(source);
         self
     }
 

@@ -1,5 +1,8 @@
 //! From what the server said to verdicts and errors.
 
+use std::error::Error;
+use std::sync::Arc;
+
 use redis::{RedisError, Value};
 
 use crate::error::{StoreError, StoreErrorKind};
@@ -21,7 +24,6 @@ pub(super) fn groups(reply: Value, call: &Call<'_>) -> Result<Vec<Answered>, Sto
 }
 
 /// An error of the whole call.
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(super) fn failed(error: RedisError) -> StoreError {
     let text = error.to_string();
     let kind = match said(&error) {
@@ -29,10 +31,18 @@ pub(super) fn failed(error: RedisError) -> StoreError {
         _ if error.is_timeout() => StoreErrorKind::TimedOut,
         Some(said) => return named(&said),
         None if error.kind() == redis::ErrorKind::Parse => StoreErrorKind::Protocol,
-        None if error.is_io_error() || error.is_unrecoverable_error() => return StoreError::unreachable(text),
+        None if error.is_io_error() || error.is_unrecoverable_error() => {
+            return StoreError::unreachable(text).caused_by(cause(error));
+        }
         None => return named(&text),
     };
     StoreError::new(kind, text)
+}
+
+/// The error of the socket or of TLS, which `redis` hands out only behind a pointer of its own.
+fn cause(error: RedisError) -> Arc<dyn Error + Send + Sync> {
+    let inner = error.source().and_then(|source| source.downcast_ref::<Arc<dyn Error + Send + Sync>>()).cloned();
+    inner.unwrap_or_else(|| Arc::new(error))
 }
 
 /// The word that the server's error begins with, also if it happened inside a script.

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt::Write;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -46,7 +47,7 @@ pub(super) enum Unanswered {
 impl Lane {
     pub(super) async fn open(endpoint: &Endpoint) -> Result<Lane, StoreError> {
         match within(CONNECT, connect(endpoint)).await {
-            Some(opened) => opened.map_err(|error| StoreError::unreachable(whole(&*error))),
+            Some(opened) => opened.map_err(|error| StoreError::unreachable(whole(&*error)).caused_by(error.into())),
             None => Err(StoreError::new(StoreErrorKind::TimedOut, "no connection within 3 seconds")),
         }
     }
@@ -70,7 +71,9 @@ impl Lane {
             Err(mut error) => {
                 return Err(match error.take_message() {
                     Some(_) => Unanswered::Unsent,
-                    None => Unanswered::Lost(StoreError::unreachable(whole(error.error()))),
+                    None => {
+                        Unanswered::Lost(StoreError::unreachable(whole(error.error())).caused_by(Arc::new(error.into_error())))
+                    }
                 });
             }
         };
@@ -82,7 +85,7 @@ impl Lane {
                 StoreErrorKind::Protocol,
                 "the answer is too long for the script's",
             ))),
-            Err(error) => Err(Unanswered::Lost(StoreError::unreachable(whole(&*error)))),
+            Err(error) => Err(Unanswered::Lost(StoreError::unreachable(whole(&*error)).caused_by(error.into()))),
         }
     }
 

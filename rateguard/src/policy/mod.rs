@@ -1,0 +1,158 @@
+//! A quota with a name, and what happens to it while the store does not answer.
+
+mod name;
+mod on_error;
+#[cfg(feature = "serde")]
+mod serde;
+
+use std::borrow::Cow;
+use std::panic::Location;
+
+pub use name::PolicyNameError;
+pub(crate) use name::number;
+pub use on_error::OnError;
+
+use crate::quota::Quota;
+
+/// A named [`Quota`].
+///
+/// The count is kept under the policy's name and the client's key: two policies with the same name share one count for the
+/// same client. Two policies with different names never do, even if their quotas are the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    name: Cow<'static, str>,
+    /// Stands for the name where a few collisions do no harm. Computed with the policy, so that no check pays for it.
+    number: u32,
+    quota: Quota,
+    on_error: Option<OnError>,
+    shadow: bool,
+    place: Place,
+}
+
+/// Where in the program a policy with a constant quota was written. It does not make policies differ.
+#[derive(Clone, Copy, Debug)]
+struct Place(Option<&'static Location<'static>>);
+
+impl PartialEq for Place {
+    fn eq(&self, _: &Place) -> bool {
+        true
+    }
+}
+
+impl Eq for Place {}
+
+impl Policy {
+    /// The longest name, in bytes.
+    pub const MAX_NAME: usize = 200;
+
+    /// A policy whose name is written in the program.
+    ///
+    /// Its quota is taken as constant: if another place in the program gives the same name and algorithm another quota in
+    /// the same limiter, that is taken for a mistake, and an error in the log names both places. If the quota of a name
+    /// depends on the client, as with plans, use [`Policy::try_new`].
+    ///
+    /// A name is 1 to [`Policy::MAX_NAME`] bytes, without spaces, control characters, `"`, `\`, `{` or `}`.
+    ///
+    /// # Panics
+    ///
+    /// If the name is invalid. In a constant that is a compile error.
+    #[track_caller]
+    #[expect(clippy::panic, reason = "documented; in a constant it is the compile error")]
+    pub const fn new(name: &'static str, quota: Quota) -> Policy {
+        if let Err(error) = name::check(name) {
+            panic!("{}", error.rule());
+        }
+        let place = Place(Some(Location::caller()));
+        Policy { name: Cow::Borrowed(name), number: number(name), quota, on_error: None, shadow: false, place }
+    }
+
+    /// A policy whose name or quota is made at run time. Policies of one name may have different quotas: what a client has
+    /// used counts under each of them.
+    ///
+    /// # Errors
+    ///
+    /// When the name is empty, longer than [`Policy::MAX_NAME`] bytes, or has a character that [`Policy::new`] excludes.
+    pub fn try_new(name: impl Into<Cow<'static, str>>, quota: Quota) -> Result<Policy, PolicyNameError> {
+        let name = name.into();
+        name::check(&name)?;
+        Ok(Policy { number: number(&name), name, quota, on_error: None, shadow: false, place: Place(None) })
+    }
+
+    /// Sets what to answer while the store cannot be asked. The default is the limiter's setting.
+    #[must_use = "this returns another policy"]
+    pub const fn on_error(mut self, on_error: OnError) -> Policy {
+        self.on_error = Some(on_error);
+        self
+    }
+
+    /// Sets shadow mode: decide, count and report, but never deny. It shows what a limit would do before it does it.
+    #[must_use = "this returns another policy"]
+    #[doc(alias = "dry run")]
+    pub const fn shadow(mut self, shadow: bool) -> Policy {
+        self.shadow = shadow;
+        self
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The quota.
+    pub const fn quota(&self) -> Quota {
+        self.quota
+    }
+
+    /// Whether the policy is in [shadow mode](Policy::shadow).
+    pub const fn is_shadow(&self) -> bool {
+        self.shadow
+    }
+
+    /// What [`on_error`](Policy::on_error) set; `None` for the limiter's setting.
+    pub const fn get_on_error(&self) -> Option<OnError> {
+        self.on_error
+    }
+
+    /// Equal for equal names, and nearly always different for different names.
+    pub(crate) const fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The same policy with another quota.
+    pub(crate) fn with_quota(mut self, quota: Quota) -> Policy {
+        self.quota = quota;
+        self
+    }
+
+    /// The same policy, as written in this place.
+    pub(crate) fn written_at(mut self, place: &'static Location<'static>) -> Policy {
+        self.place = Place(Some(place));
+        self
+    }
+
+    /// Where it was written, if its quota is constant.
+    pub(crate) fn place(&self) -> Option<&'static Location<'static>> {
+        self.place.0
+    }
+
+    /// The same policy under another name; unchanged if the name is invalid.
+    pub(crate) fn with_name(mut self, name: &'static str) -> Policy {
+        if name::check(name).is_ok() {
+            (self.name, self.number) = (Cow::Borrowed(name), number(name));
+        }
+        self
+    }
+
+    /// The name, if it is a `'static` one.
+    pub(crate) fn static_name(&self) -> Option<&'static str> {
+        match self.name {
+            Cow::Borrowed(name) => Some(name),
+            Cow::Owned(_) => None,
+        }
+    }
+
+    /// The name, for a decision to keep. No allocation if it is a `'static` one.
+    pub(crate) fn shared_name(&self) -> Cow<'static, str> {
+        self.name.clone()
+    }
+}
