@@ -30,9 +30,9 @@ async fn search() -> &'static str {
 
 /// A layer's policies are listed from the start, a handler's from its first request on.
 async fn list(State(limiter): State<RateGuard>) -> String {
-    let line = |policy: &rateguard::KnownPolicy| {
+    let line = |policy: &rateguard::PolicyInfo| {
         let written =
-            if policy.is_set() { format!("    # written: {}", policy.written_quota()) } else { String::new() };
+            if policy.is_overridden() { format!("    # written: {}", policy.default_quota()) } else { String::new() };
         format!("{} = {}{written}\n", policy.name(), policy.quota())
     };
     limiter.policies().iter().map(line).collect()

@@ -19,7 +19,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use rateguard::{KeyBy, Policy, Quota, RateGuard, RateLimitLayer};
+use rateguard::{HttpLimit, KeyBy, Policy, Quota, RateGuard, RateLimitLayer};
 
 /// The limit that there has always been: it goes on refusing.
 const MINUTE: Policy = Policy::new("minute", Quota::sliding_window(100, Duration::from_secs(60)));
@@ -27,7 +27,9 @@ const MINUTE: Policy = Policy::new("minute", Quota::sliding_window(100, Duration
 const BURST: Policy = Policy::new("burst", Quota::sliding_window(2, Duration::from_secs(1)));
 
 fn app(limiter: RateGuard, metrics: PrometheusHandle, enforce: bool) -> Router {
-    let layer = RateLimitLayer::new(limiter).policy(MINUTE, KeyBy::Ip).policy(BURST.shadow(!enforce), KeyBy::Ip);
+    let layer = RateLimitLayer::new(limiter)
+        .rule(HttpLimit::from_policy(MINUTE, KeyBy::Ip))
+        .rule(HttpLimit::from_policy(BURST, KeyBy::Ip).shadow(!enforce));
     Router::new()
         .route("/", get(|| async { "hello\n" }))
         .layer(layer)

@@ -7,7 +7,9 @@ use axum::Router;
 use axum::http::{HeaderMap, Request};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use rateguard::{Headers, KeyBy, ManualClock, OnError, Policy, Quota, RateGuard, RateLimitLayer, rate_limit};
+use rateguard::{
+    Headers, HttpLimit, KeyBy, ManualClock, OnError, Policy, Quota, RateGuard, RateLimitLayer, rate_limit,
+};
 use rateguard_tests::{Answer, App, RedisServer, connected, request};
 use sfv::{BareItem, List, ListEntry, Parser};
 use tower_http::cors::{Any, CorsLayer};
@@ -279,7 +281,7 @@ async fn what_another_server_said_of_its_quota_is_neither_overwritten_nor_double
 async fn shadows_and_what_could_not_be_counted_are_not_told() {
     let (limiter, _clock) = limiter(Headers::X_RATE_LIMIT | Headers::IETF);
     let shadow = Policy::new("shadow", Quota::sliding_window(1, MINUTE)).shadow(true);
-    let layer = RateLimitLayer::new(limiter).policy(shadow, KeyBy::Global).limit(
+    let layer = RateLimitLayer::new(limiter).rule(HttpLimit::from_policy(shadow, KeyBy::Global)).limit(
         "real",
         Quota::sliding_window(9, MINUTE),
         KeyBy::Global,

@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use rateguard::{Key, KeyBy, Policy, Quota, RateGuard, RateLimitLayer, UserId, rate_limit};
+use rateguard::{HttpLimit, Key, KeyBy, Policy, Quota, RateGuard, RateLimitLayer, UserId, rate_limit};
 use rateguard_tests::{RedisServer, connected, serve};
 use reqwest::{Client, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -406,7 +406,7 @@ async fn a_limit_by_address_without_addresses_answers_500() {
 #[tokio::test]
 async fn a_shadow_policy_counts_but_neither_refuses_nor_shows() {
     let layer = RateLimitLayer::new(RateGuard::memory())
-        .policy(Policy::new("shadow", quota(1)).shadow(true), KeyBy::Global)
+        .rule(HttpLimit::new("shadow", quota(1), KeyBy::Global).shadow(true))
         .limit("real", quota(9), KeyBy::Global);
     let address = serve(Router::new().route("/", get(|| async {})).layer(layer)).await;
     for remaining in (4..9).rev() {

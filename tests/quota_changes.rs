@@ -59,8 +59,8 @@ impl Timed {
         allowed
     }
 
-    async fn give_back(&self, policy: &Policy, cost: u32, decision: &Decision) {
-        self.limiter.refund_by_receipt(policy, &Key::user("u"), cost, decision).await.unwrap();
+    async fn give_back(&self, decision: &Decision) {
+        self.limiter.refund_decision(decision).await.unwrap();
     }
 
     async fn remaining(&self, policy: &Policy) -> u32 {
@@ -186,7 +186,7 @@ async fn a_give_back_is_of_the_very_units_that_were_charged() {
         let mut pending: Vec<(u64, Decision)> = Vec::new();
         for second in 0..60_u64 {
             for (_, decision) in pending.extract_if(.., |(due, _)| *due <= second) {
-                timed.give_back(&tokens, 3000, &decision).await;
+                timed.give_back(&decision).await;
             }
             let decision = timed.check(&tokens, 4000).await;
             if decision.allowed() {
@@ -203,7 +203,7 @@ async fn a_give_back_is_of_the_very_units_that_were_charged() {
         timed.pass(28 * day);
         for _ in 0..9 {
             let decision = timed.check(&month, 1).await;
-            timed.give_back(&month, 1, &decision).await;
+            timed.give_back(&decision).await;
         }
         timed.pass(2 * day);
         assert_eq!(timed.remaining(&month).await, 10, "what was used on the first day has left");
@@ -236,7 +236,7 @@ async fn a_reset_voids_receipts() {
             }
             for decision in &old {
                 assert!(decision.allowed());
-                timed.give_back(&policy, quota.limit() / 3, decision).await;
+                timed.give_back(decision).await;
             }
             assert_eq!(timed.allowed(&policy, 3).await, 0, "{quota:?}");
         }

@@ -10,8 +10,8 @@ use axum::Router;
 use axum::http::{StatusCode, Uri};
 use axum::routing::get;
 use rateguard::{
-    Algorithm, Check, Decision, Headers, Key, KeyBy, ManualClock, OnError, Policy, Quota, RateGuard, RateGuardBuilder,
-    RateLimitLayer, rate_limit,
+    Algorithm, Check, Decision, Headers, HttpLimit, Key, KeyBy, ManualClock, OnError, Policy, Quota, RateGuard,
+    RateGuardBuilder, RateLimitLayer, rate_limit,
 };
 use rateguard_tests::{App, Log, RedisServer, connected};
 use tracing::Level;
@@ -183,9 +183,9 @@ async fn policies_are_known_when_their_layer_is_made_or_their_handler_is_asked()
     assert_eq!(known(), ["global", "late", "search"]);
     assert_eq!(limiter.unmatched_quotas(), ["absent"]);
     let policies = limiter.policies();
-    assert_eq!((policies[0].quota(), policies[0].is_set()), (quota("100/1m"), false));
-    assert_eq!((policies[2].quota(), policies[2].is_set()), (quota("9/1m"), true));
-    assert_eq!(policies[2].written_quota(), quota("3/1m"));
+    assert_eq!((policies[0].quota(), policies[0].is_overridden()), (quota("100/1m"), false));
+    assert_eq!((policies[2].quota(), policies[2].is_overridden()), (quota("9/1m"), true));
+    assert_eq!(policies[2].default_quota(), quota("3/1m"));
     // Names that were made at run time, and more than are remembered by their place.
     for number in 0..1000 {
         let policy = Policy::try_new(format!("made-{number}"), quota("1/1m")).unwrap();
@@ -348,7 +348,7 @@ async fn one_name_with_another_quota_in_another_place_is_said_once_with_both_pla
     // A layer's, and a constant's.
     let layer = RateLimitLayer::new(RateGuard::memory()).limit("search", quota("7/1m"), KeyBy::Global);
     let limiter = RateGuard::memory();
-    let _ = layer.clone().policy(Policy::new("other", quota("7/1m")), KeyBy::Ip);
+    let _ = layer.clone().rule(HttpLimit::from_policy(Policy::new("other", quota("7/1m")), KeyBy::Ip));
     let _ = RateLimitLayer::new(limiter.clone()).limit("search", quota("7/1m"), KeyBy::Global);
     assert!(limiter.check(&SEARCH, &client()).await.allowed());
     let _ = limiter.check(&SEARCH, &client()).await;

@@ -200,10 +200,10 @@ impl Both {
         self.redis.refund(policy, key, cost).await.unwrap();
     }
 
-    async fn give_back(&self, charge: &Charge, key: &Key, cost: u32) {
-        let Charge { policy, decisions: [memory, redis], .. } = charge;
-        self.memory.refund_by_receipt(policy, key, cost, memory).await.unwrap();
-        self.redis.refund_by_receipt(policy, key, cost, redis).await.unwrap();
+    async fn give_back(&self, charge: &Charge, cost: u32) {
+        let Charge { decisions: [memory, redis], .. } = charge;
+        self.memory.refund_part(memory, cost).await.unwrap();
+        self.redis.refund_part(redis, cost).await.unwrap();
     }
 
     async fn peek(&self, policy: &Policy, key: &Key) -> Told {
@@ -292,7 +292,7 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
                 continue;
             }
             Step::GiveBack(which, percent) => {
-                charges.give_back(both, &key, &mut model, now, which, percent).await;
+                charges.give_back(both, &mut model, now, which, percent).await;
                 // Of the quota that is asked next, no denial is remembered.
                 both.redis.refund(&policy, &key, 0).await.unwrap();
                 refused = None;
@@ -379,13 +379,13 @@ impl Charges {
         self.made.push(Charge { policy, decisions, cost, receipt, life });
     }
 
-    async fn give_back(&mut self, both: &Both, key: &Key, model: &mut Model, now: u64, which: usize, percent: u32) {
+    async fn give_back(&mut self, both: &Both, model: &mut Model, now: u64, which: usize, percent: u32) {
         // The last one most often.
         let Some(at) = self.made.len().checked_sub(1 + which) else { return };
         let charge = self.made.remove(at);
         // More than was charged is not there to be given back, but of other charges of that microsecond.
         let cost = (u64::from(charge.cost) * u64::from(percent)).div_ceil(100).min(charge.cost.into());
-        both.give_back(&charge, key, cost.try_into().unwrap()).await;
+        both.give_back(&charge, cost.try_into().unwrap()).await;
         if charge.life != self.life {
             return;
         }
@@ -635,7 +635,7 @@ async fn holds(both: &Both, limit: u32, window: Duration, moments: Vec<Moment>) 
         }
         if let Some(at) = give_back.and_then(|back| allowed.len().checked_sub(1 + back)) {
             let (_, charge) = allowed.remove(at);
-            both.give_back(&charge, &key, charge.cost).await;
+            both.give_back(&charge, charge.cost).await;
         }
     }
 }

@@ -154,7 +154,7 @@ async fn row(bench: &Bench, limit: u32, units: u32) -> Vec<String> {
     let oldest = bench.micros(refund).await;
     let charge = &charge;
     let by_receipt = |limiter: RateGuard| async move {
-        limiter.refund_by_receipt(policy, key, 1, charge).await.expect("an answer");
+        limiter.refund_decision(charge).await.expect("an answer");
     };
     let by_receipt = bench.micros(by_receipt).await;
     let mut changed = Vec::new();

@@ -50,7 +50,6 @@ impl OwnedCheck {
 
 /// The answer to one check, with what was asked.
 #[derive(Clone, Debug)]
-#[must_use = "a decision that nobody looks at denies nothing"]
 pub struct Decision {
     /// The policy has the quota that applied.
     check: OwnedCheck,

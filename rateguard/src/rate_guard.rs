@@ -132,9 +132,20 @@ impl RateGuard {
     ///
     /// When the store does not answer. If only the answer was lost, the units have been given back all the same.
     pub async fn refund_decision(&self, decision: &Decision) -> Result<(), StoreError> {
+        self.give_back(decision, decision.cost()).await
+    }
+
+    /// Gives back a part of what a check has charged. For tests of the rules.
+    #[cfg(feature = "test-util")]
+    #[doc(hidden)]
+    pub async fn refund_part(&self, decision: &Decision, cost: u32) -> Result<(), StoreError> {
+        self.give_back(decision, cost).await
+    }
+
+    async fn give_back(&self, decision: &Decision, cost: u32) -> Result<(), StoreError> {
         match decision.receipt() {
             Some(receipt) => {
-                let check = decision.check().as_check();
+                let check = decision.check().as_check().cost(cost);
                 self.limiter().give_back(&check, Some(receipt), decision.is_counted_here()).await
             }
             None => Ok(()),

@@ -202,8 +202,7 @@ impl Process {
         let Charge { call, place, cost, decision } = charge;
         let cost = if random.draw(2) == 0 { cost } else { cost.div_ceil(2) };
         let refund = self.begin(place, Asked::Refund { call, cost: cost.into() });
-        let policy = &self.policies[place.policy].policy;
-        let given = self.limiter.refund_by_receipt(policy, &place.key(), cost, &decision).await;
+        let given = self.limiter.refund_part(&decision, cost).await;
         self.end(refund, done(&given));
     }
 

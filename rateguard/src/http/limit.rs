@@ -40,7 +40,7 @@ pub struct HttpLimit {
     pub(super) skip: Setting<bool>,
     pub(super) refund_if: Option<RefundIf>,
     /// Empty: requests of any method.
-    methods: Methods,
+    pub(super) methods: Methods,
     /// Whether its policy is named after the handler.
     pub(super) is_named_by_default: bool,
 }
