@@ -224,6 +224,6 @@ impl RateGuard {
 /// Shows where it counts, and whether the store can be reached.
 impl fmt::Debug for RateGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RateGuard").field("store", self.limiter()).finish_non_exhaustive()
+        f.debug_struct("RateGuard").field("store", &format!("{:?}", self.limiter())).finish_non_exhaustive()
     }
 }
