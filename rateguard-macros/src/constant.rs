@@ -18,8 +18,8 @@ pub(crate) struct Const {
     pub(crate) millis: Option<u64>,
 }
 
-const LIMIT_ZERO: &str = "`limit` is 0, which would refuse every request: use 1 or more, or take the route away";
-const BURST_ZERO: &str = "`burst` is 0, which would refuse every request: use 1 or more";
+const LIMIT_ZERO: &str = "`limit` is 0, which would deny every request: use 1 or more, or take the route away";
+const BURST_ZERO: &str = "`burst` is 0, which would deny every request: use 1 or more";
 
 impl Const {
     fn of(value: &Value) -> Const {

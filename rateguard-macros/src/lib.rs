@@ -62,7 +62,7 @@ use handler::Handler;
 ///
 /// | option | value | default |
 /// |---|---|---|
-/// | `limit` | how many units are admitted in a window: a whole number of at least 1, or a constant of type `u32` | required |
+/// | `limit` | how many units are allowed in a window: a whole number of at least 1, or a constant of type `u32` | required |
 /// | `window` | how long a window is: seconds, or `"500ms"` `"60s"` `"1m"` `"1h"` `"1d"`, or a constant of type `Duration`; 1 ms to 365 days | required |
 /// | `key` | who is counted, [see below](#keys) | `"ip"` |
 /// | `algorithm` | how it is counted: `"sliding_window"` `"sliding_counter"` `"fixed_window"` `"token_bucket"` | `"sliding_window"` |
@@ -139,7 +139,7 @@ use handler::Handler;
 /// | `limit: 5`, `shadow` | `` `limit` needs `=` and a value, such as `limit = 5` `` |
 /// | `window =` | `` `window` has no value yet, such as `window = 60` `` |
 /// | `key = query.` | `` the value of `key` is not finished: an expression cannot end here `` |
-/// | `limit = 0` | `` `limit` is 0, which would refuse every request: use 1 or more, or take the route away ``; the same for a constant that is 0 |
+/// | `limit = 0` | `` `limit` is 0, which would deny every request: use 1 or more, or take the route away ``; the same for a constant that is 0 |
 /// | `limit = -1` | `` `limit` is negative: use 1 or more `` |
 /// | `limit = "5"` | `` `limit` is a number: write it without quotes, `limit = 5` `` |
 /// | `limit = 1.5`, `limit = true` | `` `limit` is a whole number of at least 1, such as `limit = 5`, or a constant of type `u32` `` |
@@ -154,7 +154,7 @@ use handler::Handler;
 /// | `window = 60u64` | `` `window` as a number is in seconds and has no type: write `window = 60` `` |
 /// | `algorithm = "sliding-window"` | `` `algorithm` cannot be `"sliding-window"`; did you mean "sliding_window"? `` and the four; `on_error` likewise |
 /// | `burst` without `"token_bucket"` | `` `burst` is for `algorithm = "token_bucket"`; "sliding_window" allows no more than `limit` at once `` |
-/// | `burst = 0` | `` `burst` is 0, which would refuse every request: use 1 or more `` |
+/// | `burst = 0` | `` `burst` is 0, which would deny every request: use 1 or more `` |
 /// | `cost = 0` | `` `cost` is 0, which would count nothing: use 1 or more, or `skip` for requests that pass uncounted `` |
 /// | `limit = 5, cost = 6` | `` `cost` is 6, and `limit` only 5: no request could ever pass; raise `limit` or lower `cost` ``; the same for `burst` |
 /// | `cost` computed, no integer | the compiler's: `` `f64` cannot be a cost `` |

@@ -6,9 +6,9 @@ pub use axum::response::Response;
 pub use std::time::Duration;
 
 pub use crate::http::Limited;
+pub use crate::http::extract::{KeySource, head_key};
 pub use crate::http::guard::{Guard, Late, Limits, RateLimited};
-pub use crate::http::identity::{KeySource, head_key};
-pub use crate::http::rule::{Cost, IntoCost, NamedRules, Rule, Skip, head_cost, head_skip};
+pub use crate::http::limit::{Cost, IntoCost, NamedRules, Rule, Skip, head_cost, head_skip};
 pub use crate::key::{IntoKey, Key};
 pub use crate::policy::{OnError, Policy};
 pub use crate::quota::{Algorithm, Quota};

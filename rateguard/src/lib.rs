@@ -63,7 +63,7 @@
 //!
 //! # What is promised
 //!
-//! The sliding window is exact: in no interval of one window's length are more than `limit` units admitted, whatever
+//! The sliding window is exact: in no interval of one window's length are more than `limit` units allowed, whatever
 //! the concurrency, the number of servers, or their clocks; for what is counted in Redis, only the Redis server's clock
 //! matters. What is refused is not charged.
 //!
@@ -98,52 +98,36 @@
 
 pub mod __private;
 mod algorithm;
-mod client_ip;
+mod builder;
 mod clock;
-mod config;
 mod decision;
-mod denied;
 mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod guide;
-mod headers;
 mod http;
 mod key;
-mod key_parts;
-mod key_text;
 mod limiter;
-mod network;
-mod number;
 mod policy;
 mod quota;
-mod quota_text;
-#[cfg(feature = "redis")]
-mod redis_url;
-mod refusal;
 mod store;
 mod telemetry;
-mod text;
-#[cfg(feature = "tls")]
-mod tls;
-mod url;
 
-pub use client_ip::Peer;
+pub use builder::RateGuardBuilder;
 pub use clock::Clock;
 #[cfg(feature = "test-util")]
 pub use clock::ManualClock;
-pub use config::RateGuardBuilder;
 pub use decision::Decision;
-pub use denied::Denied;
 pub use error::{ConfigError, StoreError, StoreErrorKind};
-pub use headers::Headers;
+pub use http::client_ip::Peer;
+pub use http::denied::Denied;
+pub use http::headers::Headers;
 pub use http::{KeyBy, Limited, RateLimitFuture, RateLimitLayer, RateLimitService, RateLimited, UserId};
 pub use key::{IntoKey, Key};
 pub use limiter::{Check, KnownPolicy, RateGuard};
 pub use policy::{OnError, Policy, PolicyNameError};
-pub use quota::{Algorithm, Quota, QuotaError};
-pub use quota_text::ParseQuotaError;
+pub use quota::{Algorithm, ParseQuotaError, Quota, QuotaError};
 pub use rateguard_macros::rate_limit;
 
 /// The programs in the README compile.

@@ -13,15 +13,15 @@ use std::sync::LazyLock;
 use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::config::RateGuardBuilder;
-use crate::http::spelling;
+use crate::builder::RateGuardBuilder;
+use crate::http::normalize;
 use crate::key::Key;
-use crate::key_text::KeyWriter;
+use crate::key::encode::KeyWriter;
 use crate::limiter::RateGuard;
 use crate::quota::Quota;
-use crate::quota_text;
+use crate::quota::parse;
 #[cfg(feature = "redis")]
-use crate::url::Target;
+use crate::store::location::Target;
 
 #[cfg(feature = "redis")]
 pub use script_reply::script_reply;
@@ -41,7 +41,7 @@ pub fn lines(name: &HeaderName, bytes: &[u8]) -> Option<HeaderMap> {
 
 /// What is counted for a cookie.
 pub fn cookie(headers: &HeaderMap, name: &str) -> Option<Vec<u8>> {
-    spelling::cookie(headers, name).map(|value| value.to_vec())
+    normalize::cookie(headers, name).map(|value| value.to_vec())
 }
 
 /// `Cookie` and `Authorization` lines: whatever is counted is the only one of its name, and in no second spelling.
@@ -64,12 +64,12 @@ pub fn cookies(bytes: &[u8]) {
     }
     let name = HeaderName::from_static("authorization");
     let Some(sent) = lines(&name, bytes) else { return };
-    if let Some(value) = spelling::credentials(&sent, &name) {
+    if let Some(value) = normalize::credentials(&sent, &name) {
         let again = lines(&name, &value).expect("it is a part of a header");
-        assert_eq!(spelling::credentials(&again, &name).as_ref(), Some(&value), "one spelling stays as it is");
+        assert_eq!(normalize::credentials(&again, &name).as_ref(), Some(&value), "one spelling stays as it is");
         let mut doubled = again;
         doubled.append(name.clone(), HeaderValue::from_static("x"));
-        assert_eq!(spelling::credentials(&doubled, &name), None);
+        assert_eq!(normalize::credentials(&doubled, &name), None);
     }
 }
 
@@ -139,7 +139,7 @@ pub fn quota_texts(bytes: &[u8]) {
         Ok(quota) => assert_eq!(quota.to_string().parse(), Ok(quota)),
         Err(error) => assert!(!error.to_string().is_empty()),
     }
-    match quota_text::list("quotas", text) {
+    match parse::list("quotas", text) {
         Ok(quotas) => {
             for (name, quota) in quotas {
                 assert!(crate::Policy::try_new(name, quota).is_ok());

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::quota::{Algorithm, Quota};
-use crate::store::script::call::Call;
-use crate::store::script::reply::{self, Part};
-use crate::store::script::{Group, Op, RedisCheck};
+use crate::store::remote::script::call::Call;
+use crate::store::remote::script::decode::{self, Part};
+use crate::store::remote::script::{Group, Op, RedisCheck};
 
 /// Takes bytes for what was asked, and for what came back.
 struct Bytes<'a>(&'a [u8]);
@@ -82,7 +82,7 @@ pub fn script_reply(bytes: &[u8]) {
             }
         }
     }
-    if let Ok(answers) = reply::groups(parts(), &asked) {
+    if let Ok(answers) = decode::groups(parts(), &asked) {
         assert_eq!(answers.len(), groups.len());
     }
 }

@@ -9,12 +9,12 @@ use axum::response::{IntoResponse, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::exchange::Exchange;
+use super::context::Exchange;
 use super::layer::take_head;
 use super::refund::GivingBack;
 use super::rejection;
 use super::upload;
-use crate::headers::Headers;
+use crate::http::headers::Headers;
 use crate::limiter::Later;
 
 pin_project! {

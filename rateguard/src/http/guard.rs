@@ -8,19 +8,19 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use smallvec::SmallVec;
 
-use super::exchange::Exchange;
-use super::identity::{KeySource, by_cookie, by_header, by_ip, by_ip_instead, by_path, by_user, captured, named};
+use super::context::Exchange;
+use super::extract::{KeySource, by_cookie, by_header, by_ip, by_ip_instead, by_path, by_user, captured, named};
 use super::layer::take_head;
-use super::misuse::Misuse;
+use super::limit::{Cost, Rule, Skip};
 use super::refund::{Charge, Refundable};
 use super::rejection;
 pub use super::rejection::RateLimited;
-use super::rule::{Cost, Rule, Skip};
+use super::setup_error::Misuse;
 use super::upload;
-use crate::client_ip::ClientIp;
 use crate::decision::Decision;
+use crate::http::client_ip::ClientIp;
 use crate::key::Key;
-use crate::key_parts::Kind;
+use crate::key::parts::Kind;
 use crate::limiter::{Check, Checking, Decisions, Later};
 use crate::telemetry;
 

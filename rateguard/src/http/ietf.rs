@@ -1,22 +1,21 @@
 //! `RateLimit-Policy` and `RateLimit`, as draft-ietf-httpapi-ratelimit-headers has them since its tenth version. A later
 //! one may name the parameters differently; they are written here and nowhere else.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue};
 use smallvec::SmallVec;
 
-use super::headers::more_pressing;
+use super::quota_fields::more_pressing;
 use crate::decision::Decision;
-use crate::headers::{POLICY_FIELD, QUOTA_FIELD, whole_seconds};
-use crate::number::{self, hex_digit};
+use crate::http::headers::{POLICY_FIELD, QUOTA_FIELD, whole_seconds};
 use crate::quota::{Algorithm, Quota};
-use crate::text::Text;
 
-/// With room for two policies with names of some length.
-type List = Text<192>;
+/// Room for two policies with names of some length.
+const ROOM: usize = 192;
 
-type Member = fn(&mut List, &Decision);
+type Member = fn(&mut String, &Decision);
 
 /// Both fields, with each of these policies once.
 pub(super) fn write<'d>(headers: &mut HeaderMap, decisions: impl Iterator<Item = &'d Decision>) {
@@ -36,40 +35,40 @@ pub(super) fn write<'d>(headers: &mut HeaderMap, decisions: impl Iterator<Item =
         return;
     }
     for (name, member) in [(POLICY_FIELD, policy as Member), (QUOTA_FIELD, quota)] {
-        let mut list = List::new();
+        let mut list = String::with_capacity(ROOM);
         for (i, decision) in listed.iter().enumerate() {
             if i > 0 {
-                list.push(",");
+                list.push(',');
             }
             member(&mut list, decision);
         }
-        if let Ok(value) = HeaderValue::from_bytes(list.as_bytes()) {
+        if let Ok(value) = HeaderValue::try_from(list) {
             headers.insert(name, value);
         }
     }
 }
 
 /// `"name";q=100;w=60`
-fn policy(list: &mut List, decision: &Decision) {
+fn policy(list: &mut String, decision: &Decision) {
     let (units, window) = allowance(decision.quota());
     name(list, decision.policy());
-    parameter(list, b'q', units.into());
-    parameter(list, b'w', window);
+    parameter(list, 'q', units.into());
+    parameter(list, 'w', window);
 }
 
 /// `"name";r=50;t=30`
-fn quota(list: &mut List, decision: &Decision) {
+fn quota(list: &mut String, decision: &Decision) {
     name(list, decision.policy());
-    parameter(list, b'r', decision.remaining().into());
+    parameter(list, 'r', decision.remaining().into());
     let more_in = whole_seconds(decision.more_after());
     if more_in > 0 {
-        parameter(list, b't', more_in);
+        parameter(list, 't', more_in);
     }
 }
 
-fn parameter(list: &mut List, letter: u8, number: u64) {
-    list.push([b';', letter, b'=']);
-    number::push(list, number);
+fn parameter(list: &mut String, letter: char, number: u64) {
+    list.extend([';', letter, '=']);
+    list.push_str(itoa::Buffer::new().format(number));
 }
 
 /// Units, and the seconds for which they are meant.
@@ -87,24 +86,25 @@ fn allowance(quota: Quota) -> (u32, u64) {
 
 /// A member up to its parameters: a String (RFC 9651, section 3.3.3). What that cannot hold is written as in a Display
 /// String (section 3.3.8).
-fn name(list: &mut List, name: &str) {
-    list.push("\"");
+fn name(list: &mut String, name: &str) {
+    list.push('"');
     if name.bytes().all(is_plain) {
-        list.push(name);
+        list.push_str(name);
     } else {
         name.bytes().for_each(|byte| escaped(list, byte));
     }
-    list.push("\"");
+    list.push('"');
 }
 
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b'%')
 }
 
-fn escaped(list: &mut List, byte: u8) {
+fn escaped(list: &mut String, byte: u8) {
     match byte {
-        byte if is_plain(byte) => list.push([byte]),
-        b'"' | b'\\' => list.push([b'\\', byte]),
-        _ => list.push([b'%', hex_digit(byte >> 4), hex_digit(byte & 15)]),
+        byte if is_plain(byte) => list.push(byte.into()),
+        b'"' | b'\\' => list.extend(['\\', byte.into()]),
+        // Writing to a string cannot fail.
+        _ => drop(write!(list, "%{byte:02x}")),
     }
 }

@@ -7,11 +7,11 @@ use axum::extract::RawPathParams;
 use axum::http::HeaderName;
 use axum::http::request::Parts;
 
-use super::identity::{by_cookie, by_header, by_ip, by_ip_instead, by_path, by_user, named};
-use super::misuse::Misuse;
-use crate::client_ip::ClientIp;
+use super::extract::{by_cookie, by_header, by_ip, by_ip_instead, by_path, by_user, named};
+use super::setup_error::Misuse;
+use crate::http::client_ip::ClientIp;
 use crate::key::Key;
-use crate::key_parts::Kind;
+use crate::key::parts::Kind;
 
 /// What a limit of a [`RateLimitLayer`](super::RateLimitLayer) counts by.
 ///

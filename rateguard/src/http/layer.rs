@@ -12,8 +12,8 @@ use tower_layer::Layer;
 
 use super::key_by::KeyBy;
 use super::service::RateLimitService;
-use crate::denied::{Denied, OnDenied};
-use crate::headers::Headers;
+use crate::http::denied::{Denied, OnDenied};
+use crate::http::headers::Headers;
 use crate::limiter::RateGuard;
 use crate::policy::Policy;
 use crate::quota::Quota;

@@ -10,8 +10,8 @@ use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::{UnixListener, unix};
 
-use super::misuse::Misuse;
-use crate::client_ip::{ClientIp, Peer};
+use super::setup_error::Misuse;
+use crate::http::client_ip::{ClientIp, Peer};
 
 /// The peer: as the program's own closure finds it, if there is one, or as `into_make_service_with_connect_info` left it.
 pub(super) fn peer(extensions: &Extensions, client_ip: &ClientIp) -> Result<Peer, Misuse> {

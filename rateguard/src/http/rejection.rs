@@ -8,10 +8,10 @@ use std::time::Duration;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
-use super::misuse::Misuse;
+use super::setup_error::Misuse;
 use crate::decision::Decision;
-use crate::denied::{Denied, OnDenied};
-use crate::refusal::{Refusal, Refused};
+use crate::http::denied::{Denied, OnDenied};
+use crate::http::problem::{Refusal, Refused};
 
 /// A request that was not let through.
 ///

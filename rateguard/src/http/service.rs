@@ -9,16 +9,16 @@ use axum::response::{IntoResponse, Response};
 use smallvec::SmallVec;
 use tower_service::Service;
 
-use super::exchange::{Counted, Exchange, kinds};
+use super::context::{Counted, Exchange, kinds};
+use super::extract::{UserId, captured};
 use super::future::RateLimitFuture;
-use super::headers;
-use super::identity::{UserId, captured};
 use super::key_by::KeyBy;
 use super::layer::{RateLimitLayer, take_head};
-use super::misuse::Misuse;
+use super::quota_fields;
 use super::rejection;
+use super::setup_error::Misuse;
 use super::upload;
-use crate::headers::Headers;
+use crate::http::headers::Headers;
 use crate::key::Key;
 use crate::limiter::{Check, Checking, Decisions};
 use crate::telemetry;
@@ -75,7 +75,7 @@ where
                 outer.record(decisions);
                 outer.denied()
             } else {
-                headers::write(response.headers_mut(), headers, &decisions);
+                quota_fields::write(response.headers_mut(), headers, &decisions);
                 None
             };
             self.give_back_ready();

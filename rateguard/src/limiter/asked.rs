@@ -8,10 +8,10 @@ use pin_project_lite::pin_project;
 
 use super::RateGuard;
 use super::pending::Pending;
+use super::report::Watch;
 use super::settled::Settled;
-use super::watch::Watch;
 use crate::store::Verdicts;
-use crate::store::wait::Wait;
+use crate::store::remote::wait::Wait;
 
 pin_project! {
     pub(crate) struct Asked {

@@ -3,18 +3,18 @@
 #[cfg(feature = "_shared")]
 mod asked;
 mod checking;
+#[cfg(feature = "_shared")]
+mod deny_cache;
 mod group;
+mod overrides;
 #[cfg(feature = "_shared")]
 mod pending;
 mod policies;
+#[cfg(feature = "_shared")]
+mod remote;
+mod report;
 mod settled;
-#[cfg(feature = "_shared")]
-mod shared;
-#[cfg(feature = "_shared")]
-mod spent;
-mod tuning;
 mod warnings;
-mod watch;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -30,25 +30,25 @@ pub use policies::KnownPolicy;
 pub(crate) use settled::Settled;
 
 use crate::algorithm::Receipt;
-use crate::client_ip::ClientIp;
+use crate::builder::RateGuardBuilder;
 use crate::clock::TimeSource;
-use crate::config::RateGuardBuilder;
 use crate::decision::Decision;
-use crate::denied::OnDenied;
 use crate::error::{ConfigError, StoreError};
-use crate::headers::Headers;
+use crate::http::client_ip::ClientIp;
+use crate::http::denied::OnDenied;
+use crate::http::headers::Headers;
 use crate::key::Key;
-use crate::key_text::KeyWriter;
-use crate::network::Prefixes;
+use crate::key::encode::KeyWriter;
+use crate::key::prefix::Prefixes;
 use crate::policy::{OnError, Policy};
 use crate::quota::Quota;
 use crate::store::memory::MemoryStore;
 #[cfg(feature = "_shared")]
-use crate::store::{script::Op, shared::SharedStore};
+use crate::store::remote::{SharedStore, script::Op};
 use crate::telemetry;
-use policies::Policies;
 #[cfg(feature = "_shared")]
-use spent::Spent;
+use deny_cache::Spent;
+use policies::Policies;
 use warnings::Warnings;
 
 /// Decides who may go on. One handle for the whole program, cheap to clone.
@@ -194,7 +194,7 @@ impl RateGuard {
         }
     }
 
-    /// Takes `cost` units, all or none. A cost of 0 takes nothing and is always admitted; one above the limit is
+    /// Takes `cost` units, all or none. A cost of 0 takes nothing and is always allowed; one above the limit is
     /// refused for ever, without a [`retry_after`](Decision::retry_after).
     pub async fn check_cost(&self, policy: &Policy, key: &Key, cost: u32) -> Decision {
         match &self.inner.store {

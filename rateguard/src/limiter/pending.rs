@@ -2,8 +2,8 @@
 
 use smallvec::SmallVec;
 
+use super::deny_cache::Limits;
 use super::group::{Places, decide, spread};
-use super::spent::Limits;
 use super::{Decisions, RateGuard};
 use crate::decision::Decision;
 use crate::error::StoreError;

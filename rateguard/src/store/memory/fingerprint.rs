@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 
+use crate::key::prefix::{Prefixes, network};
 use crate::key::{Key, Repr};
-use crate::network::{Prefixes, network};
 use crate::policy::Policy;
 use crate::quota::Algorithm;
 

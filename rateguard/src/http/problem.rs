@@ -1,0 +1,197 @@
+//! What is said to a client that was refused.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use smallvec::SmallVec;
+
+use crate::decision::Decision;
+use crate::http::headers::{number, whole_seconds};
+
+/// The problem documents, as far as they are always the same. The status is that of [`Refusal::status`].
+const EXCEEDED: &str = "{\"type\":\"https://iana.org/assignments/http-problem-types#quota-exceeded\",\
+    \"title\":\"The quota for these requests is spent\",\"status\":429,\"detail\":\"";
+const UNKNOWN: &str = "{\"type\":\"https://iana.org/assignments/http-problem-types#temporary-reduced-capacity\",\
+    \"title\":\"The request cannot be admitted at the moment\",\"status\":503,\"detail\":\"";
+
+/// As many as a refusal has with the quota headers and its length, so that the map does not grow while they are written.
+const HEADERS: usize = 7;
+
+/// Those of a request's decisions that refuse it. At least one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refusal<'d>(&'d [Decision]);
+
+/// The same, to be kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused(SmallVec<[Decision; 1]>);
+
+impl Refused {
+    pub(crate) fn decisions(&self) -> &[Decision] {
+        &self.0
+    }
+
+    pub(crate) fn refusal(&self) -> Refusal<'_> {
+        Refusal(&self.0)
+    }
+}
+
+impl<'d> Refusal<'d> {
+    /// `None` if all of them admit the request.
+    pub(crate) fn of(decisions: &'d [Decision]) -> Option<Refusal<'d>> {
+        if decisions.iter().all(Decision::allowed) { None } else { Some(Refusal(decisions)) }
+    }
+
+    pub(crate) fn keep(self) -> Refused {
+        Refused(self.decisions().cloned().collect())
+    }
+
+    fn decisions(self) -> impl Iterator<Item = &'d Decision> {
+        self.0.iter().filter(|decision| !decision.allowed())
+    }
+
+    /// The one that refuses longest.
+    pub(crate) fn strictest(self) -> Option<&'d Decision> {
+        // One without an end lasts longest.
+        self.decisions().max_by_key(|decision| decision.retry_after().unwrap_or(Duration::MAX))
+    }
+
+    /// How long to wait until none of them refuses any more. `None` if that never comes.
+    pub(crate) fn retry_after(self) -> Option<Duration> {
+        self.strictest()?.retry_after()
+    }
+
+    pub(crate) fn status(self) -> StatusCode {
+        // A quota that is known to be spent is the better answer.
+        if self.is_unknown() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::TOO_MANY_REQUESTS }
+    }
+
+    fn is_unknown(self) -> bool {
+        self.decisions().all(Decision::is_unknown)
+    }
+
+    /// The problem document, in the types that the draft of the `RateLimit` header registers.
+    pub(crate) fn problem(self) -> Response {
+        // Room for the name and the numbers of an ordinary policy.
+        let mut json = String::with_capacity(384);
+        json.push_str(if self.is_unknown() { UNKNOWN } else { EXCEEDED });
+        // Writing to memory cannot fail.
+        let _ = write!(json, "{self}");
+        json.push_str("\",\"violated-policies\":[");
+        for (i, decision) in self.decisions().enumerate() {
+            // The name of a policy has neither quotes nor backslashes nor control characters.
+            json.push_str(if i > 0 { ",\"" } else { "\"" });
+            json.push_str(decision.policy());
+            json.push('"');
+        }
+        json.push_str("]}");
+        let mut response = Response::new(Body::from(json));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.reserve(HEADERS);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        self.complete(headers);
+        response
+    }
+
+    /// What a refusal says in its headers, where they do not say it yet.
+    pub(crate) fn complete(self, headers: &mut HeaderMap) {
+        if !headers.contains_key(header::CACHE_CONTROL) {
+            // What one client is told is not true of another.
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        if let (Some(wait), false) = (self.retry_after(), headers.contains_key(header::RETRY_AFTER)) {
+            headers.insert(header::RETRY_AFTER, number(whole_seconds(wait).max(1)));
+        }
+    }
+}
+
+/// In plain words, for the client.
+impl fmt::Display for Refusal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_unknown() {
+            return f.write_str("Requests cannot be counted at the moment");
+        }
+        let Some(strictest) = self.strictest() else { return Ok(()) };
+        let (limit, window) = (strictest.quota().limit(), InWords(strictest.quota().window()));
+        write!(f, "No more than {limit} request{} in {window}", if limit == 1 { "" } else { "s" })?;
+        match strictest.retry_after() {
+            Some(wait) => write!(f, "; try again in {} s", whole_seconds(wait).max(1)),
+            None => f.write_str("; this request is larger than that and is never admitted"),
+        }
+    }
+}
+
+/// A length of time as people say it, in the largest unit that divides it: `1 minute`, `90 seconds`, `500 ms`.
+struct InWords(Duration);
+
+impl fmt::Display for InWords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(u64, &str); 4] = [(86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")];
+        let seconds = self.0.as_secs();
+        if self.0.subsec_nanos() > 0 || seconds == 0 {
+            return write!(f, "{} ms", self.0.as_secs_f64() * 1000.0);
+        }
+        let (size, unit) = UNITS.into_iter().find(|(size, _)| seconds.is_multiple_of(*size)).unwrap_or((1, "second"));
+        let count = seconds / size;
+        write!(f, "{count} {unit}{}", if count == 1 { "" } else { "s" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+
+    use super::*;
+    use crate::algorithm::Verdict;
+    use crate::{Policy, Quota, StoreErrorKind};
+
+    const POLICY: Policy = Policy::new("search", Quota::sliding_window(5, Duration::from_secs(60)));
+
+    async fn answered(decision: Decision) -> (StatusCode, String) {
+        let response = Refusal::of(&[decision]).unwrap().problem();
+        let status = response.status();
+        (status, String::from_utf8(to_bytes(response.into_body(), usize::MAX).await.unwrap().into()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_a_problem_document_with_the_status_of_the_response() {
+        let verdict =
+            Verdict { allowed: false, remaining: 0, reset_after: 1, retry_after: Some(41_000_001), receipt: None };
+        assert_eq!(
+            answered(Decision::counted(&POLICY, POLICY.quota(), verdict)).await,
+            (
+                StatusCode::TOO_MANY_REQUESTS,
+                r#"{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"The quota for these requests is spent","status":429,"detail":"No more than 5 requests in 1 minute; try again in 42 s","violated-policies":["search"]}"#.to_owned(),
+            )
+        );
+        assert_eq!(
+            answered(Decision::uncounted(&POLICY, POLICY.quota(), false, StoreErrorKind::TimedOut)).await,
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                r#"{"type":"https://iana.org/assignments/http-problem-types#temporary-reduced-capacity","title":"The request cannot be admitted at the moment","status":503,"detail":"Requests cannot be counted at the moment","violated-policies":["search"]}"#.to_owned(),
+            )
+        );
+    }
+
+    #[test]
+    fn a_window_is_said_in_words() {
+        let words = |micros| InWords(Duration::from_micros(micros)).to_string();
+        assert_eq!(words(500_000), "500 ms");
+        assert_eq!(words(1_500), "1.5 ms");
+        assert_eq!(words(2_500_000), "2500 ms");
+        for (seconds, said) in [
+            (1, "1 second"),
+            (60, "1 minute"),
+            (90, "90 seconds"),
+            (7200, "2 hours"),
+            (86_400, "1 day"),
+            (365 * 86_400, "365 days"),
+        ] {
+            assert_eq!(words(seconds * 1_000_000), said);
+        }
+    }
+}

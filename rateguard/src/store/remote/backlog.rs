@@ -1,0 +1,225 @@
+//! The jobs that wait for a server, and the only clock that says they have waited too long.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use futures_timer::Delay;
+use tokio::sync::mpsc;
+
+use super::job::Job;
+use super::queue::{Health, QUEUE, overloaded};
+use super::stopwatch::{Stopwatch, Ticks, tick};
+use crate::error::StoreError;
+
+/// The jobs of one server, at its task.
+pub(crate) struct Queue {
+    jobs: mpsc::Receiver<Job>,
+    waiting: VecDeque<Waiting>,
+    watch: Stopwatch,
+    tick: Duration,
+    /// Made when somebody waits for the first time.
+    ticks: Option<Ticks>,
+    health: Arc<Health>,
+    /// Whether the last handle is gone.
+    ended: bool,
+}
+
+/// A job, and since when it waits by the queue's stopwatch.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) job: Job,
+    since: Duration,
+}
+
+/// What has happened at the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// There are new jobs.
+    Jobs,
+    /// Time has passed.
+    Tick,
+    /// The last handle is gone, and nobody waits.
+    Ended,
+}
+
+impl Waiting {
+    /// A job that waits from now on.
+    pub(crate) fn new(job: Job, now: Duration) -> Waiting {
+        Waiting { job, since: now }
+    }
+
+    fn age(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.since)
+    }
+
+    pub(crate) fn is_expired(&self, now: Duration) -> bool {
+        self.age(now) >= self.job.left
+    }
+
+    /// Whether there is too little time left for an answer that is expected to take so long. Half of the time is for
+    /// waiting, half for the answer.
+    fn is_late(&self, now: Duration, expected: Duration) -> bool {
+        let age = self.age(now);
+        age * 2 > self.job.left || age + expected * 5 / 4 > self.job.left
+    }
+
+    /// The job, with the time that it has waited here taken off.
+    pub(crate) fn into_job(mut self, now: Duration) -> Job {
+        let age = self.age(now);
+        self.job.spend(age);
+        self.job
+    }
+
+    pub(crate) fn fail(&mut self, now: Duration, error: &StoreError) {
+        self.settle(now);
+        self.job.fail(error.clone());
+    }
+
+    /// What it has waited is taken off: before it is told anything.
+    pub(crate) fn settle(&mut self, now: Duration) {
+        let age = self.age(now);
+        self.job.spend(age);
+        self.since = now;
+    }
+}
+
+impl Queue {
+    pub(crate) fn new(jobs: mpsc::Receiver<Job>, deadline: Duration, health: Arc<Health>) -> Queue {
+        let tick = tick(deadline);
+        Queue { jobs, waiting: VecDeque::new(), watch: Stopwatch::new(tick), tick, ticks: None, health, ended: false }
+    }
+
+    /// The time by which jobs wait.
+    pub(crate) fn now(&self) -> Duration {
+        self.watch.now()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Waits until something happens. `busy` says that somebody waits for an answer besides those in here.
+    pub(crate) async fn turn(&mut self, busy: bool) -> Turn {
+        poll_fn(|cx| self.poll_turn(cx, busy)).await
+    }
+
+    fn poll_turn(&mut self, cx: &mut Context<'_>, busy: bool) -> Poll<Turn> {
+        let looked = Instant::now();
+        self.health.beat(looked);
+        if !busy && self.waiting.is_empty() {
+            // Nobody has waited until now.
+            self.watch.look(looked);
+        }
+        let now = self.watch.at(looked);
+        let before = self.waiting.len();
+        while self.waiting.len() < QUEUE && !self.ended {
+            match self.jobs.poll_recv(cx) {
+                Poll::Ready(Some(job)) => self.waiting.push_back(Waiting::new(job, now)),
+                Poll::Ready(None) => self.ended = true,
+                Poll::Pending => break,
+            }
+        }
+        if self.waiting.len() > before {
+            return Poll::Ready(Turn::Jobs);
+        }
+        if !busy && self.waiting.is_empty() {
+            return if self.ended { Poll::Ready(Turn::Ended) } else { Poll::Pending };
+        }
+        let tick = self.tick;
+        ready!(self.ticks.get_or_insert_with(|| Ticks::new(tick)).poll(cx));
+        let now = self.watch.look(Instant::now());
+        self.expire(now);
+        Poll::Ready(Turn::Tick)
+    }
+
+    /// Tells those whose time is over.
+    fn expire(&mut self, now: Duration) {
+        if self.waiting.iter().any(|waiting| waiting.is_expired(now)) {
+            for mut waiting in std::mem::take(&mut self.waiting) {
+                if waiting.is_expired(now) {
+                    waiting.fail(now, &StoreError::timed_out());
+                } else {
+                    self.waiting.push_back(waiting);
+                }
+            }
+        }
+    }
+
+    /// Takes the first so many. Those that nobody waits for are dropped. With an expectation of how long an answer takes,
+    /// those for which it would come too late are told at once that the store has too much to do.
+    pub(crate) fn take(&mut self, most: usize, expected: Option<Duration>) -> Vec<Waiting> {
+        let now = self.watch.now();
+        let mut taken = Vec::with_capacity(most.min(self.waiting.len()));
+        while taken.len() < most {
+            let Some(mut waiting) = self.waiting.pop_front() else { break };
+            if waiting.job.is_abandoned() {
+                continue;
+            }
+            if expected.is_some_and(|expected| waiting.is_late(now, expected)) {
+                waiting.fail(now, &overloaded());
+            } else {
+                taken.push(waiting);
+            }
+        }
+        taken
+    }
+
+    /// Puts back what was taken and not sent.
+    #[cfg(feature = "upstash")]
+    pub(crate) fn put_back(&mut self, jobs: Vec<Job>) {
+        let now = self.watch.now();
+        for job in jobs.into_iter().rev() {
+            self.waiting.push_front(Waiting::new(job, now));
+        }
+    }
+
+    /// Tells all that wait that the server is lost.
+    pub(crate) fn fail(&mut self, error: &StoreError) {
+        let now = self.watch.now();
+        for waiting in &mut self.waiting {
+            waiting.fail(now, error);
+        }
+        self.waiting.clear();
+    }
+
+    /// Waits for the future, while jobs come and wait, and are told when their time is over. `None` if the last handle is
+    /// gone first.
+    pub(crate) async fn while_waiting<F: Future>(&mut self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+            loop {
+                match self.poll_turn(cx, false) {
+                    Poll::Ready(Turn::Ended) => return Poll::Ready(None),
+                    Poll::Ready(Turn::Jobs | Turn::Tick) => {}
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await
+    }
+
+    /// Waits before the next attempt; whoever asks meanwhile is told why. `None` if the last handle is gone.
+    pub(crate) async fn rest(&mut self, pause: Duration, reason: &StoreError) -> Option<()> {
+        let mut pause = Delay::new(pause);
+        poll_fn(|cx| {
+            loop {
+                if pin!(&mut pause).poll(cx).is_ready() {
+                    return Poll::Ready(Some(()));
+                }
+                match self.poll_turn(cx, false) {
+                    Poll::Ready(Turn::Ended) => return Poll::Ready(None),
+                    Poll::Ready(Turn::Jobs | Turn::Tick) => self.fail(reason),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await
+    }
+}

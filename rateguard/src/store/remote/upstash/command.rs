@@ -1,0 +1,76 @@
+//! Commands as JSON.
+
+use std::io::Write;
+
+use axum::body::Bytes;
+
+use crate::store::remote::script::Call;
+use crate::store::remote::script::encode::Arguments;
+
+/// A command: an array of strings. A number is a string as well, since JSON's numbers may pass through a double on the
+/// other side.
+struct Command(Vec<u8>);
+
+impl Command {
+    fn finish(mut self) -> Bytes {
+        // Each word came with a comma behind it.
+        self.0.pop();
+        self.0.push(b']');
+        self.0.into()
+    }
+}
+
+impl Arguments for Command {
+    fn text(&mut self, text: &str) {
+        // Into memory, so that it cannot fail.
+        let _ = serde_json::to_writer(&mut self.0, text);
+        self.0.push(b',');
+    }
+
+    fn number(&mut self, number: u64) {
+        let _ = write!(self.0, "\"{number}\",");
+    }
+}
+
+/// A command of these words.
+pub(super) fn of(words: &[&str]) -> Bytes {
+    let mut command = Command(vec![b'[']);
+    for word in words {
+        command.text(word);
+    }
+    command.finish()
+}
+
+/// A call of a script by its name.
+pub(super) fn by_name(name: &str, call: &Call<'_>) -> Bytes {
+    evaluate("EVALSHA", name, call)
+}
+
+/// A call that brings the script's text along, for a service that has not seen it.
+pub(super) fn by_text(call: &Call<'_>) -> Bytes {
+    evaluate("EVAL", call.script().text(), call)
+}
+
+fn evaluate(command: &str, script: &str, call: &Call<'_>) -> Bytes {
+    let mut command_line = Command(vec![b'[']);
+    command_line.text(command);
+    command_line.text(script);
+    call.write(&mut command_line);
+    command_line.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::remote::script::Group;
+
+    #[test]
+    fn every_word_is_a_json_string() {
+        assert_eq!(of(&["PING"]), r#"["PING"]"#);
+        assert_eq!(of(&["GET", "a\"b\\c\n\u{1}é"]), r#"["GET","a\"b\\c\n\u0001é"]"#);
+        let probe = Group::probe("x", "probe");
+        let call = by_name("abc", &Call::new(&[&probe]));
+        let call: Vec<String> = serde_json::from_slice(&call).unwrap();
+        assert_eq!(call[..4], ["EVALSHA", "abc", "1", "x:{probe}:rateguard:sw2"]);
+    }
+}

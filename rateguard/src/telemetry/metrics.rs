@@ -1,0 +1,99 @@
+//! The metrics themselves, through the `metrics` facade.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use ::metrics::{SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+
+use crate::error::StoreErrorKind;
+
+const REQUESTS: &str = "rateguard_requests_total";
+const CHECK_DURATION: &str = "rateguard_check_duration_seconds";
+const STORE_ERRORS: &str = "rateguard_store_errors_total";
+const BREAKER_OPEN: &str = "rateguard_breaker_open";
+const BATCH_SIZE: &str = "rateguard_batch_size";
+const MEMORY_KEYS: &str = "rateguard_memory_keys";
+const MEMORY_OVERFLOW: &str = "rateguard_memory_overflow_total";
+const DENY_CACHE_ENTRIES: &str = "rateguard_deny_cache_entries";
+const IDENTITY_FALLBACKS: &str = "rateguard_identity_fallbacks_total";
+const UNREADABLE_HEADERS: &str = "rateguard_unreadable_client_headers_total";
+
+/// Names made at run time that are labels of their own at most.
+const NAMES: usize = 1000;
+const OTHER: &str = "other";
+
+/// Tells the recorder, if there is one by now, what is measured.
+pub(crate) fn describe() {
+    describe_counter!(REQUESTS, Unit::Count, "Requests by the policy that decided and by what it decided");
+    describe_histogram!(CHECK_DURATION, Unit::Seconds, "Time of a check that asked the shared store");
+    describe_counter!(STORE_ERRORS, Unit::Count, "Checks and refunds that the store did not answer, by reason");
+    describe_gauge!(BREAKER_OPEN, "Whether a server is not asked since it does not answer: 1 if so, else 0");
+    describe_histogram!(BATCH_SIZE, Unit::Count, "Requests that were decided by one call to the shared store");
+    describe_gauge!(MEMORY_KEYS, Unit::Count, "Keys that are counted in this process");
+    describe_counter!(MEMORY_OVERFLOW, Unit::Count, "Checks of clients for whom a full memory store had no place");
+    describe_gauge!(DENY_CACHE_ENTRIES, Unit::Count, "Refusals that are remembered in this process");
+    describe_counter!(IDENTITY_FALLBACKS, Unit::Count, "Requests counted by address for want of the identity");
+    describe_counter!(UNREADABLE_HEADERS, Unit::Count, "Proxied requests whose client could not be read");
+}
+
+pub(super) fn request(policy: Cow<'static, str>, outcome: &'static str) {
+    counter!(REQUESTS, "policy" => label(policy), "outcome" => outcome).increment(1);
+}
+
+pub(super) fn check_took(time: Duration) {
+    histogram!(CHECK_DURATION).record(time.as_secs_f64());
+}
+
+pub(crate) fn store_error(reason: StoreErrorKind) {
+    counter!(STORE_ERRORS, "reason" => reason.name()).increment(1);
+}
+
+pub(crate) fn breaker(server: &str, open: bool) {
+    gauge!(BREAKER_OPEN, "server" => server.to_owned()).set(if open { 1.0 } else { 0.0 });
+}
+
+pub(crate) fn batch(requests: usize) {
+    histogram!(BATCH_SIZE).record(f64::from(u32::try_from(requests).unwrap_or(u32::MAX)));
+}
+
+pub(crate) fn memory_keys(keys: usize) {
+    gauge!(MEMORY_KEYS).set(f64::from(u32::try_from(keys).unwrap_or(u32::MAX)));
+}
+
+pub(crate) fn memory_overflow(checks: u64) {
+    counter!(MEMORY_OVERFLOW).increment(checks);
+}
+
+#[cfg(feature = "_shared")]
+pub(crate) fn deny_cache_entries(entries: usize) {
+    gauge!(DENY_CACHE_ENTRIES).set(f64::from(u32::try_from(entries).unwrap_or(u32::MAX)));
+}
+
+pub(crate) fn identity_missing() {
+    counter!(IDENTITY_FALLBACKS).increment(1);
+}
+
+pub(crate) fn unreadable_header() {
+    counter!(UNREADABLE_HEADERS).increment(1);
+}
+
+/// A policy's name as a label. There are as many of those written into the program as it has; of those made while it
+/// runs, perhaps of what clients send, the first are labels of their own.
+fn label(policy: Cow<'static, str>) -> SharedString {
+    static MADE: Mutex<Option<HashSet<String>>> = Mutex::new(None);
+    let name = match policy {
+        Cow::Borrowed(name) => return SharedString::const_str(name),
+        Cow::Owned(name) => name,
+    };
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let made = made.get_or_insert_default();
+    if !made.contains(&name) {
+        if made.len() == NAMES {
+            return SharedString::const_str(OTHER);
+        }
+        made.insert(name.clone());
+    }
+    SharedString::from_owned(name)
+}
