@@ -3,10 +3,10 @@
 #
 #   benches/dependencies.sh                       # every row
 #   benches/dependencies.sh default tls           # some rows
-#   ROUNDS=1 benches/dependencies.sh default      # quicker, and less to be trusted
+#   ROUNDS=1 benches/dependencies.sh default      # faster, but less reliable
 #
-# Each row is an app of its own in a temporary folder. It is built from nothing, in turn with the plain app, ROUNDS times
-# (3), and the medians are compared. Downloads come first and are not counted. Nothing else should run meanwhile.
+# Each row is a separate app in a temporary folder. It is built from nothing ROUNDS times (3), in turn with the plain app. The
+# medians are compared. Downloads come first and are not measured. Nothing else should run at the same time.
 set -euo pipefail
 repository=$(cd "$(dirname "$0")/.." && pwd)
 rounds=${ROUNDS:-3}
@@ -18,7 +18,7 @@ all=(memory default tls upstash metrics tower_governor)
 rows=("$@")
 [ ${#rows[@]} -gt 0 ] || rows=("${all[@]}")
 
-# What a row adds to the manifest, and the layer that its app wears.
+# What a row adds to the manifest, and the layer of its app.
 dependency() {
   local rateguard="rateguard = { path = \"$repository/rateguard\""
   case $1 in
@@ -27,7 +27,7 @@ dependency() {
     default) echo "$rateguard }" ;;
     tower_governor) echo 'tower_governor = "0.8"' ;;
     *)
-      grep -q "^$1 = " "$repository/rateguard/Cargo.toml" || { echo "no row $1; there are ${all[*]}" >&2; exit 2; }
+      grep -q "^$1 = " "$repository/rateguard/Cargo.toml" || { echo "unknown row $1; the rows are ${all[*]}" >&2; exit 2; }
       echo "$rateguard, features = [\"$1\"] }"
       ;;
   esac
@@ -75,7 +75,7 @@ async fn main() {
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await.unwrap();
 }
 PROGRAM
-  # The versions that the workspace is tested with; what it does not have is added.
+  # The versions that the workspace is tested with. Crates that it does not have are added.
   cp "$repository/Cargo.lock" "$app/Cargo.lock"
   (cd "$app" && cargo fetch --quiet)
 }

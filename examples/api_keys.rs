@@ -1,11 +1,11 @@
-//! Quotas by API key: verify the key first, then count by whom it belongs to. And what happens otherwise.
+//! Quotas by API key: verify the key first, then count by its owner. Also: what happens if you do not.
 //!
 //! ```text
 //! cargo run --example api_keys
-//! curl -i -H 'x-api-key: key-of-anna' http://127.0.0.1:3000/data      # 3 a minute for Anna, from wherever she asks
-//! curl -i -H 'x-api-key: a-guess' http://127.0.0.1:3000/data          # 401, and 10 a minute from one address
+//! curl -i -H 'x-api-key: key-of-anna' http://127.0.0.1:3000/data      # 3 per minute for Anna, from any address
+//! curl -i -H 'x-api-key: a-guess' http://127.0.0.1:3000/data          # 401, and 10 per minute from one address
 //!
-//! # The mistake: nobody verifies the header, so whoever invents a new one has a new quota. This is never refused.
+//! # The mistake: nobody verifies the header, so each new value has a new quota. This limit never denies.
 //! for i in 1 2 3 4 5 6 7 8; do curl -s -o /dev/null -w '%{http_code}\n' -H "x-api-key: $RANDOM" http://127.0.0.1:3000/mistaken; done
 //! ```
 
@@ -21,7 +21,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use rateguard::{KeyBy, Quota, RateGuard, RateLimitLayer, UserId, rate_limit};
 
-/// Whom a key belongs to. A program of yours looks for the key's hash in its database.
+/// The owner of a key. A real program looks up the key's hash in its database.
 fn owner(key: &[u8]) -> Option<&'static str> {
     match key {
         b"key-of-anna" => Some("anna"),
@@ -30,7 +30,7 @@ fn owner(key: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Lets nobody on without a key that is known, and says to the limits further in whose it is.
+/// Rejects requests without a known key. Tells the inner limits who owns the key.
 async fn verify(mut request: Request, next: Next) -> Response {
     let Some(owner) = request.headers().get("x-api-key").and_then(|key| owner(key.as_bytes())) else {
         return (StatusCode::UNAUTHORIZED, "this needs the header x-api-key, with a key that we know\n")
@@ -45,7 +45,7 @@ async fn data() -> &'static str {
     "data\n"
 }
 
-/// DON'T: a header that nobody verified is what its sender likes it to be.
+/// DON'T: the sender of an unverified header can write any value.
 #[rate_limit(limit = 3, window = 60, key = "header:x-api-key")]
 async fn mistaken() -> &'static str {
     "data for everyone\n"
@@ -56,7 +56,7 @@ fn app(limiter: RateGuard) -> Router {
     Router::new()
         .merge(verified)
         .route("/mistaken", get(mistaken))
-        // Around `verify`, so that keys cannot be guessed without end: ten requests a minute from one address.
+        // Outside of `verify`, so that guesses of keys are limited: ten requests per minute from one address.
         .layer(RateLimitLayer::new(limiter).limit(
             "address",
             Quota::sliding_window(10, Duration::from_secs(60)),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_header_that_nobody_verifies_limits_only_those_who_repeat_themselves() {
+    async fn an_unverified_header_limits_only_clients_that_repeat_its_value() {
         let app = app(RateGuard::memory());
         for key in 0..10 {
             assert_eq!(ask(&app, 1, "/mistaken", &format!("invented-{key}")).await, 200, "that is the mistake");

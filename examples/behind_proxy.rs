@@ -1,15 +1,15 @@
-//! Behind a reverse proxy: whose word about the client counts.
+//! Behind a reverse proxy: which proxies may name the client's address.
 //!
 //! ```text
 //! cargo run --example behind_proxy                 # trusts proxies on this machine
-//! curl -i -H 'X-Forwarded-For: 203.0.113.7' http://127.0.0.1:3000/         # you are the proxy: 203.0.113.7 is counted
-//! curl -i -H 'X-Forwarded-For: 6.6.6.6, 203.0.113.7' http://127.0.0.1:3000/    # what the client wrote itself is not
-//! TRUSTED_PROXIES='10.0.0.0/8 192.0.2.1' cargo run --example behind_proxy   # trusts others: now 127.0.0.1 is counted
+//! curl -i -H 'X-Forwarded-For: 203.0.113.7' http://127.0.0.1:3000/         # you are the proxy, and 203.0.113.7 is counted
+//! curl -i -H 'X-Forwarded-For: 6.6.6.6, 203.0.113.7' http://127.0.0.1:3000/    # 6.6.6.6, which the client wrote, is not counted
+//! TRUSTED_PROXIES='10.0.0.0/8 192.0.2.1' cargo run --example behind_proxy   # trusts other proxies: now 127.0.0.1 is counted
 //! ```
 //!
-//! A proxy has to append the address that it sees, as nginx does with
-//! `proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;`. Name the networks that your proxies are in, and no
-//! other: whoever else is in them can write down any client.
+//! A proxy must append the address that it sees, as nginx does with
+//! `proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;`. Name only the networks of your
+//! proxies: anyone else in those networks can name any client.
 
 use std::env;
 use std::error::Error;
@@ -28,7 +28,7 @@ fn app(limiter: RateGuardBuilder, trusted: &str) -> Result<Router, ConfigError> 
     let limiter = limiter
         // Networks, addresses, "loopback", "private". Without this line no header is read.
         .trusted_proxies(trusted.split_whitespace())
-        // Behind a CDN that writes the client alone into a header of its own, that header, and only that:
+        // If a CDN writes the client's address into a header of its own, read only that header:
         // .client_ip_header("cf-connecting-ip")
         .build()?;
     Ok(Router::new().route("/", get(index)).layer(RateLimitLayer::new(limiter)))
@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let trusted = env::var("TRUSTED_PROXIES").unwrap_or_else(|_| "loopback".to_owned());
     let app = app(RateGuard::builder().store_from_env(), &trusted)?;
     let listener = rateguard_examples::listen(&["curl -i -H 'X-Forwarded-For: 203.0.113.7' URL/"]).await?;
-    // The address of the connection: with a proxy in front, the proxy's.
+    // The address of the connection. With a proxy in front, this is the proxy's address.
     axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
     Ok(())
 }
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_proxys_word_counts_and_the_clients_own_does_not() {
+    async fn the_proxys_address_counts_and_the_clients_own_does_not() {
         let app = app(RateGuard::builder(), "10.0.0.0/8").unwrap();
         for (spoofed, status) in [("", 200), ("6.6.6.6, ", 200), ("7.7.7.7, ", 200), ("8.8.8.8, ", 429)] {
             assert_eq!(ask(&app, [10, 0, 0, 1], &format!("{spoofed}203.0.113.7")).await, status);
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_is_no_proxy_is_counted_whatever_it_writes() {
+    async fn a_client_that_is_not_a_proxy_is_counted_whatever_it_writes() {
         let app = app(RateGuard::builder(), "10.0.0.0/8").unwrap();
         for (written, status) in [("1.1.1.1", 200), ("2.2.2.2", 200), ("3.3.3.3", 200), ("4.4.4.4", 429)] {
             assert_eq!(ask(&app, [203, 0, 113, 9], written).await, status);
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_that_is_none_is_an_error_at_the_start() {
+    fn an_invalid_network_is_an_error_on_start() {
         let error = app(RateGuard::builder(), "10.0.0.0/8 10.0.0.0/99").unwrap_err().to_string();
         assert!(error.contains("10.0.0.0/99"), "{error}");
     }

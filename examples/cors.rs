@@ -1,11 +1,11 @@
-//! For scripts in browsers, which read only the headers that CORS exposes, and only if refusals have CORS headers too.
+//! Headers for scripts in browsers. A script reads only the headers that CORS exposes, and a denial needs CORS headers too.
 //!
 //! ```text
 //! cargo run --example cors
-//! curl -i -H 'Origin: https://app.example' http://127.0.0.1:3000/quote      # access-control-expose-headers lists them
+//! curl -i -H 'Origin: https://app.example' http://127.0.0.1:3000/quote      # access-control-expose-headers lists the headers
 //! ```
 //!
-//! In the console of a browser, on any page that has no policy against it:
+//! In the console of a browser, on any page whose content policy allows it:
 //!
 //! ```text
 //! for (let i = 0; i < 6; i++) {
@@ -35,7 +35,8 @@ fn app(limiter: RateGuard) -> Router {
     Router::new()
         .route("/quote", get(quote))
         .layer(RateLimitLayer::new(limiter).headers(HEADERS))
-        // Added last, so outermost: it answers preflight requests before they are counted, and refusals pass through it.
+        // Added last, so it is the outermost layer: it answers preflight requests before they are counted, and denials pass
+        // through it.
         .layer(cors)
 }
 
@@ -69,7 +70,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn browsers_may_read_the_quota_also_of_refusals_and_preflight_is_not_counted() {
+    async fn browsers_may_read_the_quota_also_of_denials_and_preflight_is_not_counted() {
         let app = app(RateGuard::memory());
         for _ in 0..10 {
             let preflight = ask(&app, Method::OPTIONS).await;

@@ -1,8 +1,8 @@
-//! Refusals in your own words: JSON for an API, a page for browsers, a status for gRPC.
+//! Your own responses to denied requests: JSON for an API, a page for browsers, a status for gRPC.
 //!
 //! ```text
 //! cargo run --example custom_response
-//! for i in 1 2 3; do curl -i http://127.0.0.1:3000/; done                        # the third: JSON
+//! for i in 1 2 3; do curl -i http://127.0.0.1:3000/; done                        # the third is denied: JSON
 //! curl -i -H 'Accept: text/html' http://127.0.0.1:3000/                          # a page
 //! curl -i -X POST -H 'Content-Type: application/grpc' http://127.0.0.1:3000/     # grpc-status: 8, resource exhausted
 //! ```
@@ -23,8 +23,8 @@ async fn greet() -> &'static str {
     "hello\n"
 }
 
-/// Runs only for requests that are refused. `Retry-After`, the quota headers and `Cache-Control: no-store` are added to
-/// what it returns.
+/// Runs only for denied requests. `Retry-After`, the quota headers and `Cache-Control: no-store` are added to the response
+/// that it returns.
 fn slow_down(denied: &Denied) -> Response {
     if names(denied.head(), header::CONTENT_TYPE, "application/grpc") {
         for_grpc(denied)
@@ -35,12 +35,12 @@ fn slow_down(denied: &Denied) -> Response {
     }
 }
 
-/// Whether a header mentions a media type. Enough to tell browsers from programs; it weighs no `q`.
+/// Whether a header mentions a media type. This is enough to tell browsers from programs. It ignores `q` weights.
 fn names(head: &Parts, name: HeaderName, media_type: &str) -> bool {
     head.headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains(media_type))
 }
 
-/// How long to wait, in units of so many microseconds. Rounded up: a client that comes too early is refused again.
+/// How long to wait, in units of this many microseconds. Rounded up: a client that comes too early is denied again.
 fn wait_in(denied: &Denied, unit: u128) -> Option<u128> {
     denied.retry_after().map(|wait| wait.as_micros().div_ceil(unit))
 }
@@ -69,14 +69,14 @@ fn for_programs(denied: &Denied) -> Response {
 fn for_browsers(denied: &Denied) -> Response {
     let wait =
         wait_in(denied, SECONDS).map_or_else(String::new, |wait| format!(" Please come back in {wait} seconds."));
-    // A policy's name is yours, and nothing here is the client's; what is must be escaped before it is put into a page.
+    // Nothing on this page comes from the client. Escape any value that does.
     let page =
         format!("<!doctype html><title>Slow down</title><h1>Slow down</h1><p>That was a little much.{wait}</p>\n");
     (denied.status(), Html(page)).into_response()
 }
 
-/// A response of trailers only: status 200, and the outcome in `grpc-status` and `grpc-message`, as the protocol of gRPC
-/// over HTTP/2 has it.
+/// A trailers-only response, as gRPC over HTTP/2 defines it: status 200, and the outcome in `grpc-status` and
+/// `grpc-message`.
 fn for_grpc(denied: &Denied) -> Response {
     const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
     const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
@@ -85,11 +85,11 @@ fn for_grpc(denied: &Denied) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert("grpc-status", status);
-    // The words are plain ASCII; others would have to be percent-encoded.
+    // The message is plain ASCII. Any other text would have to be percent-encoded.
     if let Ok(message) = HeaderValue::from_str(&denied.to_string()) {
         headers.insert("grpc-message", message);
     }
-    // Clients that retry by themselves wait as many milliseconds.
+    // Clients with automatic retries wait this many milliseconds.
     let wait = wait_in(denied, MILLISECONDS).and_then(|wait| HeaderValue::from_str(&wait.to_string()).ok());
     if let Some(wait) = wait {
         headers.insert("grpc-retry-pushback-ms", wait);
@@ -98,7 +98,7 @@ fn for_grpc(denied: &Denied) -> Response {
 }
 
 fn app(limiter: RateGuardBuilder) -> Result<Router, ConfigError> {
-    // For all of this limiter's refusals; `RateLimitLayer::on_denied` is the same for the routes under one layer.
+    // For all denials of this limiter. `RateLimitLayer::on_denied` is the same for the routes under one layer.
     let limiter = limiter.on_denied(slow_down).build()?;
     Ok(Router::new().route("/", any(greet)).layer(RateLimitLayer::new(limiter)))
 }
@@ -122,7 +122,7 @@ mod tests {
 
     use super::*;
 
-    async fn refused(name: HeaderName, value: &str) -> (Response<()>, String) {
+    async fn denied(name: HeaderName, value: &str) -> (Response<()>, String) {
         let clock = ManualClock::new();
         let app = app(RateGuard::builder().clock(clock.clone())).unwrap();
         let ask = async || {
@@ -141,7 +141,7 @@ mod tests {
 
     #[tokio::test]
     async fn programs_get_json() {
-        let (response, body) = refused(header::ACCEPT, "*/*").await;
+        let (response, body) = denied(header::ACCEPT, "*/*").await;
         assert_eq!(
             (response.status(), &response.headers()["content-type"]),
             (StatusCode::TOO_MANY_REQUESTS, &"application/json".parse().unwrap())
@@ -157,7 +157,7 @@ mod tests {
 
     #[tokio::test]
     async fn browsers_get_a_page() {
-        let (response, body) = refused(header::ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8").await;
+        let (response, body) = denied(header::ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8").await;
         assert_eq!(response.status(), 429);
         assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
         assert!(body.contains("come back in 59 seconds"), "{body}");
@@ -165,7 +165,7 @@ mod tests {
 
     #[tokio::test]
     async fn grpc_gets_resource_exhausted_in_a_response_of_trailers_only() {
-        let (response, body) = refused(header::CONTENT_TYPE, "application/grpc+proto").await;
+        let (response, body) = denied(header::CONTENT_TYPE, "application/grpc+proto").await;
         assert_eq!((response.status().as_u16(), body.as_str()), (200, ""));
         let told = |name| response.headers()[name].to_str().unwrap();
         assert_eq!((told("content-type"), told("grpc-status")), ("application/grpc", "8"));

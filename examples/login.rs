@@ -1,10 +1,10 @@
-//! A login in which only failures count: who knows the password is never locked out by having used it.
+//! A login in which only failures count: a user with the right password is never locked out by logging in.
 //!
 //! ```text
 //! cargo run --example login
-//! curl -i -d 'account=alice&password=wrong' http://127.0.0.1:3000/login            # 401, and one try less
+//! curl -i -d 'account=alice&password=wrong' http://127.0.0.1:3000/login            # 401, and one attempt is spent
 //! for i in 1 2 3 4 5; do curl -s -o /dev/null -w '%{http_code}\n' -d 'account=alice&password=wrong' http://127.0.0.1:3000/login; done
-//! curl -i -d 'account=alice&password=wonderland' http://127.0.0.1:3000/login       # 429: also a right guess is one too many
+//! curl -i -d 'account=alice&password=wonderland' http://127.0.0.1:3000/login       # 429: even the right password is denied now
 //! curl -i -d 'account=bob&password=builder' http://127.0.0.1:3000/login            # 200, as often as you like
 //! ```
 
@@ -24,17 +24,18 @@ struct Login {
     password: String,
 }
 
-/// Stands for a look at the hash of a password.
+/// Stands for checking the hash of a password.
 fn is_right(login: &Login) -> bool {
     matches!((login.account.as_str(), login.password.as_str()), ("alice", "wonderland") | ("bob", "builder"))
 }
 
-// The charge is made before the password is looked at, and given back if it was right; so a thousand guesses at once are
-// no more than five guesses.
+// The charge is made before the password is checked, and it is given back if the password was right. So a thousand
+// simultaneous guesses are still only five guesses.
 //
-// - Five wrong guesses an hour at one account from one address. By the account alone, anybody could lock out anybody.
-// - Twenty from one address at any account: one password tried at many of them.
-// - Where nobody can count, nobody guesses: `on_error = "closed"`.
+// - Five wrong guesses per hour for one account from one address. With the account alone as the key, anyone could lock out
+//   anyone else.
+// - Twenty wrong guesses per hour from one address for any account: one password tried on many accounts.
+// - During an outage, nobody may guess: `on_error = "closed"`.
 #[rate_limit(limit = 5, window = "1h", name = "login-account", key = ("ip", login.account.to_lowercase()),
              on_error = "closed", refund_if = |response| response.status().is_success())]
 #[rate_limit(limit = 20, window = "1h", name = "login-address", key = "ip",
@@ -84,7 +85,7 @@ mod tests {
         for account in ["alice", "Alice", "ALICE", "alice", "alicE"] {
             assert_eq!(log_in(&app, ATTACKER, account, "wrong").await, 401);
         }
-        assert_eq!(log_in(&app, ATTACKER, "alice", "wonderland").await, 429, "the sixth guess is not looked at");
+        assert_eq!(log_in(&app, ATTACKER, "alice", "wonderland").await, 429, "the sixth guess is not checked");
         assert_eq!(log_in(&app, ALICE, "alice", "wonderland").await, 200, "alice herself is not locked out");
     }
 

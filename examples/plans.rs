@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! cargo run --example plans
-//! curl -i -H 'authorization: Bearer token-of-free-fred' http://127.0.0.1:3000/report     # 2 a minute
-//! curl -i -H 'authorization: Bearer token-of-paying-pia' http://127.0.0.1:3000/report    # 5 a minute
-//! curl -i http://127.0.0.1:3000/report                                                   # 401, 3 a minute by address
+//! curl -i -H 'authorization: Bearer token-of-free-fred' http://127.0.0.1:3000/report     # 2 per minute
+//! curl -i -H 'authorization: Bearer token-of-paying-pia' http://127.0.0.1:3000/report    # 5 per minute
+//! curl -i http://127.0.0.1:3000/report                                                   # 401, 3 per minute by address
 //! ```
 
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ struct User {
     paying: bool,
 }
 
-/// Whoever the token says it is. A program of yours would ask a session store or check a signature here.
+/// The user of a token. A real program would ask a session store or check a signature here.
 fn user_of(token: &str) -> Option<User> {
     match token {
         "token-of-free-fred" => Some(User { name: "fred", paying: false }),
@@ -38,7 +38,7 @@ fn user_of(token: &str) -> Option<User> {
     }
 }
 
-/// Finds out who asks. It says so in two ways: `UserId` is what `key = "user"` counts by, `User` is the app's own.
+/// Finds the user and inserts two values: `UserId`, which `key = "user"` counts by, and `User`, the app's own type.
 async fn authenticate(mut request: Request, next: Next) -> Response {
     let token = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     if let Some(user) = token.and_then(user_of) {
@@ -62,7 +62,7 @@ async fn limit_by_plan(
     Ok(next.run(request).await)
 }
 
-/// The attribute's limit comes on top of the plan's. Who has not logged in is counted by address.
+/// The attribute's limit applies in addition to the plan's. A client that has not logged in is counted by address.
 #[rate_limit(limit = 3, window = 60, key = "user", skip = |head| head.extensions.get::<User>().is_some_and(|user| user.paying))]
 async fn report(user: Option<Extension<User>>) -> Response {
     match user {
@@ -74,7 +74,7 @@ async fn report(user: Option<Extension<User>>) -> Response {
 fn app(limiter: RateGuard) -> Router {
     Router::new()
         .route("/report", get(report))
-        // Layers added later run earlier: first who it is, then the limiter, then the plan.
+        // Layers added later run earlier: first the authentication, then the limiter, then the plan.
         .layer(middleware::from_fn_with_state(limiter.clone(), limit_by_plan))
         .layer(RateLimitLayer::new(limiter))
         .layer(middleware::from_fn(authenticate))
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_user_has_the_quota_of_its_plan_and_strangers_share_their_addresss() {
+    async fn users_have_the_quota_of_their_plan_and_others_are_counted_by_address() {
         let app = app(RateGuard::memory());
         for status in [200, 200, 429] {
             assert_eq!(ask(&app, Some("token-of-free-fred")).await, status);

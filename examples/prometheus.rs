@@ -1,12 +1,12 @@
-//! Metrics, as Prometheus reads them.
+//! Metrics for Prometheus.
 //!
 //! ```text
-//! cargo run --example prometheus          # REDIS_URL=redis://127.0.0.1:6379 shows what Redis costs, too
+//! cargo run --example prometheus          # REDIS_URL=redis://127.0.0.1:6379 also shows what Redis costs
 //! for i in 1 2 3 4 5 6 7; do curl -s -o /dev/null http://127.0.0.1:3000/; done
 //! curl -s http://127.0.0.1:3000/metrics
 //! ```
 //!
-//! Which names there are, and which of them deserve an alert, is in the chapter `rateguard::guide::operations`.
+//! The chapter `rateguard::guide::operations` lists the metrics and the useful alerts.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -29,11 +29,11 @@ async fn scrape(State(metrics): State<PrometheusHandle>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render())
 }
 
-/// Where the library's numbers go. Any recorder of the `metrics` facade will do.
+/// The recorder that receives the library's metrics. Any recorder of the `metrics` facade works.
 fn recorder() -> Result<PrometheusHandle, BuildError> {
     let seconds = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1];
     PrometheusBuilder::new()
-        // Histograms with buckets can be added up over servers; without these lines they are summaries.
+        // Histograms with buckets can be summed over servers. Without these lines they are summaries.
         .set_buckets_for_metric(Matcher::Full("rateguard_check_duration_seconds".to_owned()), &seconds)?
         .set_buckets_for_metric(
             Matcher::Full("rateguard_batch_size".to_owned()),
@@ -47,14 +47,14 @@ fn app(limiter: RateGuard, metrics: PrometheusHandle) -> Router {
     Router::new()
         .route("/", get(index))
         .layer(RateLimitLayer::new(limiter).limit("everything", everything, KeyBy::Ip))
-        // Outside of the layer: who scrapes is not counted.
+        // Outside of the layer, so that scrapes are not counted.
         .merge(Router::new().route("/metrics", get(scrape)).with_state(metrics))
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().init();
-    // Before the limiter is made, so that nothing from the start is missing.
+    // Installed before the limiter is made, so that nothing from the start is missing.
     let metrics = recorder()?;
     let upkeep = metrics.clone();
     tokio::spawn(async move {
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_admitted_and_refused_is_scraped_by_policy_and_without_anybodys_address() {
+    async fn allowed_and_denied_requests_are_scraped_by_policy_and_without_addresses() {
         let app = app(RateGuard::memory(), recorder().unwrap());
         for status in [200, 200, 200, 200, 200, 429, 429] {
             assert_eq!(get(&app, "/").await.0, status);

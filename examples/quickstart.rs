@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! cargo run --example quickstart                                     # counts in this process
-//! REDIS_URL=redis://127.0.0.1:6379 cargo run --example quickstart    # counts in Redis, with every other such process
-//! PORT=3001 cargo run --example quickstart                           # listens elsewhere than on 3000
+//! REDIS_URL=redis://127.0.0.1:6379 cargo run --example quickstart    # counts in Redis, together with all other such processes
+//! PORT=3001 cargo run --example quickstart                           # listens on port 3001 instead of 3000
 //! ```
 
 use std::error::Error;
@@ -50,7 +50,7 @@ async fn main() -> ExitCode {
 }
 
 async fn serve() -> Result<(), Box<dyn Error>> {
-    // In Redis if REDIS_URL is set, else in this process.
+    // Counts in Redis if REDIS_URL is set, else in this process.
     let limiter = RateGuard::from_env()?;
     let app = Router::new().route("/", get(index)).route("/search", get(search)).layer(
         RateLimitLayer::new(limiter).limit("global", Quota::sliding_window(10, Duration::from_secs(60)), KeyBy::Ip),

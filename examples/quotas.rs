@@ -1,15 +1,15 @@
-//! Other numbers for the same program: on start from the environment or a file, and while it runs.
+//! Overrides: other quotas for the same program, on start from the environment or a file, and while it runs.
 //!
 //! ```text
 //! cargo run --example quotas
 //! curl http://127.0.0.1:3000/admin/quotas                                   # the policies, with their quotas
-//! for i in 1 2 3; do curl -i http://127.0.0.1:3000/search; done             # 5 a minute, as the program says
+//! for i in 1 2 3; do curl -i http://127.0.0.1:3000/search; done             # 5 per minute, as the program says
 //! curl -X PUT -d '2/60s' http://127.0.0.1:3000/admin/quotas/search          # at once, on this server
 //! curl -i http://127.0.0.1:3000/search                                      # 429
-//! curl -X DELETE http://127.0.0.1:3000/admin/quotas/search                  # 5 a minute again
+//! curl -X DELETE http://127.0.0.1:3000/admin/quotas/search                  # 5 per minute again
 //!
 //! RATEGUARD_QUOTAS='search=20/60s; everything=token_bucket:50/1s:burst=100' cargo run --example quotas
-//! RATEGUARD_QUOTAS='search=many' cargo run --example quotas                 # an error that says what to write
+//! RATEGUARD_QUOTAS='search=many' cargo run --example quotas                 # an error with the correct form
 //! ```
 
 use std::error::Error;
@@ -22,13 +22,13 @@ use axum::http::StatusCode;
 use axum::routing::{get, put};
 use rateguard::{KeyBy, Quota, RateGuard, RateLimitLayer, rate_limit};
 
-/// A name of one's own is what operators will write.
+/// An explicit name, since operators will write it.
 #[rate_limit(limit = 5, window = 60, name = "search")]
 async fn search() -> &'static str {
     "results\n"
 }
 
-/// A layer's policies are listed from the start, a handler's from its first request on.
+/// The policies of a layer are listed from the start, those of a handler from its first request on.
 async fn list(State(limiter): State<RateGuard>) -> String {
     let line = |policy: &rateguard::PolicyInfo| {
         let written =
@@ -46,7 +46,7 @@ async fn set(State(limiter): State<RateGuard>, Path(name): Path<String>, quota: 
     if limiter.set_quota(&name, quota) {
         return (StatusCode::OK, format!("{name} = {quota}\n"));
     }
-    // It would wait for a policy of that name; here that is a slip of the pen.
+    // The override would wait for a policy with that name. Here, an unknown name is a typing error.
     limiter.unset_quota(&name);
     let known: Vec<_> = limiter.policies().iter().map(|policy| policy.name().to_owned()).collect();
     (StatusCode::NOT_FOUND, format!("no policy is named {name}; there are {}\n", known.join(", ")))
@@ -57,7 +57,7 @@ async fn unset(State(limiter): State<RateGuard>, Path(name): Path<String>) -> St
 }
 
 fn app(limiter: RateGuard) -> Router {
-    // Yours is not open to everyone: on a port of its own, or behind authentication.
+    // Do not leave such routes open to everyone: put them on a port of their own, or behind authentication.
     let admin = Router::new()
         .route("/admin/quotas", get(list))
         .route("/admin/quotas/{name}", put(set).delete(unset))
@@ -74,7 +74,7 @@ fn app(limiter: RateGuard) -> Router {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // A name in RATEGUARD_QUOTAS that no policy has is told after a minute, with the names there are.
+    // If RATEGUARD_QUOTAS has a name that no policy has, the log says so after a minute, with the known names.
     tracing_subscriber::fmt().init();
     // Reads REDIS_URL, RATEGUARD_QUOTAS and RATEGUARD_QUOTAS_FILE.
     let app = app(RateGuard::from_env()?);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_meant_is_refused_with_what_can() {
+    async fn an_invalid_override_is_an_error_with_the_valid_ones() {
         let app = app(RateGuard::memory());
         let (status, said) = ask(&app, "PUT", "/admin/quotas/everythin", "2/60s").await;
         assert_eq!((status, said.as_str()), (404, "no policy is named everythin; there are everything\n"));

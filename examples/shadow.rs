@@ -1,15 +1,15 @@
-//! Rolling out a limit: let it watch first, look at what it would have refused, then let it refuse.
+//! Shadow mode (dry run) for a new limit: first count what it would deny, then enforce it.
 //!
 //! ```text
 //! cargo run --example shadow
-//! for i in 1 2 3 4 5; do curl -s -o /dev/null -w '%{http_code}\n' http://127.0.0.1:3000/; done   # all are served,
-//! curl -s http://127.0.0.1:3000/metrics | grep requests_total            # and this would have been refused: shadowed
+//! for i in 1 2 3 4 5; do curl -s -o /dev/null -w '%{http_code}\n' http://127.0.0.1:3000/; done   # all are served
+//! curl -s http://127.0.0.1:3000/metrics | grep requests_total            # shadowed: would have been denied
 //!
-//! ENFORCE=1 cargo run --example shadow                                   # the same limit in earnest
+//! ENFORCE=1 cargo run --example shadow                                   # the same limit, enforced
 //! ```
 //!
-//! Here one limit of a layer is new. `shadow = true` is the same for an attribute, `RateLimitLayer::shadow` for all limits
-//! of a layer, `RateGuardBuilder::shadow` for everything.
+//! Here, one limit of a layer is new. Use `shadow = true` for an attribute, `RateLimitLayer::shadow` for all limits of a layer,
+//! and `RateGuardBuilder::shadow` for everything.
 
 use std::env;
 use std::error::Error;
@@ -21,9 +21,9 @@ use axum::routing::get;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rateguard::{HttpLimit, KeyBy, Policy, Quota, RateGuard, RateLimitLayer};
 
-/// The limit that there has always been: it goes on refusing.
+/// The existing limit: it is enforced.
 const MINUTE: Policy = Policy::new("minute", Quota::sliding_window(100, Duration::from_secs(60)));
-/// The new one: is two a second too little for the clients we have?
+/// The new limit: are two requests per second enough for the existing clients?
 const BURST: Policy = Policy::new("burst", Quota::sliding_window(2, Duration::from_secs(1)));
 
 fn app(limiter: RateGuard, metrics: PrometheusHandle, enforce: bool) -> Router {
@@ -66,9 +66,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_shadow_counts_what_it_would_refuse_and_refuses_nothing() {
+    async fn shadow_mode_counts_what_it_would_deny_and_denies_nothing() {
         let metrics = PrometheusBuilder::new().install_recorder().unwrap();
-        // Its clock does not move, so the five requests come in one second.
+        // The clock does not move, so the five requests come within one second.
         let limiter = || RateGuard::builder().clock(ManualClock::new()).build().unwrap();
         let watching = app(limiter(), metrics.clone(), false);
         let enforcing = app(limiter(), metrics.clone(), true);

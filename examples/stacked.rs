@@ -1,10 +1,10 @@
-//! Several limits on one handler, and one more on all routes together: a short one against bursts, a long one for the day.
+//! Several limits on one handler: a short one against bursts, a long one for the day. One more limit covers all routes.
 //!
 //! ```text
 //! cargo run --example stacked
 //! curl -i http://127.0.0.1:3000/report                                                  # the headers name every limit
-//! for i in 1 2 3; do curl -s -o /dev/null -w '%{http_code}\n' http://127.0.0.1:3000/report; done    # 2 a second
-//! for i in 1 2 3 4 5 6; do curl -i http://127.0.0.1:3000/report; sleep 0.6; done        # 5 a minute
+//! for i in 1 2 3; do curl -s -o /dev/null -w '%{http_code}\n' http://127.0.0.1:3000/report; done    # 2 per second
+//! for i in 1 2 3 4 5 6; do curl -i http://127.0.0.1:3000/report; sleep 0.6; done        # 5 per minute
 //! ```
 
 use std::error::Error;
@@ -15,8 +15,7 @@ use axum::Router;
 use axum::routing::get;
 use rateguard::{Headers, KeyBy, Quota, RateGuard, RateLimitLayer, rate_limit};
 
-/// All three are decided together: what one of them refuses is not charged to the others, so a burst that is refused
-/// takes nothing of the day.
+/// All three are decided together. If one denies, the others are not charged, so a denied burst takes nothing from the day.
 #[rate_limit(limit = 2, window = "1s", name = "report-burst")]
 #[rate_limit(limit = 5, window = "1m", name = "report-minute")]
 #[rate_limit(limit = 100, window = "1d", name = "report-day")]
@@ -33,7 +32,7 @@ fn app(limiter: RateGuard) -> Router {
     Router::new().route("/", get(index)).route("/report", get(report)).layer(
         RateLimitLayer::new(limiter)
             .limit("everything", for_everything, KeyBy::Ip)
-            // The `X-RateLimit-…` headers tell of the limit nearest exhaustion, those of the IETF's draft of all.
+            // The `X-RateLimit-…` headers show the limit nearest exhaustion. The headers of the IETF draft show all limits.
             .headers(Headers::X_RATE_LIMIT | Headers::IETF),
     )
 }
@@ -63,7 +62,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_burst_that_is_refused_takes_nothing_of_the_longer_windows() {
+    async fn a_denied_burst_takes_nothing_from_the_longer_windows() {
         let clock = ManualClock::new();
         let app = app(RateGuard::builder().clock(clock.clone()).build().unwrap());
         for status in [200, 200, 429, 429, 429] {

@@ -11,14 +11,14 @@ use axum::Router;
 use axum::routing::get;
 use rateguard::{RateGuard, RateLimitLayer, rate_limit};
 
-/// Three reports an hour, and no two within ten seconds.
+/// Three reports per hour, and no two within ten seconds.
 #[rate_limit(limit = 3, window = "1h")]
 #[rate_limit(limit = 1, window = "10s")]
 async fn report() -> &'static str {
     "a report that takes a while\n"
 }
 
-/// The limiter is handed in, so that a test can hand in its own.
+/// The limiter is a parameter, so that a test can pass its own.
 fn app(limiter: RateGuard) -> Router {
     Router::new().route("/report", get(report)).layer(RateLimitLayer::new(limiter))
 }
@@ -60,7 +60,7 @@ mod tests {
             clock.advance(Duration::from_secs(10));
         }
         assert_eq!(ask(&app).await, 429, "the hour has spent three");
-        // The first of them leaves its hour.
+        // The first report no longer counts.
         clock.advance(Duration::from_secs(3600 - 30));
         assert_eq!(ask(&app).await, 200);
     }

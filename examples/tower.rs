@@ -1,8 +1,8 @@
-//! A plain tower service behind hyper: the layer alone, without axum's router and without the attribute.
+//! A plain tower service behind hyper: only the layer, without axum's router and without the attribute.
 //!
 //! ```text
 //! cargo run --example tower
-//! for i in 1 2 3 4; do curl -i http://127.0.0.1:3000/; done            # 3 a minute, then 429
+//! for i in 1 2 3 4; do curl -i http://127.0.0.1:3000/; done            # 3 per minute, then 429
 //! curl -i http://127.0.0.1:3000/health                                 # never counted
 //! ```
 
@@ -21,12 +21,12 @@ use hyper_util::service::TowerToHyperService;
 use rateguard::{KeyBy, Quota, RateGuard, RateLimitLayer};
 use tower::{Service, ServiceBuilder, service_fn};
 
-/// The service, over any body: it is not looked at before a request is admitted.
+/// The service, for any body type. The body is not read before the request is allowed.
 async fn hello<B>(request: Request<B>) -> Result<Response, Infallible> {
     Ok(Response::new(Body::from(format!("hello from {}\n", request.uri().path()))))
 }
 
-/// The service with its limit. The layer makes the response axum's, which is `http::Response<axum::body::Body>`.
+/// The service with its limit. With the layer, the response is axum's: `http::Response<axum::body::Body>`.
 fn limited<B: Send + 'static>(
     limiter: RateGuard,
 ) -> impl Service<Request<B>, Response = Response, Error = Infallible, Future: Send> + Clone + Send {
@@ -36,7 +36,7 @@ fn limited<B: Send + 'static>(
     ServiceBuilder::new().layer(layer).service(service_fn(hello))
 }
 
-/// What axum does by itself: says to each request whose it is.
+/// Adds the client's address to each request, which axum does automatically.
 fn from_client<S, B>(
     service: S,
     client: SocketAddr,
@@ -60,7 +60,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let (stream, client) = match listener.accept().await {
             Ok(connection) => connection,
             Err(error) => {
-                // Out of files, or a client that was gone again: neither is the end of the server.
+                // No free file descriptor, or the client has already disconnected. The server goes on in both cases.
                 eprintln!("cannot accept a connection: {error}");
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;

@@ -1,17 +1,17 @@
-//! On a Unix socket behind nginx, which names the clients; and on a port as well, for those on this machine.
+//! An app on a Unix socket behind nginx, which names the clients. The app also listens on a port, for clients on this machine.
 //!
 //! ```text
 //! mkdir -p /tmp/rateguard
 //! SOCKET=/tmp/rateguard/app.sock cargo run --example unix_socket
 //! nginx -p /tmp/rateguard/ -c "$PWD/examples/nginx.conf"                # in another terminal
-//! curl -i http://127.0.0.1:8080/                                       # by nginx: your address is counted
-//! curl -i -H 'X-Forwarded-For: 6.6.6.6' http://127.0.0.1:8080/         # what you write yourself changes nothing
-//! curl -i -H 'X-Forwarded-For: 6.6.6.6' http://127.0.0.1:3000/         # nor does it here, where nobody is trusted
+//! curl -i http://127.0.0.1:8080/                                       # through nginx: your address is counted
+//! curl -i -H 'X-Forwarded-For: 6.6.6.6' http://127.0.0.1:8080/         # a header of your own changes nothing
+//! curl -i -H 'X-Forwarded-For: 6.6.6.6' http://127.0.0.1:3000/         # nor here, where no proxy is trusted
 //! ```
 //!
-//! A Unix socket has no addresses. axum tells the limiter what it is connected to if the app is served with
-//! `into_make_service_with_connect_info::<Peer>()`; `trusted_proxies(["unix"])` says that whoever is at the other end of
-//! the socket is a proxy. So let nobody else open it: put it into a directory that only nginx and the app may enter.
+//! A Unix socket has no addresses. Serve the app with `into_make_service_with_connect_info::<Peer>()`, so that the limiter
+//! knows the kind of connection. `trusted_proxies(["unix"])` says that the other end of the socket is a proxy. So nobody else
+//! may open the socket: put it into a directory that only nginx and the app may enter.
 
 use std::env;
 use std::error::Error;
@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
         Err(_) => println!("SOCKET=/path/to/app.sock makes it listen on a Unix socket as well."),
     }
-    // One type for both sorts of listeners.
+    // One type for both kinds of listeners.
     axum::serve(port, app.into_make_service_with_connect_info::<Peer>()).await?;
     Ok(())
 }
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_word_of_who_is_on_the_socket_counts_and_that_of_who_is_on_the_port_does_not() {
+    async fn the_header_counts_on_the_socket_and_not_on_the_port() {
         let app = app(RateGuard::builder()).unwrap();
         for (spoofed, status) in [("", 200), ("6.6.6.6, ", 200), ("7.7.7.7, ", 200), ("8.8.8.8, ", 429)] {
             assert_eq!(ask(&app, Peer::Unix, &format!("{spoofed}203.0.113.7")).await, status);

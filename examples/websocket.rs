@@ -1,11 +1,11 @@
-//! Messages of a WebSocket, limited one by one with `check`: a connection is one request, however much it sends.
+//! Messages of a WebSocket, limited one by one with `check`: a connection is one request, however many messages it sends.
 //!
 //! ```text
 //! cargo run --example websocket
 //! npx wscat -c ws://127.0.0.1:3000/chat      # or: websocat ws://127.0.0.1:3000/chat
 //! ```
 //!
-//! Type quickly: five messages at once, then one every two seconds. Ten too many in a row end the connection.
+//! Type quickly: five messages at once are allowed, then one every two seconds. Ten denied messages in a row end the connection.
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -18,20 +18,20 @@ use axum::response::Response;
 use axum::routing::get;
 use rateguard::{Key, Policy, Quota, RateGuard, RateLimitLayer, rate_limit};
 
-/// Five at once, and one more every two seconds. By the client, so that a second connection brings no second quota.
+/// Five at once, and one more every two seconds. Counted per client, so a second connection gets no second quota.
 const MESSAGES: Policy = Policy::new("chat-messages", Quota::token_bucket(5, Duration::from_secs(10)));
 
-/// After so many refused in a row, the client is not listening.
+/// After this many denied messages in a row, the connection is closed.
 const PATIENCE: u32 = 10;
 
-/// Opening connections is limited as any request is.
+/// Opening a connection is limited like any other request.
 #[rate_limit(limit = 20, window = 60)]
 async fn chat(
     upgrade: WebSocketUpgrade,
     State(limiter): State<RateGuard>,
     ConnectInfo(client): ConnectInfo<SocketAddr>,
 ) -> Response {
-    // Where there are users, `Key::user(id)` is the better key.
+    // If your app has users, `Key::user(id)` is the better key.
     upgrade.on_upgrade(move |socket| talk(socket, limiter, Key::ip(client.ip())))
 }
 

@@ -1,5 +1,5 @@
-//! Allocations of a request to an axum app: bare, and with each part of the limiter. Counted, so it says the same on any
-//! machine.
+//! Allocations of a request to an axum app: bare, and with each part of the limiter. Allocations are counted, so the result is
+//! the same on any machine.
 //!
 //! ```text
 //! cargo bench -p rateguard-benches --bench allocations
@@ -19,7 +19,7 @@ use futures_util::FutureExt;
 use rateguard::{Headers, KeyBy, Quota, RateGuard, RateLimitLayer, UserId, rate_limit};
 use tower::{Service, layer::layer_fn};
 
-/// Requests that are counted, after as many that are not: the growth of tables and logs has then come and gone.
+/// Requests that are measured, after the same number that are not: by then, tables and logs have grown.
 const REQUESTS: u32 = 10_000;
 const MANY: Quota = Quota::sliding_window(100_000, Duration::from_secs(3600));
 
@@ -49,7 +49,7 @@ async fn two() -> &'static str {
 }
 
 #[rate_limit(limit = 1, window = "1h", key = "ip")]
-async fn refused() -> &'static str {
+async fn denied() -> &'static str {
     "hello"
 }
 
@@ -73,13 +73,13 @@ fn main() {
         }),
         ("attribute, no headers", Router::new().route("/", get(address)).layer(layer().headers(Headers::NONE))),
         ("attribute, IETF headers", Router::new().route("/", get(address)).layer(layer().headers(Headers::IETF))),
-        ("attribute, refused", Router::new().route("/", get(refused)).layer(layer())),
-        ("our layer, refused", {
+        ("attribute, denied", Router::new().route("/", get(denied)).layer(layer())),
+        ("our layer, denied", {
             app().layer(layer().limit("all", Quota::sliding_window(1, Duration::from_secs(3600)), KeyBy::Ip))
         }),
     ];
 
-    println!("Allocations of a request to an axum app and its answer, without the server around it, of {REQUESTS}:\n");
+    println!("Allocations per request to an axum app and its answer, without a server, over {REQUESTS} requests:\n");
     println!("| app | status | allocations | more than bare | bytes | more than bare |\n|---|---|---:|---:|---:|---:|");
     let mut floor = None;
     for (name, app) in rows {
@@ -98,7 +98,7 @@ fn main() {
 }
 
 fn requests(app: Router) -> (StatusCode, AllocationInfo) {
-    // As `axum::serve` does it with `into_make_service`: else each request makes its route anew.
+    // As `into_make_service` does for `axum::serve`. Without it, each request would build its route again.
     let mut app: Router = app.with_state(());
     let mut status = StatusCode::OK;
     let mut all = |requests: Vec<Request<Body>>| {
@@ -117,7 +117,7 @@ fn requests(app: Router) -> (StatusCode, AllocationInfo) {
     (status, counted)
 }
 
-/// As it comes from the server: made before anything is counted.
+/// A request as it comes from the server. It is made before the measurement.
 fn request() -> Request<Body> {
     let mut request =
         Request::builder().uri("/").header("x-api-key", "key-00000001").body(Body::empty()).expect("a request");

@@ -1,4 +1,4 @@
-//! What a check costs Redis by how many share a call: what one core of it carries.
+//! What a check costs Redis, by the number of checks that share a call: the load that one core of Redis can carry.
 //!
 //! ```text
 //! cargo run --release -p rateguard-benches --bin capacity
@@ -11,9 +11,9 @@ use futures_util::future::join_all;
 use rateguard::{Key, Policy, Quota, RateGuard, RateGuardBuilder};
 use rateguard_tests::{RedisCluster, RedisServer, connected};
 
-/// Checks that ask at the same time, from one server.
+/// Simultaneous checks from one server.
 const TOGETHER: [u32; 4] = [1, 8, 24, 64];
-/// As many for each number.
+/// Checks for each of these numbers.
 const CHECKS: u32 = 192_000;
 const CLIENTS: u32 = 10_000;
 
@@ -22,11 +22,11 @@ async fn main() {
     let spread = Policy::new("spread", Quota::sliding_window(100, Duration::from_secs(2)));
     let hot = Policy::new("hot", Quota::sliding_window(1_000_000, Duration::from_secs(1)));
     println!(
-        "Redis' own CPU, user and system, in microseconds (INFO cpu), and bytes to and from it a check, by how many checks ask \
-         at the same time. The last columns are the line through them: what a call costs, and each check in it.\n"
+        "Redis' own CPU time per check, user and system, in microseconds (INFO cpu), and bytes to and from Redis per check, by \
+         the number of simultaneous checks. The last columns are the fitted line: the cost per call, and per check in it.\n"
     );
     let numbers = TOGETHER.map(|together| format!("{together} together"));
-    println!("| | {} | bytes | a call | a check |", numbers.join(" | "));
+    println!("| | {} | bytes | per call | per check |", numbers.join(" | "));
     println!("|---|{}---:|---:|---:|", "---:|".repeat(TOGETHER.len()));
     for (name, policy, clients, compact) in [
         ("10 000 clients, sorted sets", &spread, CLIENTS, false),
@@ -83,7 +83,7 @@ async fn row(name: &str, limiter: &RateGuard, servers: &[&RedisServer], policy: 
     println!("| {name} | {} | {bytes:.0} | {call:.1} | {check:.2} |", cells.join(" | "));
 }
 
-/// What servers have used since they were started, together.
+/// What all servers together have used since they were started.
 struct Used {
     cpu: f64,
     bytes: f64,
@@ -105,7 +105,7 @@ impl Used {
     }
 }
 
-/// The line of least squares: its height at 0 and its slope.
+/// The least-squares line: its value at 0 and its slope.
 fn line(points: &[(f64, f64)]) -> (f64, f64) {
     #[expect(clippy::cast_precision_loss, reason = "a handful")]
     let n = points.len() as f64;

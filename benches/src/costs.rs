@@ -1,5 +1,5 @@
-//! What each algorithm costs Redis: bytes a key by limit, and microseconds of each operation on a quota that is half used
-//! and one that is full.
+//! What each algorithm costs Redis: bytes per key by limit, and microseconds of each operation on a quota that is half used
+//! and on one that is used up.
 //!
 //! ```text
 //! cargo run --release -p rateguard-benches --bin costs
@@ -13,14 +13,14 @@ use rateguard_tests::{RedisServer, connected};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const LIMITS: [u32; 8] = [10, 127, 128, 129, 512, 1000, 100_000, 10_000_000];
-/// Hits that fill a quota at most, spread evenly over nearly a window: beyond, each is of several units.
+/// The most hits that fill a quota, spread evenly over nearly one window. For a larger quota, each hit has several units.
 const HITS: u32 = 2000;
-/// Each operation so often.
+/// How often each operation is measured.
 const TIMES: u32 = 400;
 
 type Make = fn(u32, Duration) -> Quota;
 
-/// A server that is measured, and one whose clock the program moves, on which an hour passes at once.
+/// A server that is measured, and one whose clock the program moves, so that an hour passes at once.
 struct Bench {
     server: RedisServer,
     limiter: RateGuard,
@@ -42,8 +42,8 @@ impl Bench {
         Policy::try_new(format!("p{name}"), (self.make)(limit, HOUR)).expect("a name")
     }
 
-    /// A client that has used so many units of its limit, spread evenly over the window that ends now. The first of them
-    /// has just left.
+    /// A client that has used this many units of its limit, spread evenly over the window that ends now. The first unit has
+    /// just left the window.
     async fn fill(&self, limit: u32, units: u32) -> (Policy, Key) {
         for server in [&self.server, &self.past] {
             server.command::<String>(&["FLUSHALL"]);
@@ -74,8 +74,8 @@ impl Bench {
         keys.iter().map(|key| self.server.command::<u64>(&["MEMORY", "USAGE", key, "SAMPLES", "0"])).sum()
     }
 
-    /// Microseconds of one operation, which is made on the same state each time: the median. Of both calls, where the lean
-    /// script has handed over.
+    /// The median of one operation in microseconds. Each run starts from the same state. If the lean script calls for the whole
+    /// script, both calls are included.
     async fn micros<F: Future<Output = ()>>(&self, operation: impl Fn(RateGuard) -> F) -> u64 {
         let name = self.server.keys().pop().expect("a client");
         let copy: Vec<u8> = redis::cmd("DUMP").arg(&name).query(&mut self.server.connection()).expect("a copy");
@@ -96,7 +96,7 @@ fn now() -> u64 {
     u64::try_from(since.as_micros()).expect("a time")
 }
 
-/// Microseconds of all calls of scripts.
+/// Microseconds of all script calls.
 fn spent(server: &RedisServer) -> u64 {
     let info: String = server.command(&["INFO", "commandstats"]);
     let line = info.lines().find(|line| line.starts_with("cmdstat_evalsha:")).unwrap_or_default();
@@ -114,13 +114,13 @@ async fn main() {
         ("sliding_window, compact", Quota::sliding_window, true, &[10, 127, 512]),
         ("sliding_counter", Quota::sliding_counter, false, &[10, 10_000_000]),
         ("fixed_window", Quota::fixed_window, false, &[10, 10_000_000]),
-        // A large one has refilled before it is asked.
+        // A large bucket would have refilled before the check.
         ("token_bucket", Quota::token_bucket, false, &[10]),
     ];
     println!(
-        "Bytes of a key (MEMORY USAGE), and microseconds of Redis' own time an operation (commandstats of EVALSHA), one"
+        "Bytes per key (MEMORY USAGE), and microseconds of Redis' own time per operation (commandstats of EVALSHA), one"
     );
-    println!("operation a call. Lowering and raising are the first check under half and under twice the limit.\n");
+    println!("operation per call. Lowering and raising are the first check with half and with twice the limit.\n");
     println!(
         "| algorithm | limit | used | bytes | check | deny | peek | refund, oldest | refund, receipt | lowering | raising |"
     );
@@ -128,7 +128,7 @@ async fn main() {
     for (name, make, compact, limits) in rules {
         let bench = Bench::new(make, compact).await;
         for &limit in limits {
-            // What a counter keeps is the same whatever it counts.
+            // A counter keeps the same data whatever its count.
             let log = name.starts_with("sliding_window");
             for (used, units) in
                 [("half", limit / 2), ("full", limit)].into_iter().filter(|(used, _)| log || *used == "half")
@@ -163,7 +163,7 @@ async fn row(bench: &Bench, limit: u32, units: u32) -> Vec<String> {
         let check = |limiter: RateGuard| async move { assert!(!limiter.check(other, key).await.degraded()) };
         changed.push(bench.micros(check).await);
     }
-    // Of a quota that is half used, all of it is denied.
+    // If the quota is half used, a check of the whole limit is denied.
     let cost = if units == limit { 1 } else { limit };
     if units == limit {
         let left = bench.limiter.peek(policy, key).await.expect("an answer").remaining();

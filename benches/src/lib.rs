@@ -1,15 +1,15 @@
-//! Measurements; see the programs beside this file, and the README.
+//! Measurements. See the programs beside this file, and the README.
 
-/// As much of HTTP/1.1 as a load generator needs.
+/// The part of HTTP/1.1 that a load generator needs.
 pub mod wire {
     use std::fmt::Write;
 
-    /// A request by the client of this number, at the end of `text`.
+    /// Appends a request of the client with this number to `text`.
     pub fn request(text: &mut String, path: &str, client: u32) {
         let _ = write!(text, "GET {path} HTTP/1.1\r\nhost: localhost\r\nx-api-key: key-{client:08}\r\n\r\n");
     }
 
-    /// The status of an answer, once all of it is there.
+    /// The status of an answer, as soon as the answer is complete.
     pub fn answer(bytes: &[u8]) -> Option<u16> {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
         let head = std::str::from_utf8(bytes.get(..end)?).ok()?;

@@ -1,13 +1,13 @@
-//! What happens when more checks are asked for than Redis, or the way to it, can answer: how many are answered in time, and
-//! how many are charged in vain.
+//! What happens when there are more checks than Redis, or the network path to it, can answer: how many are answered in time,
+//! and how many are charged in vain.
 //!
 //! ```text
 //! cargo run --release -p rateguard-benches --bin overload
 //! cargo run --release -p rateguard-benches --bin overload -- --delay 1,3 --offered 20000 --seconds 1
 //! ```
 //!
-//! Checks arrive at a rate and wait for no other (open loop). Redis is behind a proxy that delays each reply by a fixed time,
-//! and limits nothing else. The limit is never reached.
+//! Checks arrive at a fixed rate, and no check waits for another (open loop). Redis is behind a proxy that delays each reply by
+//! a fixed time and limits nothing else. The limit is never reached.
 #![allow(clippy::expect_used, reason = "a program that measures stops where it cannot")]
 #![allow(clippy::cast_precision_loss, reason = "numbers that are shown")]
 
@@ -30,9 +30,9 @@ More checks than can be answered.
     cargo run --release -p rateguard-benches --bin overload -- [options]
 
     --delay A,B      milliseconds by which each reply of Redis is delayed (0.1,1,3,10,20)
-    --offered A,B    checks that arrive in a second (5000,10000,20000,40000,100000,200000)
-    --seconds N      of a cell (2)
-    --clients N      identities, at least (10000)
+    --offered A,B    checks that arrive per second (5000,10000,20000,40000,100000,200000)
+    --seconds N      seconds per cell (2)
+    --clients N      number of identities, at least (10000)
     --workers N      worker threads of the program's runtime (2)";
 
 struct Arguments {
@@ -46,7 +46,7 @@ struct Arguments {
 fn main() {
     let arguments = Arguments::read();
     println!(
-        "limit {LIMIT} in 60 s (sliding window, never reached), deadline {} ms, {} s a cell, {} worker threads, {} identities or more\n",
+        "limit {LIMIT} in 60 s (sliding window, never reached), deadline {} ms, {} s per cell, {} worker threads, {} identities or more\n",
         DEADLINE.as_millis(),
         arguments.seconds,
         arguments.workers,
@@ -62,7 +62,7 @@ fn main() {
         let cells: Vec<Cell> = arguments.offered.iter().map(|offered| measure(&arguments, *delay, *offered)).collect();
         rows.push((delay, cells));
     }
-    println!("\nAnswered in time a second (share of what arrived):\n");
+    println!("\nAnswered in time per second (share of the checks that arrived):\n");
     let offered: Vec<String> = arguments.offered.iter().map(|offered| format!("{offered}/s")).collect();
     println!("| delay | {} |", offered.join(" | "));
     println!("|---:|{}", "---:|".repeat(offered.len()));
@@ -75,7 +75,7 @@ fn main() {
     }
 }
 
-/// What was measured; rates are by the second.
+/// What was measured. Rates are per second.
 struct Cell {
     arrived: f64,
     in_time: f64,
@@ -89,7 +89,7 @@ struct Tally {
     took: Histogram,
 }
 
-/// How long checks took, by 20 µs.
+/// How long checks took, in steps of 20 µs.
 struct Histogram(Vec<AtomicU64>);
 
 impl Default for Histogram {
@@ -125,7 +125,7 @@ fn measure(arguments: &Arguments, delay: f64, offered: u32) -> Cell {
     let runtime = Builder::new_multi_thread().worker_threads(arguments.workers).enable_all().build();
     let runtime = runtime.expect("a runtime");
     let policy = Policy::new("overload", Quota::sliding_window(LIMIT, Duration::from_secs(60)));
-    // So that nobody comes near the limit.
+    // So many that no client comes near the limit.
     let needed = f64::from(offered) * (arguments.seconds + WARM_UP.as_secs_f64()) / f64::from(LIMIT / 2);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of clients")]
     let clients = arguments.clients.max(needed as u32);
@@ -133,7 +133,7 @@ fn measure(arguments: &Arguments, delay: f64, offered: u32) -> Cell {
     let limiter = runtime.block_on(async {
         let limiter = RateGuard::builder().redis(line.url()).deadline(DEADLINE).build().expect("a limiter");
         while limiter.ready().await.is_err() {}
-        // The code and the connection are warm.
+        // Warms up the code and the connection.
         for key in keys.iter().take(200) {
             let _ = limiter.check(&policy, key).await;
         }
@@ -161,7 +161,7 @@ fn measure(arguments: &Arguments, delay: f64, offered: u32) -> Cell {
     while tally.done.load(Ordering::Relaxed) < sent && Instant::now() < patience {
         thread::sleep(Duration::from_millis(5));
     }
-    // What was sent to Redis and not answered is done there, or comes yet.
+    // Checks that were sent to Redis and not answered have run there, or will still run.
     thread::sleep(Duration::from_millis(200));
     let charged = runtime.block_on(charged(&server, &policy, &keys)) - before;
     let counted = tally.counted.load(Ordering::Relaxed);
@@ -190,12 +190,12 @@ fn measure(arguments: &Arguments, delay: f64, offered: u32) -> Cell {
     cell
 }
 
-/// Not measured: until the queue is as long as it gets.
+/// Not measured: the time until the queue has its full length.
 const WARM_UP: Duration = Duration::from_millis(500);
 
 type One = (RateGuard, Policy, Arc<[Key]>, u64);
 
-/// Starts checks at this rate, by a thread of its own, so that no late answer delays the next arrival.
+/// Starts checks at this rate from a separate thread, so that no late answer delays the next arrival.
 fn arrive(
     runtime: &Handle,
     tally: &Arc<Tally>,
@@ -237,7 +237,7 @@ fn arrive(
     (sent, began.elapsed())
 }
 
-/// Units that Redis has counted.
+/// The units that Redis has counted.
 async fn charged(server: &RedisServer, policy: &Policy, keys: &[Key]) -> u64 {
     let patient = connected(RateGuard::builder(), server).await;
     let mut units = 0;
@@ -249,7 +249,7 @@ async fn charged(server: &RedisServer, policy: &Policy, keys: &[Key]) -> u64 {
     units
 }
 
-/// Seconds of a core that the server has used.
+/// CPU seconds that the server has used.
 fn cpu(server: &RedisServer) -> f64 {
     let info: String = server.command(&["INFO", "cpu"]);
     let number = |name: &str| -> f64 {
@@ -270,7 +270,7 @@ impl Arguments {
         };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
-            let mut value = || words.next().unwrap_or_else(|| stop(&format!("{word} wants a value")));
+            let mut value = || words.next().unwrap_or_else(|| stop(&format!("{word} needs a value")));
             match word.as_str() {
                 "--delay" => arguments.delays = numbers(&value()),
                 "--offered" => arguments.offered = numbers(&value()),
@@ -278,7 +278,7 @@ impl Arguments {
                 "--clients" => arguments.clients = number(&value()),
                 "--workers" => arguments.workers = number(&value()),
                 "--help" | "-h" => stop(HELP),
-                other => stop(&format!("{other}?\n\n{HELP}")),
+                other => stop(&format!("unknown option {other}\n\n{HELP}")),
             }
         }
         arguments
@@ -290,7 +290,7 @@ fn numbers<T: std::str::FromStr>(text: &str) -> Vec<T> {
 }
 
 fn number<T: std::str::FromStr>(text: &str) -> T {
-    text.trim().parse().unwrap_or_else(|_| stop(&format!("{text} is no number that fits here")))
+    text.trim().parse().unwrap_or_else(|_| stop(&format!("{text} is not a valid number here")))
 }
 
 fn stop(why: &str) -> ! {

@@ -1,5 +1,5 @@
-//! Can a client eat memory by being somebody else with each request? Ten million identities against a served app, in
-//! memory and in Redis: what the process and the server hold, and whether a client that is being refused gets out.
+//! Can a client use up memory by changing its identity with each request? Ten million identities against a served app, in
+//! memory and in Redis: the memory of the process and of the server, and whether a denied client stays denied.
 //!
 //! ```text
 //! cargo run --release -p rateguard-benches --bin rotation [identities]
@@ -18,7 +18,7 @@ use rateguard::{KeyBy, Quota, RateGuard, RateLimitLayer};
 use rateguard_tests::{RedisServer, connected, serve};
 
 const CONNECTIONS: u64 = 64;
-/// Requests that a connection sends before it reads.
+/// Requests that a connection sends before it reads answers.
 const AHEAD: u64 = 32;
 
 #[tokio::main]
@@ -26,13 +26,13 @@ async fn main() {
     let identities = std::env::args().nth(1).map_or(10_000_000, |text| text.parse().expect("the number of identities"));
     println!("{identities} identities, one request each, limit 2 in 10 s, keyed by a header\n");
     println!(
-        "| store | after | resident MiB | Redis keys | Redis MiB | of 100 refused, still refused | newcomers refused |"
+        "| store | after | resident MiB | Redis keys | Redis MiB | of 100 denied clients, still denied | newcomers denied |"
     );
     println!("|---|---:|---:|---:|---:|---:|---:|");
     flood("memory, at most 100 000 keys", identities, None, 100_000).await;
     flood("memory, at most 1 000 000 keys", identities, None, 1_000_000).await;
     let server = RedisServer::start();
-    // Each of them waits for the server, so fewer of them tell as much.
+    // Each request waits for the server, so fewer identities are used.
     flood("Redis", identities / 10, Some(server), 1_000_000).await;
 }
 
@@ -49,10 +49,10 @@ async fn flood(name: &str, identities: u64, server: Option<RedisServer>, max_key
         KeyBy::header("x-api-key"),
     ));
     let address = serve(app).await;
-    let refused = Arc::new(AtomicU64::new(0));
+    let denied = Arc::new(AtomicU64::new(0));
     let steps = 4;
     for step in 0..steps {
-        // A hundred clients that are being refused when the flood begins.
+        // A hundred clients that are already denied when the flood begins.
         let blocked = 1_000_000_000 + step * 1000..1_000_000_000 + step * 1000 + 100;
         for _ in 0..3 {
             let _ = ask(address, blocked.clone());
@@ -60,7 +60,7 @@ async fn flood(name: &str, identities: u64, server: Option<RedisServer>, max_key
         let part = identities / steps;
         let began = std::time::Instant::now();
         let mut still = 100;
-        // In pieces of a second or so: a client's window is ten.
+        // In pieces of about a second, since a client's window is ten seconds.
         let piece = 100_000;
         let mut from = step * part;
         while from < (step + 1) * part {
@@ -69,8 +69,8 @@ async fn flood(name: &str, identities: u64, server: Option<RedisServer>, max_key
                 .map(|n| {
                     let share = (to - from) / CONNECTIONS;
                     let range = from + n * share..from + (n + 1) * share;
-                    let refused = Arc::clone(&refused);
-                    tokio::task::spawn_blocking(move || refused.fetch_add(ask(address, range), Ordering::Relaxed))
+                    let denied = Arc::clone(&denied);
+                    tokio::task::spawn_blocking(move || denied.fetch_add(ask(address, range), Ordering::Relaxed))
                 })
                 .collect();
             for task in tasks {
@@ -91,16 +91,16 @@ async fn flood(name: &str, identities: u64, server: Option<RedisServer>, max_key
             "| {name} | {} | {} | {keys} | {bytes} | {still} | {} |",
             (step + 1) * part,
             resident_mib(),
-            refused.load(Ordering::Relaxed)
+            denied.load(Ordering::Relaxed)
         );
     }
 }
 
-/// One request for each number; how many were refused.
+/// Sends one request for each number. Returns how many were denied.
 fn ask(address: SocketAddr, identities: std::ops::Range<u64>) -> u64 {
     let mut stream = TcpStream::connect(address).expect("a connection");
     stream.set_nodelay(true).expect("no delay");
-    let mut refused = 0;
+    let mut denied = 0;
     let mut identities = identities.peekable();
     let mut buffer = vec![0; 64 * 1024];
     while identities.peek().is_some() {
@@ -119,9 +119,9 @@ fn ask(address: SocketAddr, identities: std::ops::Range<u64>) -> u64 {
             assert!(read > 0, "the server closed the connection");
             answered.push_str(&String::from_utf8_lossy(buffer.get(..read).expect("what was read")));
         }
-        refused += answered.matches("HTTP/1.1 429").count() as u64;
+        denied += answered.matches("HTTP/1.1 429").count() as u64;
     }
-    refused
+    denied
 }
 
 fn resident_mib() -> u64 {

@@ -1,12 +1,12 @@
-//! Handlers that block their thread, as a password hash does: how many get in, though the limit is five a minute and Redis
-//! is well.
+//! Handlers that block their thread, as a password hash does: how many requests are allowed, although the limit is five per
+//! minute and Redis is healthy.
 //!
 //! ```text
 //! cargo run --release -p rateguard-benches --bin starved
 //! cargo run --release -p rateguard-benches --bin starved -- --only burst --rounds 1
 //! ```
 //!
-//! The clients are threads with blocking sockets, so that what starves is the program and never its clients.
+//! The clients are threads with blocking sockets, so that only the program starves, and never its clients.
 #![allow(clippy::expect_used, reason = "a program that measures stops where it cannot")]
 
 use std::io::{Read, Write};
@@ -30,16 +30,16 @@ Handlers that block.
 
     cargo run --release -p rateguard-benches --bin starved -- [options]
 
-    --rounds N       of each case (3); the table shows the most that got in, and each round
-    --only A,B       of: burst, client, addresses, owner
+    --rounds N       rounds of each case (3); the table shows the most that were allowed, and each round
+    --only A,B       only these: burst, client, addresses, owner
     --block A,B      milliseconds that a handler blocks, in `burst` (20,60,150)
-    --workers A,B    worker threads, in `burst`; 0 is a current-thread runtime (0,1,2)
-    --requests A,B   at once, in `burst` (100,300)
+    --workers A,B    number of worker threads, in `burst`; 0 is a current-thread runtime (0,1,2)
+    --requests A,B   simultaneous requests, in `burst` (100,300)
     --burn           handlers keep a core busy instead of sleeping";
 
-/// For how long the handler blocks.
+/// How long the handler blocks, in milliseconds.
 static BLOCK: AtomicU64 = AtomicU64::new(0);
-/// Whether it keeps a core busy meanwhile.
+/// Whether the handler keeps a core busy while it blocks.
 static BURN: AtomicBool = AtomicBool::new(false);
 /// How often the handler ran.
 static RUNS: AtomicU32 = AtomicU32::new(0);
@@ -53,7 +53,7 @@ fn work() -> &'static str {
             std::hint::spin_loop();
         }
     } else {
-        // As long as a hash would take, without the machine's cores being what is short.
+        // As long as a hash would take, but without using up the machine's cores.
         thread::sleep(block);
     }
     "welcome"
@@ -72,7 +72,7 @@ async fn login_by_address() -> &'static str {
 fn main() {
     let arguments = Arguments::read();
     println!(
-        "limit {LIMIT} a minute, Redis well, defaults; `Open`. Handlers that ran: the most of the rounds (each round)\n"
+        "limit {LIMIT} per minute, Redis healthy, defaults, `Open`. Handlers that ran: the most of all rounds (each round)\n"
     );
     if arguments.wants("burst") {
         burst(&arguments);
@@ -88,14 +88,14 @@ fn main() {
     }
 }
 
-/// Many requests at once.
+/// Many simultaneous requests.
 fn burst(arguments: &Arguments) {
     let columns: Vec<String> = arguments
         .block
         .iter()
         .flat_map(|ms| arguments.requests.iter().map(move |n| format!("{n} × {ms} ms")))
         .collect();
-    println!("## Requests at once, {LIMIT} allowed\n\n| runtime | {} |", columns.join(" | "));
+    println!("## Simultaneous requests, {LIMIT} allowed\n\n| runtime | {} |", columns.join(" | "));
     println!("|---|{}", "---:|".repeat(columns.len()));
     for &workers in &arguments.workers {
         let mut cells = Vec::new();
@@ -118,7 +118,7 @@ fn burst(arguments: &Arguments) {
     }
 }
 
-/// One client that asks again as soon as it is answered, on 32 connections.
+/// One client with 32 connections. Each asks again as soon as it is answered.
 fn one_client(arguments: &Arguments) {
     println!("\n## One client with 32 connections for 6 s, a current-thread runtime, {LIMIT} allowed\n");
     println!("| a handler blocks | in memory | Redis |\n|---:|---:|---:|");
@@ -153,9 +153,9 @@ fn addresses(arguments: &Arguments) {
     }
 }
 
-/// A limiter that several current-thread runtimes share: the one that its task is on blocks, and another one asks.
+/// Several current-thread runtimes share a limiter. The runtime of the limiter's task blocks, and another runtime checks.
 fn owner_blocks(arguments: &Arguments) {
-    println!("\n## A limiter shared by current-thread runtimes, whose owner blocks; 6 checks from another one\n");
+    println!("\n## A limiter shared by current-thread runtimes, whose owner blocks; 6 checks from another runtime\n");
     println!("| the owner blocks | degraded, of 6 | slowest check |\n|---|---:|---:|");
     for (block, name) in [(60, "60 ms at a time"), (150, "150 ms at a time"), (5000, "for 5 s")] {
         let mut degraded = Vec::new();
@@ -182,7 +182,7 @@ fn checks_from_another_runtime(block: Duration) -> (u32, Duration) {
             let end = Instant::now() + Duration::from_secs(3);
             while Instant::now() < end {
                 thread::sleep(block);
-                // What has come meanwhile is seen to, as between two requests.
+                // Lets the runtime handle what has arrived, as between two requests.
                 for _ in 0..3 {
                     tokio::task::yield_now().await;
                 }
@@ -190,7 +190,7 @@ fn checks_from_another_runtime(block: Duration) -> (u32, Duration) {
         });
     });
     let limiter = limiter.recv().expect("the limiter");
-    // The owner blocks by now.
+    // By now, the owner blocks.
     thread::sleep(Duration::from_millis(20));
     let policy = Policy::new("shared", Quota::sliding_window(LIMIT, Duration::from_secs(60)));
     let (mut degraded, mut slowest) = (0, Duration::ZERO);
@@ -209,7 +209,7 @@ fn current_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// The app on a runtime of its own, with a Redis of its own.
+/// The app on its own runtime, with its own Redis.
 struct App {
     address: SocketAddr,
     server: Option<RedisServer>,
@@ -243,7 +243,7 @@ impl App {
                 axum::serve(listener, app).await
             };
             runtime.block_on(async {
-                // On the workers, if there are any: this thread is none of them.
+                // On the workers, if there are any: this thread is not a worker.
                 let serving = tokio::spawn(serving);
                 let _ = stopped.await;
                 serving.abort();
@@ -254,7 +254,7 @@ impl App {
         App { address, server, stop: Some(stop), thread: Some(thread) }
     }
 
-    /// Each request on a connection that is open already: how many handlers ran, and what was answered.
+    /// Sends each request on a connection that is already open. Returns how many handlers ran, and the answers.
     fn all_at_once(&self, requests: usize) -> (u32, Vec<u16>) {
         let together = Arc::new(Barrier::new(requests));
         let clients: Vec<_> = (0..requests)
@@ -272,7 +272,7 @@ impl App {
         (RUNS.load(Ordering::SeqCst), statuses)
     }
 
-    /// A connection for each address, which asks again as soon as it is answered: how many handlers ran.
+    /// One connection for each address, which asks again as soon as it is answered. Returns how many handlers ran.
     fn closed_loop(&self, path: &'static str, from: &[Ipv4Addr], seconds: u64) -> u32 {
         let end = Instant::now() + Duration::from_secs(seconds);
         let clients: Vec<_> = from
@@ -365,7 +365,7 @@ impl Arguments {
         };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
-            let mut value = || words.next().unwrap_or_else(|| stop(&format!("{word} wants a value")));
+            let mut value = || words.next().unwrap_or_else(|| stop(&format!("{word} needs a value")));
             match word.as_str() {
                 "--rounds" => arguments.rounds = numbers(&value()).first().copied().unwrap_or(1),
                 "--only" => arguments.only = value().split(',').map(ToOwned::to_owned).collect(),
@@ -374,7 +374,7 @@ impl Arguments {
                 "--burn" => BURN.store(true, Ordering::SeqCst),
                 "--requests" => arguments.requests = numbers(&value()),
                 "--help" | "-h" => stop(HELP),
-                other => stop(&format!("{other}?\n\n{HELP}")),
+                other => stop(&format!("unknown option {other}\n\n{HELP}")),
             }
         }
         arguments
@@ -386,7 +386,7 @@ impl Arguments {
 }
 
 fn numbers<T: std::str::FromStr>(text: &str) -> Vec<T> {
-    let number = |text: &str| text.trim().parse().unwrap_or_else(|_| stop(&format!("{text} is no number")));
+    let number = |text: &str| text.trim().parse().unwrap_or_else(|_| stop(&format!("{text} is not a number")));
     text.split(',').map(number).collect()
 }
 

@@ -1,5 +1,4 @@
-//! Runnable programs; see the files beside this folder. Here is the one thing that they share and that says nothing
-//! about rate limits: where they listen.
+//! The examples are the files beside this folder. This library has the code that they share: where they listen.
 
 use std::env::{self, VarError};
 use std::error::Error;
@@ -8,12 +7,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::net::TcpListener;
 
-/// Listens on `127.0.0.1`, on port 3000 or the one that `PORT` says, and prints what to try there. In the commands,
+/// Listens on `127.0.0.1`, on port 3000 or on `PORT`, and prints commands to try. In the commands,
 /// `URL` stands for `http://` and the address, `HOST` for the address alone.
 ///
 /// # Errors
 ///
-/// When `PORT` is no number, or when the port is taken.
+/// If `PORT` is not a number, or if the port is taken.
 pub async fn listen(commands: &[&str]) -> Result<TcpListener, CannotListen> {
     let port = port(env::var("PORT"))?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| {
@@ -30,8 +29,8 @@ pub async fn listen(commands: &[&str]) -> Result<TcpListener, CannotListen> {
     Ok(listener)
 }
 
-/// A client at this address, for tests without a connection: what `into_make_service_with_connect_info` puts into a
-/// request that came through one.
+/// A client at this address, for tests without a connection. For a real connection,
+/// `into_make_service_with_connect_info` puts the same value into the request.
 pub fn client(address: impl Into<std::net::IpAddr>) -> axum::extract::ConnectInfo<SocketAddr> {
     axum::extract::ConnectInfo(SocketAddr::new(address.into(), 50_000))
 }
@@ -45,7 +44,7 @@ fn port(variable: Result<String, VarError>) -> Result<u16, CannotListen> {
     .map_err(|text| CannotListen(format!("PORT = {text:?}: use a number from 0 to 65535 (0: any free port)")))
 }
 
-/// Why a program cannot start, in a sentence, also where `main` returns it.
+/// The reason why a program cannot start. It reads as a sentence, even if `main` returns it.
 pub struct CannotListen(String);
 
 impl fmt::Display for CannotListen {

@@ -49,17 +49,17 @@
 //!
 //! # Chapters
 //!
-//! - [Mistakes people make](guide::faq): symptom, reason, and the lines to write.
-//! - [Four ways to count](guide::algorithms): what each promises and costs.
-//! - [Security](guide::security): what can be attempted against a limit; who the client is, behind proxies as well.
-//! - [When Redis is not well](guide::outages): what holds then, and what to do.
+//! - [How it counts](guide::algorithms): what each algorithm guarantees and costs.
+//! - [Common mistakes](guide::faq): symptom, cause, and the lines to write.
+//! - [Security](guide::security): what can be attempted against a limit, and who the client is, also behind proxies.
+//! - [Redis outages](guide::outages): what holds during an outage, and what to do.
 //! - [Handlers that block](guide::handlers_that_block): how to recognize them, what to write instead, and why limits hold
 //!   meanwhile.
-//! - [What operators see and set](guide::operations): metrics, the log, shadows, other numbers for the same program.
-//! - [How far it goes](guide::scale): what a check costs, what one Redis carries, and what to do beyond.
-//! - [Mistakes of others, and what this does about each](guide::mistakes_of_others), with its test.
-//! - [Testing your limits](guide::testing), without waiting.
-//! - [Is this the right one?](guide::choosing): what else there is.
+//! - [Metrics and logs](guide::operations): also shadow mode (dry run) and overrides.
+//! - [Scaling](guide::scale): what a check costs, what load one Redis can carry, and what to do above that.
+//! - [Testing your limits](guide::testing): without waiting.
+//! - [Alternatives](guide::choosing): other limiters, and when they are the better choice.
+//! - [Mistakes of others](guide::mistakes_of_others): what this library does about each, and the test for it.
 //!
 //! # What is promised
 //!

@@ -15,7 +15,7 @@ use crate::routes;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// Its keys have no room for the policy's name, so that goes in here.
+/// The crate's keys have no policy name, so the limit is part of the key.
 #[derive(Clone)]
 struct ByApiKey(u32);
 
@@ -41,9 +41,9 @@ pub(crate) async fn app(url: &str) -> Router {
         let layer = RateLimitLayer::builder()
             .conn(pool.clone())
             .key_resolver(ByApiKey(allowed.requests))
-            // It holds no more.
+            // The bucket cannot hold more.
             .capacity(u16::try_from(allowed.requests).unwrap_or(u16::MAX))
-            // Nor does it give back more than a thousand a second, so that it takes no part where one key needs more.
+            // It refills at most a thousand per second, so it is not in scenarios where one key needs more.
             .emission_interval((Duration::from_secs(allowed.seconds.into()) / allowed.requests).max(MILLISECOND))
             .build();
         handler.layer(layer)

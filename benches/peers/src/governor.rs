@@ -1,4 +1,4 @@
-//! The two layers on `governor`: a token bucket for each key, in memory. With headers, as ours.
+//! The two layers on top of `governor`: a token bucket for each key, in memory. With headers, like ours.
 
 use std::time::Duration;
 

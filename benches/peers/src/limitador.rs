@@ -24,7 +24,7 @@ async fn check(State(Limiter { limiter, namespace }): State<Limiter>, request: R
     let Some(value) = request.headers().get("x-api-key").and_then(|value| value.to_str().ok()) else {
         return StatusCode::UNAUTHORIZED.into_response();
     };
-    // Whether it is limited; its error cannot be held while the handler runs.
+    // Only the boolean is kept: the error cannot be held while the handler runs.
     let limited = {
         let context = Context::from(HashMap::from([("user_id".to_owned(), value.to_owned())]));
         limiter.check_rate_limited_and_update(&namespace, &context, 1).await.map(|result| result.limited).ok()

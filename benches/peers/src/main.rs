@@ -1,6 +1,6 @@
-//! Serves the rate limiters of others, each as its documentation says, in front of the handler that `rateguard-benches`
-//! has everywhere: one route for each scenario, clients told apart by the header `x-api-key`. That program starts this
-//! one, reads where they are, and ends it:
+//! Serves the rate limiters of others, each set up as its documentation says, in front of the handler of `rateguard-benches`.
+//! There is one route for each scenario, and the header `x-api-key` tells clients apart. `rateguard-benches` starts this
+//! program, reads the addresses, and ends it:
 //!
 //! ```text
 //! rateguard-bench-peers redis://127.0.0.1:6379
@@ -22,7 +22,7 @@ use std::sync::mpsc;
 use axum::Router;
 use axum::routing::{MethodRouter, get};
 
-/// The scenarios that all of them can take part in.
+/// The scenarios that every peer can take part in.
 const ALL: &str = "spread,hot,deny,low";
 
 fn main() {
@@ -36,11 +36,11 @@ fn main() {
     #[cfg(feature = "limitador")]
     serve("limitador 0.14.0, Redis", ALL, async move || limitador::app(url).await);
     println!("ready");
-    // Until whoever started this closes its end, or is gone.
+    // Runs until the parent process closes its end of the pipe, or ends.
     let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
 }
 
-/// What a scenario allows: so many requests in so many seconds.
+/// What a scenario allows: this many requests in this many seconds.
 #[derive(Clone, Copy)]
 struct Allowed {
     requests: u32,
@@ -51,7 +51,7 @@ const SPREAD: Allowed = Allowed { requests: 100, seconds: 2 };
 const HOT: Allowed = Allowed { requests: 1_000_000, seconds: 1 };
 const DENY: Allowed = Allowed { requests: 1, seconds: 3600 };
 
-/// The route of each scenario, with the handler limited as it says.
+/// The route of each scenario, with a limited handler.
 fn routes(limited: impl Fn(MethodRouter, Allowed) -> MethodRouter) -> Router {
     let routes = [("/spread", SPREAD), ("/hot", HOT), ("/deny", DENY)];
     routes
@@ -59,7 +59,7 @@ fn routes(limited: impl Fn(MethodRouter, Allowed) -> MethodRouter) -> Router {
         .fold(Router::new(), |router, (path, allowed)| router.route(path, limited(get(async || "hello"), allowed)))
 }
 
-/// Serves an app on a runtime of its own, and says where.
+/// Serves an app on its own runtime, and prints the address.
 fn serve(name: &str, scenarios: &str, app: impl AsyncFnOnce() -> Router + Send + 'static) {
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {

@@ -1,7 +1,8 @@
 //! One check in memory, beside `governor`'s with its default clock and its concurrent map.
 //!
-//! Both are asked in the same way about the same clients, admitted unless it says otherwise. `hot` is one client, `spread`
-//! are 10 000, each of which both have met before. With two threads, the time is that of one check on one of them.
+//! Both limiters check the same clients in the same way. The checks are allowed unless the group says otherwise. `hot` is one
+//! client. `spread` is 10 000 clients, which both limiters already know. With two threads, the time is that of one check on one
+//! thread.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -17,7 +18,7 @@ use divan::Bencher;
 use rateguard::{Key, Policy, Quota, RateGuard};
 
 const CLIENTS: u32 = 10_000;
-/// Some hundred units at most are in the log of each of many clients, and some thousand in that of one.
+/// So short that the log of each of many clients has at most some hundred units, and the log of a single client some thousand.
 const WINDOW: Duration = Duration::from_millis(10);
 const LIMIT: u32 = 1_000_000;
 
@@ -86,7 +87,7 @@ mod spread_text {
 }
 
 #[divan::bench_group(threads = [1, 2], sample_count = 200, sample_size = 10_000)]
-mod refused_address {
+mod denied_address {
     use super::{Bencher, Duration, NonZeroU32, RateGuard, SPENT, address_keys, addresses, check, next};
 
     #[divan::bench]
@@ -117,7 +118,7 @@ fn ours(bencher: Bencher<'_, '_>, policy: &Policy, keys: &[Key]) {
     let limiter = RateGuard::memory();
     assert!(keys.iter().all(|key| check(&limiter, policy, key)));
     bencher.with_inputs(|| next(keys)).bench_values(|key| check(&limiter, policy, key));
-    assert!(check(&limiter, policy, &keys[0]), "admitted to the end");
+    assert!(check(&limiter, policy, &keys[0]), "allowed to the end");
 }
 
 fn governor_s<K: Hash + Eq + Clone + Send + Sync>(bencher: Bencher<'_, '_>, keys: &[K]) {
@@ -125,10 +126,10 @@ fn governor_s<K: Hash + Eq + Clone + Send + Sync>(bencher: Bencher<'_, '_>, keys
     let limiter = governor::RateLimiter::keyed(governor::Quota::per_second(each_second));
     assert!(keys.iter().all(|key| limiter.check_key(key).is_ok()));
     bencher.with_inputs(|| next(keys)).bench_values(|key| limiter.check_key(key).is_ok());
-    assert!(limiter.check_key(&keys[0]).is_ok(), "admitted to the end");
+    assert!(limiter.check_key(&keys[0]).is_ok(), "allowed to the end");
 }
 
-/// Nothing is waited for in memory. The future stays where it is made, as with `.await`.
+/// A check in memory never waits, so one poll is enough. The future is not moved, as with `.await`.
 fn check(limiter: &RateGuard, policy: &Policy, key: &Key) -> bool {
     match pin!(limiter.check(policy, key)).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(decision) => decision.allowed(),
@@ -136,7 +137,7 @@ fn check(limiter: &RateGuard, policy: &Policy, key: &Key) -> bool {
     }
 }
 
-/// One after the other; each thread begins elsewhere, so that they do not go hand in hand.
+/// The next key in order. Each thread begins at a different key, so that threads do not use the same key at the same time.
 fn next<K>(keys: &[K]) -> &K {
     static THREADS: AtomicUsize = AtomicUsize::new(0);
     thread_local! {

@@ -1,4 +1,5 @@
-//! Writing headers: what a request costs more with each choice of them. One bucket for all, so that the rest is small.
+//! Writing headers: the extra cost of a request with each choice of headers. All requests use one bucket, so that the rest of the
+//! cost is small.
 
 use divan::Bencher;
 use rateguard::{Headers, KeyBy};

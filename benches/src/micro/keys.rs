@@ -1,4 +1,4 @@
-//! Making a key of what it is made of.
+//! Making a key from its parts.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -35,13 +35,13 @@ fn secret_of_32_bytes() -> Key {
     Key::secret("header.x-api-key", black_box("0123456789abcdef0123456789abcdef"))
 }
 
-/// Longer than what is kept in place.
+/// Longer than the inline space of a key.
 #[divan::bench]
 fn secret_of_200_bytes() -> Key {
     Key::secret("header.authorization", black_box([b'x'; 200]))
 }
 
-/// As `key = (claims.sub, claims.tenant)` makes it.
+/// The key of `key = (claims.sub, claims.tenant)`.
 #[divan::bench]
 fn expression_of_two() -> Option<Key> {
     (black_box("alice@example.com"), black_box(7_u32)).to_key()

@@ -1,4 +1,4 @@
-//! A request through the layer alone: around a service that has its answer at hand, without a router.
+//! A request through the layer alone, around a service that answers at once, without a router.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -13,10 +13,10 @@ use futures_util::FutureExt;
 use rateguard::{Headers, KeyBy, Quota, RateGuard, RateLimitLayer, UserId};
 use tower::{Layer, Service, service_fn};
 
-/// Admits all of them.
+/// Large enough to allow every request.
 const QUOTA: Quota = Quota::sliding_window(1_000_000, Duration::from_millis(10));
 
-/// Measures requests to a service that is limited so.
+/// Measures requests to a service behind such a limit.
 pub(crate) fn limited(bencher: Bencher<'_, '_>, headers: Headers, by: KeyBy) {
     let layer = RateLimitLayer::new(RateGuard::memory()).limit("micro", QUOTA, by).headers(headers);
     answers(bencher, layer.layer(service_fn(hello)));
@@ -27,7 +27,7 @@ pub(crate) fn answers<S>(bencher: Bencher<'_, '_>, mut service: S)
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    // The answers are dropped when the time has been taken.
+    // divan drops the answers after it has taken the time.
     bencher.with_inputs(request).bench_local_values(move |request| service.call(request).now_or_never());
 }
 
@@ -48,7 +48,7 @@ fn request() -> Request<Body> {
     request
 }
 
-/// By where the key comes from; no headers are written.
+/// By the source of the key, without headers.
 #[divan::bench_group(sample_count = 200, sample_size = 1000)]
 mod key_by {
     use super::{Bencher, Headers, KeyBy, limited};

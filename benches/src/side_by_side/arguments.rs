@@ -1,4 +1,4 @@
-//! What the program is told.
+//! The program's arguments.
 
 use std::net::SocketAddr;
 
@@ -9,13 +9,13 @@ Limiters side by side, each in front of the same handler.
 
     cargo run --release -p rateguard-benches -- [options]
 
-    --rounds N         rounds of every scenario, in which each contender runs once (5)
-    --seconds N        of a run (2)
+    --rounds N         rounds of every scenario; each contender runs once per round (5)
+    --seconds N        seconds per run (2)
     --scenario A,B     only these: spread, hot, deny, two-limits, low
-    --contender A,B    only those whose name has one of these in it
-    --peers            with the crates of others, built first (benches/peers)
-    --limitador        and with the one among them whose build takes ten minutes and a libclang
-    --bundled          load by the generator in this program, though wrk is installed";
+    --contender A,B    only contenders whose name contains one of these
+    --peers            also the crates of others, which are built first (benches/peers)
+    --limitador        also limitador, whose build takes ten minutes and needs libclang
+    --bundled          load from the generator in this program, even if wrk is installed";
 
 /// The arguments.
 #[derive(Debug, Default)]
@@ -25,13 +25,13 @@ pub(crate) struct Arguments {
     pub(crate) peers: bool,
     pub(crate) limitador: bool,
     pub(crate) bundled: bool,
-    /// Make this load and nothing else: how the program calls itself.
+    /// Only make this load. The program starts itself with this argument.
     pub(crate) load: Option<Load>,
     scenarios: Vec<String>,
     contenders: Vec<String>,
 }
 
-/// Requests to send.
+/// The load to make.
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
@@ -46,7 +46,7 @@ impl Arguments {
         let mut arguments = Arguments { rounds: 5, seconds: 2, ..Arguments::default() };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
-            let mut value = || words.next().unwrap_or_else(|| stop(&format!("{word} wants a value")));
+            let mut value = || words.next().unwrap_or_else(|| stop(&format!("{word} needs a value")));
             match word.as_str() {
                 "--rounds" => arguments.rounds = number(&value()),
                 "--seconds" => arguments.seconds = number(&value()),
@@ -56,7 +56,7 @@ impl Arguments {
                 "--limitador" => (arguments.peers, arguments.limitador) = (true, true),
                 "--bundled" => arguments.bundled = true,
                 "--load" => {
-                    let address = value().parse().unwrap_or_else(|_| stop("--load wants an address"));
+                    let address = value().parse().unwrap_or_else(|_| stop("--load needs an address"));
                     let path = value();
                     let [connections, keys, seconds] = [number(&value()), number(&value()), number(&value())];
                     arguments.load = Some(Load { address, path, connections, keys, seconds });
@@ -65,13 +65,13 @@ impl Arguments {
                     println!("{HELP}");
                     std::process::exit(0);
                 }
-                other => stop(&format!("there is no {other}")),
+                other => stop(&format!("unknown option {other}")),
             }
         }
         if let Some(unknown) =
             arguments.scenarios.iter().find(|name| Scenario::ALL.iter().all(|scenario| scenario.name() != *name))
         {
-            stop(&format!("there is no scenario {unknown}"));
+            stop(&format!("unknown scenario {unknown}"));
         }
         arguments
     }
@@ -90,7 +90,7 @@ fn names(list: &str) -> Vec<String> {
 }
 
 fn number(text: &str) -> u32 {
-    text.parse().unwrap_or_else(|_| stop(&format!("{text} is no number")))
+    text.parse().unwrap_or_else(|_| stop(&format!("{text} is not a number")))
 }
 
 fn stop(message: &str) -> ! {

@@ -1,4 +1,4 @@
-//! Somebody who limits, and where.
+//! A contender: an app with a limiter, or a floor, and its address.
 
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -9,7 +9,7 @@ use rateguard_tests::RedisServer;
 use crate::scenario::Scenario;
 use crate::{floors, ours};
 
-/// An app that is served.
+/// An app that is being served.
 #[derive(Clone, Debug)]
 pub(crate) struct Contender {
     pub(crate) name: String,
@@ -20,12 +20,12 @@ pub(crate) struct Contender {
     scenarios: Vec<Scenario>,
 }
 
-/// What it is in the comparison.
+/// The contender's role in the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// It admits everybody; others are compared with it.
+    /// Allows every request. The limiters are compared with it.
     Floor,
-    /// It counts, and refuses who has nothing left.
+    /// Counts, and denies clients that have spent their quota.
     Limiter,
 }
 
@@ -39,7 +39,7 @@ impl Contender {
     }
 }
 
-/// The floors and ourselves.
+/// The floors and rateguard.
 pub(crate) fn of_this_program(server: &RedisServer) -> Vec<Contender> {
     const ONE_LIMIT: [Scenario; 4] = [Scenario::Spread, Scenario::Hot, Scenario::Deny, Scenario::Low];
     let url = server.url();
@@ -84,7 +84,7 @@ pub(crate) fn of_this_program(server: &RedisServer) -> Vec<Contender> {
     ]
 }
 
-/// Serves an app on a runtime of its own, for as long as the program runs.
+/// Serves an app on its own runtime until the program ends.
 fn serve(app: impl AsyncFnOnce() -> Router + Send + 'static) -> SocketAddr {
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {

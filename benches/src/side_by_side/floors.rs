@@ -1,5 +1,4 @@
-//! What the others are compared with: a handler alone, the cheapest round trips to Redis there are, and the script that
-//! everybody writes first.
+//! The floors for the comparison: a handler alone, the cheapest round trips to Redis, and the script of tutorials.
 
 use axum::Router;
 use axum::extract::{FromRequestParts, State};
@@ -21,12 +20,12 @@ pub(crate) fn bare() -> Router {
     routes(&|router, path| router.route(path, get(handler)))
 }
 
-/// What a limiter answers, without limiting: the headers, and the refusal, already made.
+/// The answers of a limiter without limiting: the headers, and a denial that is prepared in advance.
 pub(crate) fn answer() -> Router {
-    async fn admitted() -> impl IntoResponse {
+    async fn allowed() -> impl IntoResponse {
         (COUNTS.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))), handler().await)
     }
-    async fn refused() -> impl IntoResponse {
+    async fn denied() -> impl IntoResponse {
         let more = [
             (header::RETRY_AFTER.as_str(), "3600"),
             (header::CACHE_CONTROL.as_str(), "no-store"),
@@ -35,21 +34,21 @@ pub(crate) fn answer() -> Router {
         let headers = [COUNTS, more];
         let headers = headers.as_flattened().iter();
         let headers = headers.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-        (StatusCode::TOO_MANY_REQUESTS, headers.collect::<HeaderMap>(), REFUSAL)
+        (StatusCode::TOO_MANY_REQUESTS, headers.collect::<HeaderMap>(), DENIAL)
     }
     routes(&|router, path| match path {
-        "/deny" => router.route(path, get(refused)),
-        _ => router.route(path, get(admitted)),
+        "/deny" => router.route(path, get(denied)),
+        _ => router.route(path, get(allowed)),
     })
 }
 
 const COUNTS: [(&str, &str); 3] =
     [("x-ratelimit-limit", "100"), ("x-ratelimit-remaining", "50"), ("x-ratelimit-reset", "2")];
 
-/// As long as ours.
-const REFUSAL: &str = r#"{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"The quota for these requests is spent","status":429,"detail":"No more than 1 request in 1 hour; try again in 3600 s","violated-policies":["rateguard_benches::ours::deny"]}"#;
+/// As long as our response.
+const DENIAL: &str = r#"{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"The quota for these requests is spent","status":429,"detail":"No more than 1 request in 1 hour; try again in 3600 s","violated-policies":["rateguard_benches::ours::deny"]}"#;
 
-/// One `PING` a request.
+/// One `PING` per request.
 pub(crate) async fn ping(url: &str) -> Router {
     async fn limited(State(mut redis): State<MultiplexedConnection>) -> &'static str {
         let _: String = redis::cmd("PING").query_async(&mut redis).await.expect("PONG");
@@ -59,7 +58,7 @@ pub(crate) async fn ping(url: &str) -> Router {
     app.with_state(connection(url).await)
 }
 
-/// One `INCR` of the client's key a request.
+/// One `INCR` of the client's key per request.
 pub(crate) async fn incr(url: &str) -> Router {
     async fn limited(State(mut redis): State<MultiplexedConnection>, Client(key): Client) -> &'static str {
         let _: u64 = redis::cmd("INCR").arg(key).query_async(&mut redis).await.expect("a number");
@@ -91,12 +90,12 @@ impl Naive {
         static HITS: AtomicU64 = AtomicU64::new(0);
         let mut call = redis::cmd("EVALSHA");
         call.arg(&self.hash).arg(1).arg(key).arg(limit).arg(window).arg(HITS.fetch_add(1, Ordering::Relaxed));
-        let admitted: bool = call.query_async(&mut self.redis).await.expect("an answer");
-        if admitted { Ok(handler().await) } else { Err(StatusCode::TOO_MANY_REQUESTS) }
+        let allowed: bool = call.query_async(&mut self.redis).await.expect("an answer");
+        if allowed { Ok(handler().await) } else { Err(StatusCode::TOO_MANY_REQUESTS) }
     }
 }
 
-/// The sliding window that tutorials show: a sorted set and a script, one call a request.
+/// The sliding window of tutorials: a sorted set and a script, one call per request.
 pub(crate) async fn naive(url: &str) -> Router {
     const SECOND: u64 = 1_000_000;
     let mut redis = connection(url).await;
@@ -127,7 +126,7 @@ fn routes<S: Clone + Send + Sync + 'static>(add: &dyn Fn(Router<S>, &'static str
     ["/spread", "/hot", "/deny", "/two-limits"].into_iter().fold(Router::new(), add)
 }
 
-/// Who asks.
+/// The client of a request.
 struct Client(String);
 
 impl<S: Sync> FromRequestParts<S> for Client {
@@ -139,7 +138,7 @@ impl<S: Sync> FromRequestParts<S> for Client {
     }
 }
 
-/// As one connects for speed: one connection for all, nothing held back.
+/// The fastest usual connection: one for all requests, with `TCP_NODELAY`.
 async fn connection(url: &str) -> MultiplexedConnection {
     let info = url.into_connection_info().expect("a URL");
     let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));

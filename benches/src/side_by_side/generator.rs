@@ -1,4 +1,4 @@
-//! The bundled load generator: keep-alive connections, one request after the other on each, for some seconds.
+//! The bundled load generator: for some seconds, keep-alive connections send one request after the other.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,17 +10,17 @@ use tokio::net::TcpStream;
 
 use crate::arguments::Load;
 
-/// What one connection saw.
+/// The results of one connection.
 #[derive(Default)]
 struct Seen {
     latencies: Vec<u32>,
-    refused: u64,
+    denied: u64,
     failed: u64,
 }
 
-/// Makes the load and prints what was seen, in the form that `load` reads.
+/// Makes the load and prints the results in the form that `load` reads.
 pub(crate) fn run(load: &Load) {
-    assert!(load.address.ip().is_loopback(), "load goes to loopback only");
+    assert!(load.address.ip().is_loopback(), "the load may only go to loopback");
     let threads = if load.connections == 1 { 1 } else { 2 };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let began = Instant::now();
@@ -43,16 +43,16 @@ pub(crate) fn run(load: &Load) {
         for connection in connections {
             let seen = connection.await.expect("it does not panic");
             all.latencies.extend(seen.latencies);
-            all.refused += seen.refused;
+            all.denied += seen.denied;
             all.failed += seen.failed;
         }
         all
     });
-    let Seen { mut latencies, refused, failed } = seen;
+    let Seen { mut latencies, denied, failed } = seen;
     latencies.sort_unstable();
     let percentile = |percent| latencies.get(latencies.len() * percent / 100).copied().unwrap_or(0);
     println!(
-        "result {} {} {} {} {refused} {failed}",
+        "result {} {} {} {} {denied} {failed}",
         latencies.len(),
         began.elapsed().as_micros(),
         percentile(50),
@@ -79,7 +79,7 @@ async fn ask(load: &Load, next: &AtomicU32, end: Instant, seen: &mut Seen) -> st
             }
         };
         seen.latencies.push(u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX));
-        seen.refused += u64::from(status >= 400);
+        seen.denied += u64::from(status >= 400);
     }
     Ok(())
 }

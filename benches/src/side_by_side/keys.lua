@@ -1,5 +1,5 @@
--- wrk's part: GET requests that rotate through the values of one header, and the result on a line of its own.
--- Arguments after `--`: how many values there are.
+-- The script for wrk: sends GET requests that rotate through the values of one header, and prints the result on one line.
+-- The argument after `--` is the number of values.
 
 local threads = 0
 

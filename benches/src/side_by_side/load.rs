@@ -1,4 +1,4 @@
-//! Load on a contender, made by a process of its own: wrk, or this program once more.
+//! Load on a contender, made by a separate process: wrk, or this program.
 
 use std::fmt;
 use std::process::{Command, Stdio};
@@ -6,29 +6,29 @@ use std::process::{Command, Stdio};
 use crate::contender::Contender;
 use crate::scenario::Scenario;
 
-/// What makes the load.
+/// The load generator.
 #[derive(Debug)]
 pub(crate) enum Generator {
     Wrk,
     Bundled,
 }
 
-/// What the clients saw.
+/// The results of the clients.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
     pub(crate) requests: u64,
     pub(crate) seconds: f64,
     pub(crate) p50_micros: u64,
     pub(crate) p99_micros: u64,
-    /// Answers from 400 on.
-    pub(crate) refused: u64,
-    /// Connections that failed and answers that did not come.
+    /// Answers with a status from 400 on.
+    pub(crate) denied: u64,
+    /// Connections that failed, and answers that did not arrive.
     pub(crate) failed: u64,
 }
 
 impl Generator {
     pub(crate) fn choose(bundled: bool) -> Generator {
-        // It has no option that does nothing and succeeds; that it can be started is enough.
+        // wrk has no option that does nothing and succeeds. It is enough that it starts.
         let wrk = Command::new("wrk").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status();
         if bundled || wrk.is_err() { Generator::Bundled } else { Generator::Wrk }
     }
@@ -59,11 +59,11 @@ impl Generator {
 }
 
 impl Seen {
-    /// The line `result requests micros p50 p99 refused failed`.
+    /// The line `result requests micros p50 p99 denied failed`.
     fn parse(line: &str) -> Option<Seen> {
         let numbers: Vec<u64> = line.strip_prefix("result ")?.split(' ').map_while(|word| word.parse().ok()).collect();
-        let [requests, micros, p50_micros, p99_micros, refused, failed] = numbers.try_into().ok()?;
-        Some(Seen { requests, seconds: micros as f64 / 1e6, p50_micros, p99_micros, refused, failed })
+        let [requests, micros, p50_micros, p99_micros, denied, failed] = numbers.try_into().ok()?;
+        Some(Seen { requests, seconds: micros as f64 / 1e6, p50_micros, p99_micros, denied, failed })
     }
 }
 

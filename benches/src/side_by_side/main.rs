@@ -1,4 +1,4 @@
-//! Limiters side by side, each in front of the same handler: what a request costs with each of them.
+//! Limiters side by side, each in front of the same handler: the cost of a request with each limiter.
 //!
 //! ```text
 //! cargo run --release -p rateguard-benches -- --help
@@ -52,8 +52,8 @@ fn main() {
     }
 }
 
-/// One scenario: in each round, every contender that takes part, in an order that moves on by one each round, so that
-/// nobody always comes after the same neighbour.
+/// Runs one scenario. Each round runs every contender that takes part. The order moves on by one each round, so that no
+/// contender always follows the same one.
 fn rounds(
     arguments: &Arguments,
     scenario: Scenario,

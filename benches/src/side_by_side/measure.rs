@@ -1,4 +1,4 @@
-//! One run of one contender, and what it took.
+//! One run of one contender, and its figures.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,28 +10,28 @@ use crate::contender::{Contender, Role};
 use crate::load::{Generator, Seen};
 use crate::scenario::Scenario;
 
-/// Ticks of `/proc/*/stat` in a second, on every Linux.
+/// Ticks per second in `/proc/*/stat`, the same on every Linux.
 const TICKS: f64 = 100.0;
 
-/// What a run came to.
+/// The figures of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figures {
     pub(crate) requests_per_second: f64,
     pub(crate) p50_micros: f64,
     pub(crate) p99_micros: f64,
-    /// The rest is for each request. Of the serving process, user and system.
+    /// CPU time of the serving process, user and system. This and the following figures are per request.
     pub(crate) server_micros: f64,
-    /// Of the Redis process, user and system.
+    /// CPU time of the Redis process, user and system.
     pub(crate) redis_micros: f64,
-    /// Calls of a script.
+    /// Script calls.
     pub(crate) scripts: f64,
-    /// All commands, those that scripts call among them.
+    /// All commands, including those that scripts call.
     pub(crate) commands: f64,
-    /// The share of answers that were not what the scenario is about.
+    /// The share of answers that the scenario does not expect.
     pub(crate) wrong: f64,
 }
 
-/// Starts from nothing counted, warms up, and measures.
+/// Removes all counts, warms up, and measures.
 pub(crate) fn run(
     contender: &Contender,
     scenario: Scenario,
@@ -58,12 +58,12 @@ pub(crate) fn run(
 }
 
 fn wrong(contender: &Contender, scenario: Scenario, seen: &Seen) -> f64 {
-    let refuses = scenario == Scenario::Deny && contender.role == Role::Limiter;
-    let wrong = if refuses { seen.requests.saturating_sub(seen.refused) } else { seen.refused };
+    let denies = scenario == Scenario::Deny && contender.role == Role::Limiter;
+    let wrong = if denies { seen.requests.saturating_sub(seen.denied) } else { seen.denied };
     (wrong + seen.failed) as f64 / seen.requests.max(1) as f64
 }
 
-/// Each client asks once; a single one often enough to be warm, and to have used up a quota of one.
+/// Sends one request per client. A single client sends many, so that it is warm and has spent a quota of one.
 fn warm_up(contender: &Contender, scenario: Scenario) {
     const CONNECTIONS: u32 = 8;
     std::thread::scope(|scope| {
@@ -88,7 +88,7 @@ fn warm_up(contender: &Contender, scenario: Scenario) {
     });
 }
 
-/// What Redis counts of itself.
+/// Redis' own counters.
 struct Counters {
     cpu_seconds: f64,
     scripts: f64,
@@ -109,7 +109,7 @@ impl Counters {
             if matches!(command, "eval" | "evalsha") {
                 scripts += calls;
             }
-            // Looking is not counted.
+            // Our own reads and resets are not counted.
             if !matches!(command, "info" | "client|setinfo" | "flushall") {
                 commands += calls;
             }
@@ -118,15 +118,15 @@ impl Counters {
     }
 }
 
-/// What a process has used, in seconds, user and system.
+/// CPU seconds that a process has used, user and system.
 fn cpu_seconds(pid: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("Linux, and the process there");
-    // The name, in parentheses, may have spaces in it.
+    // The name, in parentheses, may contain spaces.
     let (_, rest) = stat.rsplit_once(')').expect("a name");
     rest.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
 }
 
-/// The machine, in a few words.
+/// A short description of the machine.
 pub(crate) fn machine(server: &RedisServer) -> String {
     let cores = std::thread::available_parallelism().map_or(1, Into::into);
     let info: String = server.command(&["INFO", "server"]);

@@ -1,4 +1,4 @@
-//! Ourselves, as the README says: the attribute above the handler, the layer around the routes, headers on.
+//! rateguard, set up as in the README: the attribute above the handler, the layer around the routes, with headers.
 
 use axum::Router;
 use axum::routing::get;

@@ -1,5 +1,5 @@
-//! The crates of others. They are served by a program of their own, which is no member of the workspace, so that what
-//! they depend on stays out of it.
+//! The crates of others. A separate program serves them. It is not a member of the workspace, so that their dependencies stay
+//! out of it.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -11,7 +11,7 @@ use crate::scenario::Scenario;
 
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/Cargo.toml");
 
-/// The program that serves them; ended with this.
+/// The program that serves the peers. It ends when this value is dropped.
 #[derive(Debug)]
 pub(crate) struct Peers {
     process: Child,
@@ -19,14 +19,14 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    /// Builds and starts it.
+    /// Builds and starts the program.
     pub(crate) fn start(server: &RedisServer, with_limitador: bool) -> Peers {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
         let target = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/peers");
         let more: &[&str] = if with_limitador { &["--features", "limitador"] } else { &[] };
         let built = Command::new(cargo)
             .args(["build", "--release", "--locked", "--manifest-path", MANIFEST, "--target-dir", target])
-            // One of them asks for a newer compiler than it needs.
+            // One peer requires a newer compiler than it needs.
             .arg("--ignore-rust-version")
             .args(more)
             .status();
@@ -49,7 +49,7 @@ impl Peers {
     }
 }
 
-/// A line `address scenario,scenario name`.
+/// Reads a line `address scenario,scenario name`.
 fn read(line: &str, pid: u32) -> Contender {
     let mut words = line.splitn(3, ' ');
     let mut word = || words.next().unwrap_or_else(|| panic!("not a line about a peer: {line}"));

@@ -1,6 +1,6 @@
-//! Who asks, how often, and whether they may.
+//! The scenarios: the clients, their requests and their quotas.
 
-/// A way of asking.
+/// A load and a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scenario {
     /// Many clients, all within their quota.
@@ -31,11 +31,11 @@ impl Scenario {
 
     pub(crate) fn says(self) -> &'static str {
         match self {
-            Scenario::Spread => "10 000 keys, 100 requests in 2 s each, all admitted; 64 connections",
-            Scenario::Hot => "one key, 1 000 000 requests in 1 s, all admitted; 64 connections",
-            Scenario::Deny => "one key, 1 request in an hour, all refused; 64 connections",
-            Scenario::TwoLimits => "10 000 keys, 50 requests in 1 s and 100 in 2 s, all admitted; 64 connections",
-            Scenario::Low => "as spread, over one connection",
+            Scenario::Spread => "10 000 keys, 100 requests in 2 s each, all allowed; 64 connections",
+            Scenario::Hot => "one key, 1 000 000 requests in 1 s, all allowed; 64 connections",
+            Scenario::Deny => "one key, 1 request per hour, all denied; 64 connections",
+            Scenario::TwoLimits => "10 000 keys, 50 requests in 1 s and 100 in 2 s, all allowed; 64 connections",
+            Scenario::Low => "the same as spread, over one connection",
         }
     }
 

@@ -1,4 +1,4 @@
-//! The figures as a Markdown table.
+//! Prints the figures as a Markdown table.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -10,8 +10,8 @@ const HEAD: &str = "\
 | contender | requests/s | × bare | × incr | p50 µs | p99 µs | server CPU µs | Redis CPU µs | script calls | commands |
 |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|";
 
-/// A scenario's table. All but requests and times is for each request; all is the median of the rounds, a ratio that of
-/// the rounds' ratios.
+/// The table of a scenario. All figures except requests and times are per request. All are medians of the rounds; a ratio is
+/// the median of the rounds' ratios.
 pub(crate) fn of(scenario: Scenario, rounds: &[BTreeMap<usize, (String, Figures)>]) -> String {
     let mut text = format!("### {}\n\n{}.\n\n{HEAD}\n", scenario.name(), capital(scenario.says()));
     let places: BTreeSet<usize> = rounds.iter().flat_map(BTreeMap::keys).copied().collect();
@@ -46,7 +46,7 @@ pub(crate) fn of(scenario: Scenario, rounds: &[BTreeMap<usize, (String, Figures)
         );
         let wrong = of(|figures| figures.wrong);
         if wrong > 0.001 {
-            let what = if scenario == Scenario::Deny { "was admitted" } else { "was refused" };
+            let what = if scenario == Scenario::Deny { "was allowed" } else { "was denied" };
             let _ = writeln!(notes, "{name}: {:.1} % {what} or failed.", wrong * 100.0);
         }
     }
