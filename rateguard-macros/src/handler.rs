@@ -1,6 +1,6 @@
-//! The function under the attribute, as far as it has to be understood: its attributes and its signature.
+//! The function under the attribute: its attributes and its signature.
 //!
-//! The body stays the tokens it is. It is never looked into, so that one half typed does no harm.
+//! The body is kept as tokens and not parsed, so a half-typed body does no harm.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -23,14 +23,14 @@ pub(crate) struct Handler {
     pub(crate) name: Ident,
     pub(crate) generics: Generics,
     pub(crate) params: Vec<Param>,
-    /// The parentheses, for their place.
+    /// The span of the parentheses.
     pub(crate) parentheses: Span,
-    /// The arrow and the type, if they are written.
+    /// The arrow and the return type, if they are written.
     pub(crate) output: Option<(Token![->], Type)>,
     pub(crate) body: Group,
-    /// All of it but the attributes, as it was written.
+    /// Everything but the attributes, as it is written.
     pub(crate) item: TokenStream,
-    /// The names under which the library is known here.
+    /// The names that the library has here.
     pub(crate) libraries: Vec<String>,
 }
 
@@ -97,7 +97,7 @@ impl Parse for Handler {
 }
 
 impl Handler {
-    /// Reports what no handler can be.
+    /// Reports what a handler cannot be.
     pub(crate) fn check(&self, errors: &mut Errors) {
         if !self.is("async") && !self.returns_a_future() {
             errors.on(
@@ -111,7 +111,7 @@ impl Handler {
         if let Some(receiver) = self.params.first().filter(|param| param.is_receiver()) {
             errors.on(
                 receiver.pattern.clone(),
-                "a method is no axum handler: `#[rate_limit]` goes on a function without `self`; \
+                "a method cannot be an axum handler: `#[rate_limit]` goes on a function without `self`; \
                  take what it needs as an argument, such as `State(app): State<App>`",
             );
         }
@@ -155,12 +155,12 @@ impl Handler {
         all.into_iter().any(|tokens| any_word(tokens, &is_self))
     }
 
-    /// The attributes below that are limits as well.
+    /// The attributes that are limits.
     pub(crate) fn limits(&self) -> impl Iterator<Item = &Attribute> {
         self.attributes.iter().filter(|attribute| self.is_limit(attribute))
     }
 
-    /// The attributes that are no limits.
+    /// The attributes that are not limits.
     pub(crate) fn others(&self) -> impl Iterator<Item = &Attribute> {
         self.attributes.iter().filter(|attribute| !self.is_limit(attribute))
     }
@@ -170,7 +170,7 @@ impl Handler {
         attribute.is_rate_limit(if renamed.is_empty() { &self.libraries } else { &renamed })
     }
 
-    /// The names that the patterns of the parameters may bind. Too many rather than too few: a field's name may be among them.
+    /// The names that the patterns of the parameters may bind. A name too many does no harm, such as that of a field.
     pub(crate) fn bindings(&self) -> Vec<String> {
         let mut names = Vec::new();
         for param in &self.params {
@@ -191,7 +191,7 @@ impl Param {
         self.pattern.clone().into_iter().any(|token| matches!(token, TokenTree::Ident(word) if word == "self"))
     }
 
-    /// Whether it may not be there once `#[cfg]` is decided.
+    /// Whether a `#[cfg]` may remove it.
     pub(crate) fn is_conditional(&self) -> bool {
         self.attributes.iter().any(|attribute| attribute.is("cfg") || attribute.is("cfg_attr"))
     }
@@ -222,7 +222,7 @@ fn parameter(input: ParseStream<'_>) -> syn::Result<Param> {
         pattern.extend([token]);
     }
     if receiver && !input.peek(Token![:]) {
-        // `self`, `&self`: it is refused later, with a message; any type will do until then.
+        // `self`, `&self`: reported by `check`. The type does not matter until then.
         let place = pattern.span();
         return Ok(Param { attributes, pattern, colon: Token![:](place), ty: syn::parse_quote!(Self) });
     }
@@ -242,7 +242,7 @@ fn between(start: Cursor<'_>, end: Cursor<'_>) -> TokenStream {
     tokens
 }
 
-/// Takes the invisible group away that a `macro_rules!` fragment arrives in.
+/// Removes the invisible group around a fragment of a `macro_rules!`.
 fn ungrouped(token: TokenTree) -> TokenTree {
     match &token {
         TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
@@ -281,7 +281,7 @@ fn not_a_function(found: &TokenTree) -> String {
     format!("`#[rate_limit]` goes on an axum handler, which is an `async fn`{so}")
 }
 
-/// Collects the identifiers of a pattern, without those that can only be types, variants or a field that is renamed.
+/// Collects the identifiers of a pattern, without those that can only be types, variants or renamed fields.
 fn bound(pattern: TokenStream, names: &mut Vec<String>) {
     let tokens: Vec<TokenTree> = pattern.into_iter().collect();
     for (place, token) in tokens.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The limits of a handler as constants of its marker type.
+//! The limits of a handler as constants of its marker type. Only this file writes what describes a limit.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -8,7 +8,7 @@ use super::tokens::{boolean, typed};
 use super::words;
 use crate::plan::{Amount, Const, Key, Limit, Plan};
 
-/// The request's head, as a parameter of ours that no closure of the user's can see.
+/// The request's head, as a parameter that the user's closures cannot see.
 fn parts() -> Ident {
     Ident::new("parts", Span::mixed_site())
 }
@@ -130,7 +130,7 @@ fn policy(plan: &Plan, limit: &Limit, name: &TokenStream) -> TokenStream {
 
 fn quota(plan: &Plan, limit: &Limit) -> TokenStream {
     let Limit { algorithm, limit, window, burst, .. } = limit;
-    // Placed at the constant that can be wrong, since it is the call that the compiler reports.
+    // At the constant that may be wrong, since the compiler reports the call.
     let span = if limit.is_literal { window.span } else { limit.span };
     let private = plan.private(span);
     let limit = number(limit);
@@ -155,7 +155,7 @@ fn number(value: &Const) -> TokenStream {
     if *is_literal { tokens.clone() } else { typed(tokens, &quote_spanned!(*span=> ::core::primitive::u32), *span) }
 }
 
-/// What the keys of such a limit are called.
+/// The kind of such a key, such as `header.x-api-key`.
 fn kind(sort: &str, name: &LitStr) -> LitStr {
     LitStr::new(&format!("{sort}.{}", name.value()), name.span())
 }
