@@ -1,30 +1,36 @@
 //! Handlers in a crate whose manifest gives the library another name: generated code finds it without `crate = …`.
+//! They are public, so that lints for libraries see what is generated.
+#![deny(warnings, clippy::pedantic, clippy::nursery, missing_docs, unreachable_pub)]
 
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::get;
 use rg::rate_limit;
 
+/// A limit over the head.
 #[rate_limit(limit = 2, window = 60)]
-async fn head() -> &'static str {
+pub async fn head() -> &'static str {
     "head"
 }
 
+/// Limits over an argument.
 #[rg::rate_limit(limit = 2, window = 60, key = id)]
 #[rg::rate_limit(limit = 9, window = "1h", skip = id == 0)]
-async fn deferred(Path(id): Path<u32>) -> String {
+pub async fn deferred(Path(id): Path<u32>) -> String {
     id.to_string()
 }
 
-#[derive(Clone)]
-struct Shop {
+/// A shop.
+#[derive(Clone, Debug)]
+pub struct Shop {
     name: &'static str,
 }
 
 #[rg::rate_limit]
 impl Shop {
+    /// Its name.
     #[rg::rate_limit(limit = 2, window = 60)]
-    async fn list(State(shop): State<Self>) -> &'static str {
+    pub async fn list(State(shop): State<Self>) -> &'static str {
         shop.name
     }
 }
