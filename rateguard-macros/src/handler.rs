@@ -3,15 +3,15 @@
 //! The body is kept as tokens and not parsed, so a half-typed body does no harm.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use quote::ToTokens;
 use syn::buffer::Cursor;
 use syn::parse::{Parse, ParseStream};
-use syn::spanned::Spanned;
 use syn::{Generics, Token, Type, Visibility};
 
 use crate::attribute::{Attribute, attributes};
 use crate::errors::Errors;
 use crate::library;
+use crate::param::{self, Param};
 
 /// A function.
 pub(crate) struct Handler {
@@ -34,14 +34,6 @@ pub(crate) struct Handler {
     pub(crate) libraries: Vec<String>,
 }
 
-/// One parameter.
-pub(crate) struct Param {
-    pub(crate) attributes: Vec<Attribute>,
-    pub(crate) pattern: TokenStream,
-    pub(crate) colon: Token![:],
-    pub(crate) ty: Type,
-}
-
 impl Parse for Handler {
     fn parse(input: ParseStream<'_>) -> syn::Result<Handler> {
         let attributes = attributes(input)?;
@@ -62,7 +54,7 @@ impl Parse for Handler {
         let parentheses = syn::parenthesized!(params_in in input).span.join();
         let mut params = Vec::new();
         while !params_in.is_empty() {
-            params.push(params_in.call(parameter)?);
+            params.push(params_in.call(param::parameter)?);
             if !params_in.is_empty() {
                 params_in.parse::<Token![,]>()?;
             }
@@ -174,7 +166,7 @@ impl Handler {
     pub(crate) fn bindings(&self) -> Vec<String> {
         let mut names = Vec::new();
         for param in &self.params {
-            bound(param.pattern.clone(), &mut names);
+            param::bound(param.pattern.clone(), &mut names);
         }
         names
     }
@@ -184,49 +176,6 @@ impl Handler {
         let name = self.name.to_string();
         name.strip_prefix("r#").map(str::to_owned).unwrap_or(name)
     }
-}
-
-impl Param {
-    pub(crate) fn is_receiver(&self) -> bool {
-        self.pattern.clone().into_iter().any(|token| matches!(token, TokenTree::Ident(word) if word == "self"))
-    }
-
-    /// Whether a `#[cfg]` may remove it.
-    pub(crate) fn is_conditional(&self) -> bool {
-        self.attributes.iter().any(|attribute| attribute.is("cfg") || attribute.is("cfg_attr"))
-    }
-}
-
-impl ToTokens for Param {
-    fn to_tokens(&self, tokens: &mut TokenStream) {
-        let Param { attributes, pattern, colon, ty } = self;
-        let attributes = attributes.iter().map(|attribute| &attribute.tokens);
-        tokens.extend(quote!(#(#attributes)* #pattern #colon #ty));
-    }
-}
-
-fn parameter(input: ParseStream<'_>) -> syn::Result<Param> {
-    let attributes = attributes(input)?;
-    let mut pattern = TokenStream::new();
-    let mut receiver = false;
-    while !input.is_empty() && (!input.peek(Token![:]) || input.peek(Token![::])) {
-        if input.peek(Token![::]) {
-            pattern.extend(input.parse::<Token![::]>()?.to_token_stream());
-            continue;
-        }
-        if receiver && input.peek(Token![,]) {
-            break;
-        }
-        let token: TokenTree = input.parse()?;
-        receiver |= matches!(&token, TokenTree::Ident(word) if word == "self");
-        pattern.extend([token]);
-    }
-    if receiver && !input.peek(Token![:]) {
-        // `self`, `&self`: reported by `check`. The type does not matter until then.
-        let place = pattern.span();
-        return Ok(Param { attributes, pattern, colon: Token![:](place), ty: syn::parse_quote!(Self) });
-    }
-    Ok(Param { attributes, pattern, colon: input.parse()?, ty: input.parse()? })
 }
 
 /// The tokens from one place to another.
@@ -279,27 +228,6 @@ fn not_a_function(found: &TokenTree) -> String {
     };
     let so = if what.is_empty() { String::new() } else { format!("; this is {what}") };
     format!("`#[rate_limit]` goes on an axum handler, which is an `async fn`{so}")
-}
-
-/// Collects the identifiers of a pattern, without those that can only be types, variants or renamed fields.
-fn bound(pattern: TokenStream, names: &mut Vec<String>) {
-    let tokens: Vec<TokenTree> = pattern.into_iter().collect();
-    for (place, token) in tokens.iter().enumerate() {
-        match token {
-            TokenTree::Group(group) => bound(group.stream(), names),
-            TokenTree::Ident(word) => {
-                let leads_on = match tokens.get(place + 1) {
-                    Some(TokenTree::Group(_)) => true,
-                    Some(TokenTree::Punct(next)) => next.as_char() == ':',
-                    _ => false,
-                };
-                if !leads_on && word != "mut" && word != "ref" && word != "_" {
-                    names.push(word.to_string());
-                }
-            }
-            _ => {}
-        }
-    }
 }
 
 fn any_word(tokens: TokenStream, is: &dyn Fn(&str) -> bool) -> bool {

@@ -13,6 +13,7 @@ mod impl_block;
 mod library;
 mod on_function;
 mod on_impl;
+mod param;
 mod plan;
 mod validate;
 mod value;

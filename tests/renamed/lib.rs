@@ -1,6 +1,7 @@
 //! Handlers in a crate whose manifest gives the library another name: generated code finds it without `crate = …`.
 //! They are public, so that lints for libraries see what is generated.
 #![deny(warnings, clippy::pedantic, clippy::nursery, missing_docs, unreachable_pub)]
+#![allow(clippy::unused_async, reason = "a handler is async whether it waits or not")]
 
 use axum::Router;
 use axum::extract::{Path, State};

@@ -8,7 +8,8 @@ use super::recursion;
 use super::tokens::{block, split, within};
 use super::words;
 use crate::attribute::Attribute;
-use crate::handler::{Handler, Param};
+use crate::handler::Handler;
+use crate::param::Param;
 use crate::plan::Plan;
 
 /// The limited function.

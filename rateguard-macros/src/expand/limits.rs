@@ -14,7 +14,7 @@ fn parts() -> Ident {
 }
 
 /// The limits of a handler, as a list of constants. `name` is the handler's within its module.
-pub(super) fn descriptors(plan: &Plan, name: &str) -> TokenStream {
+pub(super) fn list(plan: &Plan, name: &str) -> TokenStream {
     let limits = plan.limits.iter().enumerate().map(|(place, limit)| {
         // A function's second limit needs a name of its own, or the two would share one bucket.
         let name = match (&limit.name, place) {
@@ -27,8 +27,19 @@ pub(super) fn descriptors(plan: &Plan, name: &str) -> TokenStream {
     quote!(&[#(#limits),*])
 }
 
+/// The same list as a constant of an `impl` block.
+pub(super) fn constant(plan: &Plan, name: &str, constant: &Ident) -> TokenStream {
+    let private = plan.private(Span::mixed_site());
+    let (allowed, list) = (allowed(), list(plan, name));
+    quote! {
+        #[doc(hidden)]
+        #allowed
+        const #constant: &'static [#private::Rule] = #list;
+    }
+}
+
 /// `impl Limits for Marker`.
-pub(super) fn implementation(plan: &Plan, name: &str, marker: &Ident, descriptors: &TokenStream) -> TokenStream {
+pub(super) fn implementation(plan: &Plan, name: &str, marker: &Ident, list: &TokenStream) -> TokenStream {
     let private = plan.private(Span::mixed_site());
     let handler = in_module(name);
     let words = words::sentences(&plan.limits);
@@ -47,7 +58,7 @@ pub(super) fn implementation(plan: &Plan, name: &str, marker: &Ident, descriptor
         #allowed
         impl #private::Limits for #marker {
             const HANDLER: &'static ::core::primitive::str = #handler;
-            const RULES: &'static [#private::Rule] = #descriptors;
+            const RULES: &'static [#private::Rule] = #list;
             const WORDS: &'static ::core::primitive::str = #words;
             #named
         }
@@ -58,7 +69,7 @@ pub(super) fn implementation(plan: &Plan, name: &str, marker: &Ident, descriptor
 
 /// For the list of limits: a user's closure cannot be replaced by the function that it calls, since that would be an
 /// expression over the arguments.
-pub(super) fn allowed() -> TokenStream {
+fn allowed() -> TokenStream {
     quote!(#[allow(clippy::redundant_closure, clippy::redundant_closure_for_method_calls)])
 }
 
