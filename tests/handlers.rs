@@ -1,8 +1,8 @@
-//! Every form of handler that axum accepts, with a limit of two: two requests are answered as they would be without it,
-//! the third is refused. A limit that the request's head decides changes the signature alone; one over an argument
-//! (`key = …` below) also puts the body behind a check, so what a body can do is tried with both.
+//! Every form of handler that axum accepts, with a limit of two: two requests are answered as without the limit, the third is
+//! denied. A limit over the request's head changes only the signature. A limit over an argument (`key = …` below) also puts a
+//! check before the body, so both are tested with everything that a body can do.
 #![allow(clippy::unused_async, reason = "a handler is async whether it waits or not")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+#![allow(clippy::unwrap_used, reason = "a failure of a test is a panic")]
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -22,7 +22,7 @@ use rateguard::{Limited, RateGuard, RateLimitLayer, rate_limit};
 use rateguard_tests::{Answer, App, request, serve};
 use serde::Deserialize;
 
-/// Sends the request three times; returns the first answer.
+/// Sends the request three times, and returns the first answer.
 async fn two_of_three(route: MethodRouter, request: impl Fn() -> axum::http::Request<Body>) -> Answer {
     let app = App::new(Router::new().route("/{id}", route));
     let first = app.send(request()).await;
@@ -77,7 +77,7 @@ mod arguments {
     }
 
     #[tokio::test]
-    async fn none_at_all_or_several_that_read_the_head() {
+    async fn a_handler_may_have_none_or_several() {
         assert_eq!(got(get(none)).await, ok("none"));
         assert_eq!(got(get(several).with_state("db")).await, ok("7 axum db"));
     }
@@ -131,7 +131,7 @@ mod arguments {
     }
 
     #[tokio::test]
-    async fn sixteen_of_them_which_is_all_that_axum_takes() {
+    async fn a_handler_may_have_sixteen_which_is_axums_maximum() {
         let expected = ok("GET /7?words=axum 0 7 axum db extra \"\"");
         assert_eq!(got(get(sixteen).with_state("db").layer(Extension("extra"))).await, expected);
         let route = get(sixteen_and_a_key_of_two).with_state("db").layer(Extension("extra"));
@@ -169,7 +169,7 @@ mod arguments {
     }
 
     #[tokio::test]
-    async fn the_last_of_them_may_take_the_body_also_if_it_is_the_only_one() {
+    async fn the_last_may_take_the_body_even_if_it_is_the_only_one() {
         assert_eq!(posted(post(json_last), r#"{"items":[1,2]}"#).await, ok("7 2"));
         assert_eq!(posted(post(json_alone), r#"{"items":[1,2]}"#).await, ok("2"));
         assert_eq!(posted(post(json_alone_and_in_the_key), r#"{"items":[1,2]}"#).await, ok("2"));
@@ -204,7 +204,7 @@ mod arguments {
     }
 
     #[tokio::test]
-    async fn their_patterns_may_take_them_apart() {
+    async fn may_have_patterns() {
         assert_eq!(got(get(taken_apart)).await, ok("axum None 0"));
         assert_eq!(got(get(taken_apart_for_the_key)).await, ok("axum! None 7"));
         assert_eq!(got(get(bound_whole)).await, ok("axum"));
@@ -233,7 +233,7 @@ mod arguments {
     }
 
     #[tokio::test]
-    async fn their_types_may_have_lifetimes() {
+    async fn may_have_types_with_lifetimes() {
         let extra = Extension(Cow::Borrowed("extra"));
         assert_eq!(got(get(with_lifetimes).layer(extra.clone())).await, ok("extra static"));
         assert_eq!(got(get(with_a_lifetime_left_out).layer(extra)).await, ok("extra static"));
@@ -272,7 +272,7 @@ mod generics {
     }
 
     #[tokio::test]
-    async fn are_chosen_at_the_route() {
+    async fn are_given_at_the_route() {
         assert_eq!(got(get(named::<Red, 3>)).await, ok("red 3 7"));
         assert_eq!(got(get(named::<Blue, 4>)).await, ok("blue 4 7"));
         assert_eq!(got(get(named_by_argument::<Blue, u32>)).await, ok("blue 7"));
@@ -289,8 +289,8 @@ mod generics {
     }
 
     #[tokio::test]
-    async fn may_go_without_a_name() {
-        // Such a handler gets its type from a function pointer, with or without the attribute.
+    async fn may_be_impl_trait() {
+        // Such a handler needs a function pointer to get its type, with or without the attribute.
         let anything: fn(Limited<_, Path<u32>>) -> _ = anything;
         assert_eq!(got(get(anything)).await, ok("7"));
         let anything_in_the_key: fn(Limited<_, Path<String>>) -> _ = anything_in_the_key;
@@ -343,7 +343,7 @@ mod answers {
     }
 
     #[tokio::test]
-    async fn of_all_sorts_come_through_unchanged() {
+    async fn of_all_types_arrive_unchanged() {
         assert_eq!(got(get(nothing)).await, ok(""));
         assert_eq!(got(get(nothing_by_argument)).await, ok(""));
         assert_eq!(got(get(unit_by_argument)).await, ok(""));
@@ -354,34 +354,34 @@ mod answers {
         assert_eq!(got(get(response)).await.0, 204);
     }
 
-    struct Refused(String);
+    struct Invalid(String);
 
-    impl From<std::num::ParseIntError> for Refused {
-        fn from(error: std::num::ParseIntError) -> Refused {
-            Refused(error.to_string())
+    impl From<std::num::ParseIntError> for Invalid {
+        fn from(error: std::num::ParseIntError) -> Invalid {
+            Invalid(error.to_string())
         }
     }
 
-    impl IntoResponse for Refused {
+    impl IntoResponse for Invalid {
         fn into_response(self) -> Response {
             (StatusCode::BAD_REQUEST, self.0).into_response()
         }
     }
 
     #[rate_limit(limit = 2, window = 60)]
-    async fn parsed(Query(search): Query<Search>) -> Result<Json<u32>, Refused> {
+    async fn parsed(Query(search): Query<Search>) -> Result<Json<u32>, Invalid> {
         Ok(Json(search.words.parse()?))
     }
 
     #[rate_limit(limit = 2, window = 60, key = search.words)]
-    async fn parsed_by_argument(Query(search): Query<Search>) -> Result<Json<u32>, Refused> {
+    async fn parsed_by_argument(Query(search): Query<Search>) -> Result<Json<u32>, Invalid> {
         Ok(Json(search.words.parse()?))
     }
 
     #[rate_limit(limit = 2, window = 60, key = id)]
-    async fn some_result(Path(id): Path<u32>) -> Result<impl IntoResponse, Refused> {
+    async fn some_result(Path(id): Path<u32>) -> Result<impl IntoResponse, Invalid> {
         if id == 7 {
-            return Err(Refused("seven".to_owned()));
+            return Err(Invalid("seven".to_owned()));
         }
         Ok([(header::ETAG, "\"1\"")])
     }
@@ -417,10 +417,10 @@ mod answers {
     }
 
     #[tokio::test]
-    async fn may_be_results_that_are_returned_early() {
-        let refused = (400, "invalid digit found in string".to_owned());
-        assert_eq!(got(get(parsed)).await, refused);
-        assert_eq!(got(get(parsed_by_argument)).await, refused);
+    async fn may_be_results_and_returned_early() {
+        let invalid = (400, "invalid digit found in string".to_owned());
+        assert_eq!(got(get(parsed)).await, invalid);
+        assert_eq!(got(get(parsed_by_argument)).await, invalid);
         assert_eq!(got(get(some_result)).await, (400, "seven".to_owned()));
         assert_eq!(got(get(axums_own_result)).await, (418, "7".to_owned()));
         assert_eq!(got(get(boxed_at_the_end)).await, (409, "7".to_owned()));
@@ -469,7 +469,7 @@ mod upgrades {
     async fn closed(_: WebSocket) {}
 
     #[tokio::test]
-    async fn to_a_web_socket_come_about_or_are_refused() {
+    async fn to_web_sockets_are_limited() {
         let limiter = RateLimitLayer::new(RateGuard::memory());
         let app = Router::new().route("/head", get(socket)).route("/{id}", get(socket_by_argument)).layer(limiter);
         let address = serve(app).await;
@@ -527,7 +527,7 @@ mod bodies {
 
     #[rate_limit(limit = 2, window = 60, key = id)]
     async fn counting_down_by_argument(Path(id): Path<u32>) -> String {
-        #![allow(clippy::needless_return, reason = "an inner attribute stays one of the whole function")]
+        #![allow(clippy::needless_return, reason = "an inner attribute still applies to the whole function")]
         if id == 0 {
             return "0".to_owned();
         }
@@ -536,7 +536,7 @@ mod bodies {
     }
 
     #[tokio::test]
-    async fn may_loop_return_early_and_call_themselves() {
+    async fn may_loop_and_return_early_and_call_themselves() {
         assert_eq!(got(get(looping)).await, ok("9"));
         assert_eq!(got(get(looping_by_argument)).await, ok("9"));
         assert_eq!(got(get(counting_down)).await, ok("7 6 5 4 3 2 1 0"));
@@ -554,7 +554,7 @@ mod bodies {
         id.to_string()
     }
 
-    /// Shared with other tasks by nobody.
+    /// An argument that is not `Sync`.
     struct NotSync(std::cell::Cell<u32>);
 
     impl FromRequestParts<()> for NotSync {
@@ -564,7 +564,7 @@ mod bodies {
         }
     }
 
-    // The lock is given back before the check is awaited: it could not go to another thread.
+    // The lock is released before the check is awaited. Held across the await, the handler would not be `Send`.
     #[rate_limit(limit = 2, window = 60, key = *shared.lock().unwrap())]
     async fn locked(State(shared): State<Arc<Mutex<u32>>>) -> String {
         shared.lock().unwrap().to_string()
@@ -577,7 +577,7 @@ mod bodies {
     }
 
     #[tokio::test]
-    async fn own_the_arguments_that_a_key_borrowed() {
+    async fn own_the_arguments_that_a_key_has_borrowed() {
         assert_eq!(got(get(consuming)).await, ok("axum"));
         assert_eq!(got(get(formatted)).await, ok("7"));
         assert_eq!(got(get(not_shareable)).await, ok("7"));
@@ -609,7 +609,7 @@ mod places {
         async fn local() -> &'static str {
             "local"
         }
-        // Seen by the attribute above as any name is by the code around it.
+        // Visible to the attribute above, like any name to the code around it.
         const LIMIT: u32 = 2;
 
         assert_eq!(got(get(documented)).await, ok("documented"));
@@ -622,11 +622,11 @@ mod places {
         search.words
     }
 
-    // Names that generated code might have used.
-    #[rate_limit(limit = 2, window = 60, key = (rate_limit_guard, late))]
-    async fn rate_limit_guard(Path(rate_limit_guard): Path<u32>, Query(late): Query<Words>) -> String {
+    // Names that generated code could use itself.
+    #[rate_limit(limit = 2, window = 60, key = (rate_limit_guard, deferred))]
+    async fn rate_limit_guard(Path(rate_limit_guard): Path<u32>, Query(deferred): Query<Words>) -> String {
         let guard = rate_limit_guard;
-        format!("{guard} {late}")
+        format!("{guard} {deferred}")
     }
 
     #[rate_limit(limit = 2, window = 60, key = |req| parts(req))]
@@ -639,7 +639,7 @@ mod places {
     }
 
     #[rate_limit(limit = 2, window = 60, key = |parts| parts.uri.path(), skip = |value| value.method == "PUT")]
-    async fn late(returned: Method) -> String {
+    async fn denied(returned: Method) -> String {
         returned.to_string()
     }
 
@@ -665,11 +665,11 @@ mod places {
     }
 
     #[tokio::test]
-    async fn have_names_that_nothing_collides_with() {
+    async fn may_have_names_that_generated_code_uses() {
         assert_eq!(got(get(r#type)).await, ok("axum"));
         assert_eq!(got(get(rate_limit_guard)).await, ok("7 axum"));
         assert_eq!(got(get(parts_of)).await, ok("parts"));
-        assert_eq!(got(get(late)).await, ok("GET"));
+        assert_eq!(got(get(denied)).await, ok("GET"));
         assert_eq!(got(get(check)).await, ok("GET"));
         assert_eq!(got(get(is_send)).await, ok("is it?"));
     }

@@ -1,10 +1,6 @@
-//! A limited handler is a function: tests and other handlers call it, and names that look like it in its body are not it.
+//! A limited handler is a function: tests and other handlers call it. Names in its body that look like its own mean something else.
 #![allow(clippy::unused_async, reason = "a handler is async whether it waits or not")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::default_trait_access,
-    reason = "a test that cannot go on says so; as in the guide"
-)]
+#![allow(clippy::unwrap_used, clippy::default_trait_access, reason = "a failure of a test is a panic; as in the guide")]
 
 use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
@@ -65,7 +61,7 @@ mod directly {
     }
 
     #[tokio::test]
-    async fn a_test_calls_a_handler_without_an_app_and_as_often_as_it_likes() {
+    async fn a_test_calls_a_handler_without_an_app_and_is_never_denied() {
         for _ in 0..3 {
             assert_eq!(show(State("books").into(), Path(2)).await, "books 2");
             assert_eq!(ping(Default::default()).await, "pong");
@@ -97,13 +93,13 @@ mod directly {
     }
 
     #[tokio::test]
-    async fn a_future_written_out_is_limited_as_well() {
+    async fn a_function_that_returns_a_future_is_limited_as_well() {
         let app = App::new(Router::new().route("/a/{id}", get(a_future_itself)).route("/b/{id}", get(a_box)));
         assert_eq!(app.statuses(&["/a/7", "/a/7", "/b/7", "/b/7"]).await, [200, 429, 200, 429]);
     }
 }
 
-/// What is called like the handler and is not it. `dead_code` is denied: no copy of the function may be left over.
+/// Names like the handler's that are not the handler. `dead_code` is denied, so a copy of the function would be found.
 #[deny(warnings)]
 mod namesakes {
     use super::*;
@@ -161,7 +157,7 @@ mod namesakes {
     }
 
     #[tokio::test]
-    async fn of_a_handler_in_its_body_are_what_they_are_without_the_attribute() {
+    async fn of_a_handler_in_its_body_mean_the_same_as_without_the_attribute() {
         let app = App::new(
             Router::new()
                 .route("/users", get(users))
@@ -184,7 +180,7 @@ mod namesakes {
     }
 }
 
-/// Handlers written close to their routes have names of their own.
+/// Handlers in functions, beside their routes.
 mod functions {
     use super::*;
 
@@ -220,7 +216,7 @@ mod functions {
     }
 
     #[tokio::test]
-    async fn that_hold_handlers_of_one_name_give_each_its_own_bucket() {
+    async fn with_handlers_of_one_name_give_each_its_own_bucket() {
         let app = App::new(shop().merge(blog()).merge(routes().await).merge(Api::routes()));
         assert_eq!(
             app.statuses(&["/shop", "/shop", "/blog", "/blog", "/async", "/api"]).await,

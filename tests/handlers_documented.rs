@@ -1,7 +1,6 @@
-//! Limited handlers beside crates that read the types of handlers: axum-extra's typed paths, and documents made by aide and
-//! utoipa.
+//! Limited handlers with crates that read the types of handlers: typed paths of axum-extra, and documents by aide and utoipa.
 #![allow(clippy::unused_async, reason = "a handler is async whether it waits or not")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on says so")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failure of a test is a panic")]
 
 use axum::extract::State;
 use axum::{Json, Router};
@@ -37,7 +36,7 @@ mod typed_paths {
     }
 
     #[tokio::test]
-    async fn say_which_route_a_limited_handler_is_on() {
+    async fn give_a_limited_handler_its_route() {
         let app = App::new(Router::new().typed_get(by_head).with_state("user").typed_get(by_argument));
         assert_eq!(app.get("/users/7").await.body, "user 7");
         assert_eq!(app.statuses(&["/users/7", "/users/7"]).await, [200, 429]);
@@ -45,7 +44,7 @@ mod typed_paths {
     }
 
     #[test]
-    fn are_written_as_they_are_without_a_limit() {
+    fn are_formatted_as_without_a_limit() {
         let limited = rateguard::Limited::<(), User>::from(User { id: 7 });
         assert_eq!((limited.to_uri(), limited.to_string()), ("/users/7".parse().unwrap(), "/users/7".to_owned()));
     }
@@ -74,7 +73,7 @@ mod by_aide {
     }
 
     #[test]
-    fn documents_the_429_of_a_limited_handler_with_its_limits_in_words() {
+    fn the_429_is_documented_with_the_limits_in_words() {
         let mut api = OpenApi::default();
         let routes: ApiRouter = ApiRouter::new().api_route("/ping", get(ping)).api_route("/order", post(order));
         let _: Router = routes.finish_api(&mut api);
@@ -88,7 +87,7 @@ mod by_aide {
         assert_eq!(order["description"], words, "{api:#}");
         assert_eq!(order["headers"]["retry-after"]["schema"]["type"], "integer");
         assert!(order["content"]["application/problem+json"].is_object());
-        // What is documented without a limit is there as well.
+        // Everything else is documented as without a limit.
         assert!(api["paths"]["/order"]["post"]["requestBody"].is_object());
         assert!(api["paths"]["/order"]["post"]["responses"]["200"].is_object());
     }
@@ -99,7 +98,7 @@ mod by_utoipa {
     use axum::http::StatusCode;
     use utoipa::{IntoResponses, OpenApi};
 
-    /// Ours is above: the document has the 429.
+    /// The limit is above: the document has the 429.
     #[rate_limit(limit = 5, window = 60)]
     #[utoipa::path(get, path = "/above/{id}", responses((status = 200, body = String)))]
     async fn above(axum::extract::Path(id): axum::extract::Path<u32>) -> String {
@@ -114,7 +113,7 @@ mod by_utoipa {
         "alone"
     }
 
-    /// Says itself what is answered.
+    /// Names a 429 itself.
     #[rate_limit(limit = 5, window = 60)]
     #[utoipa::path(get, path = "/own", responses((status = 429, description = "Slow down.")))]
     async fn own() -> &'static str {
@@ -130,14 +129,14 @@ mod by_utoipa {
         TooMany,
     }
 
-    /// Says it by a type.
+    /// Names a 429 by a type.
     #[rate_limit(limit = 5, window = 60)]
     #[utoipa::path(get, path = "/typed", responses(Answers))]
     async fn typed() -> StatusCode {
         StatusCode::OK
     }
 
-    /// Ours is below: expanded before we see it, so the type is named.
+    /// The limit is below: the path is expanded first, so the type is named.
     #[utoipa::path(get, path = "/below", responses((status = 200, body = String), rateguard::RateLimited))]
     #[rate_limit(limit = 5, window = 60)]
     async fn below() -> &'static str {
@@ -149,7 +148,7 @@ mod by_utoipa {
     struct Api;
 
     #[test]
-    fn documents_the_429_of_a_limited_handler_unless_it_has_one_of_its_own() {
+    fn the_429_is_documented_unless_the_handler_names_its_own() {
         let api: Value = serde_json::from_str(&Api::openapi().to_json().unwrap()).unwrap();
         let denied = |path: &str| -> Value { api["paths"][path]["get"]["responses"]["429"].clone() };
         for (path, words) in [
@@ -177,7 +176,7 @@ mod by_utoipa {
     }
 
     #[tokio::test]
-    async fn and_the_handlers_are_limited() {
+    async fn the_documented_handlers_are_limited() {
         use axum::routing::get;
         let routes = Router::new().route("/above/{id}", get(above)).route("/alone", get(alone)).route("/own", get(own));
         let app = App::new(routes.route("/typed", get(typed)).route("/below", get(below)));

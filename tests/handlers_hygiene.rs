@@ -1,4 +1,4 @@
-//! Generated code keeps to itself: it needs nothing of the names around it, adds none, and raises no lint.
+//! Generated code does not depend on the names around it, adds none, and raises no lint.
 #![allow(clippy::unused_async, reason = "a handler is async whether it waits or not")]
 #![forbid(unsafe_code, non_ascii_idents, unused_must_use, elided_lifetimes_in_paths)]
 
@@ -15,7 +15,7 @@ async fn passes_twice(app: &App, path: &str, body: &str) {
 }
 
 #[tokio::test]
-async fn handlers_in_a_library_that_denies_every_lint_are_limited_all_the_same() {
+async fn handlers_compile_in_a_library_that_denies_every_lint() {
     let routes = Router::new()
         .route("/alone", get(quiet::alone))
         .route("/unnamed/{id}", get(quiet::unnamed))
@@ -23,7 +23,7 @@ async fn handlers_in_a_library_that_denies_every_lint_are_limited_all_the_same()
     let app = App::new(routes);
     passes_twice(&app, "/alone", "alone").await;
     passes_twice(&app, "/unnamed/3", "3").await;
-    // In shadow: counted, never refused.
+    // Shadow mode: counted, never denied.
     assert_eq!(app.statuses(&["/head/3"; 4]).await, [200; 4]);
 }
 
@@ -45,8 +45,8 @@ mod without_prelude {
     }
 }
 
-/// Everything that generated code could have meant by a bare name means something else here.
-#[allow(dead_code, unused_macros, non_camel_case_types, reason = "they only have to be there")]
+/// Every bare name that generated code could use means something else here.
+#[allow(dead_code, unused_macros, non_camel_case_types, reason = "they only have to exist")]
 mod shadowed {
     use ::axum::extract::Path;
     use ::rateguard::rate_limit;
@@ -87,7 +87,7 @@ mod shadowed {
     }
 }
 
-/// The library under another name, as after `rg = { package = "rateguard" }` in a manifest.
+/// The library under another path, as in a framework that re-exports it. Names in a manifest are tested in `renamed/`.
 mod renamed {
     use axum::extract::Path;
 
@@ -108,7 +108,7 @@ mod renamed {
 }
 
 #[tokio::test]
-async fn the_names_around_a_handler_are_its_own_affair() {
+async fn the_names_around_a_handler_do_not_matter() {
     let routes = Router::new()
         .route("/prelude/head", get(without_prelude::head))
         .route("/prelude/{id}", get(without_prelude::argument))

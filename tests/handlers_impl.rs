@@ -1,10 +1,6 @@
 //! Handlers in `impl` blocks: the attribute stands on the block and, with its options, on each function.
 #![allow(clippy::unused_async, reason = "a handler is async whether it waits or not")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::default_trait_access,
-    reason = "a test that cannot go on says so; as in the guide"
-)]
+#![allow(clippy::unwrap_used, clippy::default_trait_access, reason = "a failure of a test is a panic; as in the guide")]
 
 use axum::extract::{Path, State};
 use axum::http::request::Parts;
@@ -94,7 +90,10 @@ impl Blog {
 struct Cache<T>(std::marker::PhantomData<T>);
 
 #[rate_limit]
-impl Cache<u8> {
+impl Cache<u8>
+where
+    u8: Copy,
+{
     #[rate_limit(limit = 1, window = 60)]
     async fn list() -> &'static str {
         "u8"
@@ -195,7 +194,7 @@ async fn a_block_may_stand_in_a_function() {
 /// The attribute adds no warning, and the functions keep their visibility.
 #[deny(warnings, clippy::pedantic, clippy::nursery, unreachable_pub, missing_docs, dead_code)]
 mod quiet {
-    #![allow(clippy::redundant_pub_crate, clippy::future_not_send, reason = "of the code as it is written")]
+    #![allow(clippy::redundant_pub_crate, clippy::unused_async, reason = "of the code as it is written")]
     use super::*;
 
     pub(crate) struct Api;

@@ -1,6 +1,6 @@
 //! Every option of the attribute does what it says, in each of its forms.
 #![allow(clippy::unused_async, reason = "a handler is async whether it waits or not")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+#![allow(clippy::unwrap_used, reason = "a failure of a test is a panic")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -27,7 +27,7 @@ struct Order {
     items: Vec<u32>,
 }
 
-/// Counts up to 99 in a policy, and returns how much was left of it.
+/// Charges one unit to a policy, and returns what was left before.
 async fn left(app: &App, policy: &'static str, limit: u32, key: Key) -> u32 {
     app.limiter.check(&Policy::new(policy, Quota::sliding_window(limit, MINUTE)), &key).await.remaining() + 1
 }
@@ -49,12 +49,12 @@ mod order_of_things {
     }
 
     #[tokio::test]
-    async fn a_limit_by_the_head_is_decided_before_the_body_is_read() {
+    async fn a_limit_over_the_head_is_decided_before_the_body_is_read() {
         let app = App::new(Router::new().route("/order", post(order)));
         let good = r#"{"customer":"ada","items":[1]}"#;
         assert_eq!(app.post("/order", good).await.status, 200);
-        assert_eq!(app.post("/order", "{").await.status, 400, "counted, although no order");
-        assert_eq!(app.post("/order", "{").await.status, 429, "nobody saw that it is no order either");
+        assert_eq!(app.post("/order", "{").await.status, 400, "counted, although the body is invalid");
+        assert_eq!(app.post("/order", "{").await.status, 429, "denied before the body is read");
         let read = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&read);
         let body = stream::once(async move {
@@ -75,7 +75,7 @@ mod order_of_things {
     }
 
     #[tokio::test]
-    async fn a_limit_by_an_argument_sees_what_was_extracted_and_is_decided_before_the_handler_runs() {
+    async fn a_limit_over_an_argument_is_decided_after_extraction_and_before_the_handler_runs() {
         let app = App::new(Router::new().route("/order", post(order_by_customer)));
         for customer in ["ada", "bob"] {
             let order = format!(r#"{{"customer":"{customer}","items":[]}}"#);
@@ -83,7 +83,7 @@ mod order_of_things {
                 assert_eq!(app.post("/order", &order).await.status, status, "{customer}");
             }
         }
-        assert_eq!(app.post("/order", "{").await.status, 400, "nobody to count it for");
+        assert_eq!(app.post("/order", "{").await.status, 400, "no key to count");
         assert_eq!(BY_CUSTOMER.load(Ordering::Relaxed), 4);
     }
 }
@@ -143,7 +143,7 @@ mod keys {
     }
 
     #[tokio::test]
-    async fn each_literal_tells_clients_apart_by_what_it_names() {
+    async fn each_literal_counts_clients_by_its_part_of_the_request() {
         let app = app();
         for (path, name, one, other) in [
             ("/header", "x-api-key", "one", "other"),
@@ -163,7 +163,7 @@ mod keys {
     }
 
     #[tokio::test]
-    async fn a_tuple_is_one_identity_of_several_parts() {
+    async fn a_tuple_is_one_key_of_several_parts() {
         let app = app();
         for (path, key, status) in [
             ("/tuple/a", "1", 200),
@@ -188,7 +188,7 @@ mod keys {
     }
 
     #[tokio::test]
-    async fn who_has_no_identity_is_counted_by_address() {
+    async fn a_request_without_the_key_is_counted_by_address() {
         for path in ["/header", "/cookie", "/user", "/option", "/expression"] {
             let app = app();
             assert_eq!(app.statuses(&[path, path]).await, [200, 429], "{path}");
@@ -200,7 +200,7 @@ mod keys {
     }
 
     #[tokio::test]
-    async fn a_parameter_that_the_route_does_not_have_is_a_loud_error() {
+    async fn a_parameter_that_the_route_does_not_have_is_a_500() {
         assert_eq!(app().get("/nobody").await.status, 500);
     }
 }
@@ -225,7 +225,7 @@ mod costs {
     }
 
     #[tokio::test]
-    async fn are_what_a_request_takes_of_the_quota() {
+    async fn are_charged_to_the_quota() {
         let app = App::new(
             Router::new()
                 .route("/literal", get(literal))
@@ -265,7 +265,7 @@ mod skips {
     static OFF: AtomicBool = AtomicBool::new(false);
 
     #[tokio::test]
-    async fn let_requests_through_uncounted() {
+    async fn leave_requests_uncounted() {
         let app = App::new(
             Router::new()
                 .route("/never", get(never))
@@ -306,7 +306,7 @@ mod refunds {
     }
 
     #[tokio::test]
-    async fn give_back_what_the_response_says_should_not_count() {
+    async fn give_the_charge_back_depending_on_the_response() {
         let routes =
             Router::new().route("/failures/{code}", get(only_failures)).route("/successes/{code}", get(only_successes));
         let app = App::new(routes);
@@ -331,7 +331,7 @@ mod names {
     async fn other() {}
 
     #[tokio::test]
-    async fn default_to_the_path_of_the_function_and_are_shared_on_purpose_only() {
+    async fn default_to_the_path_of_the_function_and_are_shared_if_given() {
         let app = App::new(
             Router::new()
                 .route("/own", get(own))
@@ -362,7 +362,7 @@ mod windows {
     async fn day() {}
 
     #[tokio::test]
-    async fn are_seconds_or_have_a_unit_or_are_a_duration() {
+    async fn are_seconds_or_texts_with_a_unit_or_durations() {
         let clock = ManualClock::new();
         let app = App::with(
             RateGuard::builder().clock(clock.clone()).build().unwrap(),
@@ -396,13 +396,13 @@ mod algorithms {
     async fn token_bucket() {}
     #[rate_limit(limit = 1, window = 60, algorithm = "token_bucket", burst = BURST + 1)]
     async fn burst() {}
-    // More than the limit, and still possible.
+    // More than the limit, and less than the burst.
     #[rate_limit(limit = 1, window = 60, algorithm = "token_bucket", burst = BURST + 1, cost = 3)]
-    async fn dear() {}
+    async fn costly() {}
     const BURST: u32 = 2;
 
     #[tokio::test]
-    async fn each_counts_the_requests_in_its_way() {
+    async fn each_allows_its_number_of_requests() {
         let app = App::new(
             Router::new()
                 .route("/sliding_window", get(sliding_window))
@@ -410,13 +410,13 @@ mod algorithms {
                 .route("/fixed_window", get(fixed_window))
                 .route("/token_bucket", get(token_bucket))
                 .route("/burst", get(burst))
-                .route("/dear", get(dear)),
+                .route("/costly", get(costly)),
         );
         for path in ["/sliding_window", "/sliding_counter", "/fixed_window", "/token_bucket"] {
             assert_eq!(app.statuses(&[path; 3]).await, [200, 200, 429], "{path}");
         }
         assert_eq!(app.statuses(&["/burst"; 4]).await, [200, 200, 200, 429]);
-        assert_eq!(app.statuses(&["/dear"; 2]).await, [200, 429]);
+        assert_eq!(app.statuses(&["/costly"; 2]).await, [200, 429]);
     }
 }
 
@@ -437,8 +437,8 @@ mod failures {
     }
 
     #[tokio::test]
-    async fn of_the_store_are_answered_as_the_limit_says() {
-        // Nobody listens there.
+    async fn of_the_store_are_answered_as_on_error_says() {
+        // No server listens there.
         let limiter = RateGuard::redis("redis://127.0.0.1:1").unwrap();
         let routes = Router::new()
             .route("/default", get(default))
@@ -463,7 +463,7 @@ mod shadows {
     const ON: bool = true;
 
     #[tokio::test]
-    async fn count_and_never_refuse() {
+    async fn count_and_never_deny() {
         let app = App::new(Router::new().route("/on", get(on)).route("/off", get(off)));
         assert_eq!(app.statuses(&["/on", "/on", "/off", "/off"]).await, [200, 200, 200, 429]);
         assert_eq!(left(&app, "handlers_options::shadows::on", 2, client()).await, 1);
@@ -478,7 +478,7 @@ mod stacks {
     async fn by_the_head() {}
 
     #[tokio::test]
-    async fn are_decided_together_so_that_a_refusal_by_one_spends_none_of_the_others() {
+    async fn are_decided_together_and_a_denial_charges_none_of_them() {
         let app = App::new(Router::new().route("/", get(by_the_head)));
         for (remaining, status) in [(1, 200), (0, 200), (0, 429), (0, 429)] {
             let answer = app.get_with("/", "x-api-key", "one").await;
@@ -503,18 +503,18 @@ mod stacks {
         assert_eq!(left(&app, "by-tenant", 2, Key::new("key", "abcdef")).await, 2);
     }
 
-    #[rate_limit(limit = 2, window = 60, key = tenant, name = "late")]
-    #[rate_limit(limit = 9, window = 60, name = "early")]
+    #[rate_limit(limit = 2, window = 60, key = tenant, name = "deferred")]
+    #[rate_limit(limit = 9, window = 60, name = "at-once")]
     async fn by_both(Path(tenant): Path<String>) {
         drop(tenant);
     }
 
     #[tokio::test]
-    async fn of_both_sorts_are_all_counted() {
+    async fn over_the_head_and_over_arguments_are_all_counted() {
         let app = App::new(Router::new().route("/{tenant}", get(by_both)));
         assert_eq!(app.statuses(&["/a", "/a", "/a", "/b"]).await, [200, 200, 429, 200]);
-        assert_eq!(left(&app, "late", 2, Key::new("key", "a")).await, 1);
-        assert_eq!(left(&app, "early", 9, client()).await, 6, "the refusal spent nothing");
+        assert_eq!(left(&app, "deferred", 2, Key::new("key", "a")).await, 1);
+        assert_eq!(left(&app, "at-once", 9, client()).await, 6, "the denial is not charged");
     }
 
     #[rate_limit(limit = 1, window = 1, key = "global")]
@@ -525,13 +525,13 @@ mod stacks {
     }
 
     #[tokio::test]
-    async fn may_be_as_many_as_one_likes() {
+    async fn may_have_any_number_of_limits() {
         let clock = ManualClock::new();
         let limiter = RateGuard::builder().clock(clock.clone()).build().unwrap();
         let routes = Router::new().route("/", get(three)).with_state(()).layer(Extension(Arc::new(7_usize)));
         let app = App::with(limiter, routes);
         assert_eq!(app.statuses(&["/", "/"]).await, [200, 429]);
         clock.advance(Duration::from_secs(1));
-        assert_eq!(app.get("/").await.status, 429, "the first has room again, the others have none");
+        assert_eq!(app.get("/").await.status, 429, "the first allows again, the others do not");
     }
 }

@@ -1,12 +1,12 @@
-//! The attribute changes nothing but the limit: what the compiler and its lints say of thirty handlers (`shapes/`), and of
-//! mistakes in bodies, is the same without it, with limits by the request's head, and with limits over arguments.
-#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on says so")]
+//! The attribute changes nothing but the limit. For thirty handlers (`shapes/`) and for mistakes in bodies, the compiler and clippy
+//! report the same without limits, with limits over the request's head, and with limits over arguments.
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a failure of a test is a panic")]
 
 use std::process::Command;
 
 use serde_json::Value;
 
-/// What the compiler said of one place.
+/// A message of the compiler.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Said {
     line: u64,
@@ -18,11 +18,11 @@ struct Said {
 }
 
 impl Said {
-    /// The same in words that do not depend on whether a body is a function's or a block's within it.
+    /// The message as if the body were that of the function. With a limit over arguments, it is that of a block.
     fn in_a_block(self) -> Said {
         let message = self.message.replace("an async block", "an async function");
         let (code, message) = match self.code.as_str() {
-            // A variable that a block has captured.
+            // A variable that a block captures.
             "E0594" => ("E0384".to_owned(), "cannot assign twice to immutable variable `id`".to_owned()),
             _ => (self.code, message),
         };
@@ -30,7 +30,7 @@ impl Said {
     }
 }
 
-/// Lints the handlers with such limits, and with a module of mistakes if one is named.
+/// Runs clippy on the handlers with these limits, and on a module of mistakes if one is named.
 fn said(limits: &str, module: Option<&str>) -> Vec<Said> {
     let mut command = Command::new(env!("CARGO"));
     command.args([
@@ -59,10 +59,10 @@ fn said(limits: &str, module: Option<&str>) -> Vec<Said> {
 
 fn one(message: &Value) -> Option<Said> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    // Sums, such as "aborting due to 3 errors", are about no place.
+    // "aborting due to 3 errors" has no place.
     let place = message["spans"].as_array()?.iter().find(|span| span["is_primary"] == true)?;
     let rendered = text(&message["rendered"]);
-    // Which of several is told first says why it is denied.
+    // Only the first of several messages says where the lint is denied.
     let lines =
         rendered.lines().filter(|line| !line.contains("#[deny(") && !line.contains("long-type-") && line.trim() != "|");
     Some(Said {
@@ -75,23 +75,23 @@ fn one(message: &Value) -> Option<Said> {
 }
 
 #[test]
-fn the_compiler_says_of_a_limited_handler_what_it_says_of_the_handler() {
-    for limits in ["plain", "head", "late"] {
-        assert_eq!(said(limits, None), [], "thirty handlers raise no lint, {limits}");
+fn the_compiler_reports_the_same_with_and_without_limits() {
+    for limits in ["plain", "head", "deferred"] {
+        assert_eq!(said(limits, None), [], "no message about the thirty handlers, {limits}");
     }
     for (module, least) in [("mistakes", 11), ("lints", 11), ("half_typed", 3)] {
         let plain = said("plain", Some(module));
         assert!(plain.len() >= least, "{module}: {}", plain.len());
         compare(&said("head", Some(module)), &plain);
-        let late = said("late", Some(module));
-        for said in &late {
+        let deferred = said("deferred", Some(module));
+        for said in &deferred {
             for ours in ["rate_limit", "RateLimited", "Limited<", "macro expansion"] {
                 let said = &said.rendered;
-                assert!(!said.replace("cfg_attr(late, rate_limit", "").contains(ours), "{module}: {said}");
+                assert!(!said.replace("cfg_attr(deferred, rate_limit", "").contains(ours), "{module}: {said}");
             }
         }
         let in_a_block = |said: Vec<Said>| said.into_iter().map(Said::in_a_block).collect::<Vec<_>>();
-        compare(&in_a_block(late), &in_a_block(plain));
+        compare(&in_a_block(deferred), &in_a_block(plain));
     }
 }
 
@@ -102,7 +102,7 @@ fn compare(limited: &[Said], plain: &[Said]) {
     assert!(more.is_empty() && less.is_empty(), "with the limit {more:#?}, without {less:#?}");
 }
 
-/// The documentation of a function of the thirty, as text.
+/// The documentation of one of the functions, as text.
 fn documented(limits: &str, function: &str) -> String {
     let mut command = Command::new(env!("CARGO"));
     command.args(["doc", "--locked", "--offline", "--quiet", "--no-deps", "--package", "rateguard-shapes"]);
@@ -117,14 +117,14 @@ fn documented(limits: &str, function: &str) -> String {
 }
 
 #[test]
-fn the_documentation_of_a_handler_is_that_of_the_function_as_written_with_its_limits_in_words() {
+fn the_documentation_is_that_of_the_written_function_with_the_limits_in_words() {
     for (function, words) in [
         ("todos_index", "At most 5 requests a minute for each page.limit."),
         ("todos_create", "At most 5 units a minute for each client address; a request counts as input.text.len()."),
         ("root", "At most 5 requests a minute for each client address."),
     ] {
         let plain = documented("plain", function);
-        let limited = documented("late", function);
+        let limited = documented("deferred", function);
         assert_eq!(limited, format!("{plain} {words}"));
     }
 }

@@ -1,6 +1,6 @@
 //! Together with the attributes that handlers have beside `#[rate_limit]`, above them and below them.
 #![allow(clippy::unused_async, reason = "a handler is async whether it waits or not")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on says so")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failure of a test is a panic")]
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use rateguard::rate_limit;
 use rateguard_tests::App;
 use serde::{Deserialize, Serialize};
 
-/// Two requests pass with this body, the third is refused.
+/// Two requests are answered with this body, the third is denied.
 async fn passes_twice(app: &App, path: &str, body: &str) {
     for _ in 0..2 {
         let answer = app.get(path).await;
@@ -204,12 +204,12 @@ mod instrument {
         assert_eq!(statuses[0], statuses[1]);
         let text = log.take();
         assert_eq!(app.get("/7").await.status, 429);
-        assert!(!log.take().contains("inside"), "refused before the body");
+        assert!(!log.take().contains("inside"), "denied before the body");
         text
     }
 
     #[tokio::test]
-    async fn sees_the_function_as_it_was_written_above_or_below() {
+    async fn sees_the_function_as_it_is_written_above_or_below() {
         let log = Log::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
@@ -289,7 +289,7 @@ mod utoipa_path {
     struct Api;
 
     #[tokio::test]
-    async fn documents_the_function_as_it_was_written_above_or_below() {
+    async fn documents_the_function_as_it_is_written_above_or_below() {
         let api: serde_json::Value = serde_json::from_str(&Api::openapi().to_json().unwrap()).unwrap();
         let text = api.to_string();
         for ours in ["Guard", "rate_limit", "RateLimited"] {
@@ -309,7 +309,7 @@ mod utoipa_path {
     }
 
     #[tokio::test]
-    async fn and_the_function_is_limited() {
+    async fn the_documented_function_is_limited() {
         let routes = Router::new()
             .route("/above/{id}", get(above))
             .route("/below/{id}", get(below))

@@ -1,13 +1,13 @@
-//! From the tokens between the parentheses of `#[rate_limit(…)]` to options and their values, spans kept.
+//! The options between the parentheses of `#[rate_limit(…)]`, with their spans.
 //!
-//! What a value may be is not known here: it is a run of tokens up to the comma that ends it.
+//! A value is any tokens up to the next comma. `validate` knows what they may be.
 
 use proc_macro2::{Delimiter, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
 
 use crate::errors::{Errors, did_you_mean, nearest};
 use crate::value::Value;
 
-/// Every option, with the example that its errors show.
+/// All options, with the examples that errors show.
 const OPTIONS: [(&str, &str); 12] = [
     ("limit", "limit = 5"),
     ("window", "window = 60"),
@@ -26,14 +26,14 @@ const OPTIONS: [(&str, &str); 12] = [
 /// The options of one attribute.
 pub(crate) struct Args {
     options: Vec<Value>,
-    /// Options that were meant, but could not be read: they are not missing as well.
+    /// Options that are written, but could not be read. They are not reported as missing.
     meant: Vec<String>,
-    /// Where to report what is missing.
+    /// Where a missing option is reported.
     pub(crate) span: Span,
 }
 
 impl Args {
-    /// Reads `name = value, …`. A mistake in one option leaves the others readable.
+    /// Reads `name = value, …`. After a mistake in one option, the others are still read.
     pub(crate) fn parse(tokens: TokenStream, span: Span, errors: &mut Errors) -> Args {
         let mut options: Vec<Value> = Vec::new();
         let mut meant = Vec::new();
@@ -62,12 +62,12 @@ impl Args {
         Some(self.options.swap_remove(place))
     }
 
-    /// The name of an option that nobody has taken.
+    /// The name of an option that has not been taken.
     pub(crate) fn first(&self) -> Option<&Ident> {
         self.options.first().map(|option| &option.option)
     }
 
-    /// Takes an option that has to be there.
+    /// Takes a required option.
     pub(crate) fn require(&mut self, name: &str, message: &str, errors: &mut Errors) -> Option<Value> {
         let value = self.take(name);
         if value.is_none() && !self.meant.iter().any(|meant| meant == name) {
@@ -79,10 +79,10 @@ impl Args {
 
 type Tokens = std::iter::Peekable<std::vec::IntoIter<TokenTree>>;
 
-/// The tokens up to the comma that ends an option. A comma between a closure's bars or the angle brackets of a
-/// turbofish belongs to the value; one in parentheses is inside a group and never seen.
+/// The tokens of one option, up to the comma after it. A comma between the bars of a closure or the angle brackets of a
+/// turbofish is part of the value. One in parentheses is inside a group and does not appear here.
 ///
-/// An option whose comma is missing, as in `limit = 5 window = 60`, ends where the next one begins.
+/// If the comma is missing, as in `limit = 5 window = 60`, the option ends where the next one begins.
 fn until_comma(rest: &mut Tokens, errors: &mut Errors) -> Vec<TokenTree> {
     let mut option: Vec<TokenTree> = Vec::new();
     let mut angles = 0_usize;
@@ -117,14 +117,14 @@ fn until_comma(rest: &mut Tokens, errors: &mut Errors) -> Vec<TokenTree> {
         if matches!(&token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace) {
             return_type = false;
         }
-        // A closure begins right after `=`, or after `move`.
+        // A closure begins after `=` or `move`.
         starts_value = current == '=' || matches!(&token, TokenTree::Ident(word) if word == "move");
         (before, previous) = (previous, current);
         option.push(token);
     }
 }
 
-/// The option that begins here, after a whole value and without a comma.
+/// The name of the option that begins here without a comma before it.
 fn comma_missing(taken: &[TokenTree], rest: &Tokens) -> Option<Ident> {
     let [TokenTree::Ident(_), TokenTree::Punct(equals), .., last] = taken else { return None };
     let ends_a_value = match last {
@@ -147,7 +147,7 @@ fn read_option(tokens: Vec<TokenTree>, meant: &mut Vec<String>, errors: &mut Err
         TokenTree::Ident(name) => name,
         other => {
             errors.on(other, "an option is written `name = value`, such as `limit = 5, window = 60`");
-            // Most likely these two, without their names.
+            // Probably the values of these two.
             meant.extend(["limit".to_owned(), "window".to_owned()]);
             return None;
         }
@@ -178,13 +178,13 @@ fn read_option(tokens: Vec<TokenTree>, meant: &mut Vec<String>, errors: &mut Err
     Some(value)
 }
 
-/// Whether an `=` is only the beginning of `==` or `=>`.
+/// Whether an `=` is the first character of `==` or `=>`.
 fn continues(equals: &Punct, rest: &[TokenTree]) -> bool {
     equals.spacing() == Spacing::Joint
         && matches!(rest.first(), Some(TokenTree::Punct(next)) if matches!(next.as_char(), '=' | '>'))
 }
 
-/// The example of a known option; an error, with the nearest name, for an unknown one.
+/// The example of a known option. An unknown one is reported with the nearest name.
 fn known(name: &Ident, meant: &mut Vec<String>, errors: &mut Errors) -> Option<&'static str> {
     let word = name.to_string();
     if let Some((_, example)) = OPTIONS.iter().find(|(option, _)| *option == word) {
@@ -193,7 +193,7 @@ fn known(name: &Ident, meant: &mut Vec<String>, errors: &mut Errors) -> Option<&
     let names: Vec<&str> = OPTIONS.iter().map(|(option, _)| *option).collect();
     meant.extend(nearest(&word, &names).map(str::to_owned));
     let hint = did_you_mean(&word, &names);
-    errors.on(name, format!("`{word}` is no option of `rate_limit`{hint}\nthe options are: {}", names.join(", ")));
+    errors.on(name, format!("`{word}` is not an option of `rate_limit`{hint}\nthe options are: {}", names.join(", ")));
     None
 }
 
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_goes_on_to_the_comma_that_ends_it() {
+    fn a_value_ends_at_the_next_comma_outside_of_closures_and_brackets() {
         for value in [
             "5",
             "- 1",
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_comma_is_said_and_the_options_are_read() {
+    fn a_missing_comma_is_reported_and_the_options_are_still_read() {
         for (text, missing) in [
             ("limit = 5 window = 60", "before `window`"),
             ("limit = 5, window = \"1m\" key = a.b", "before `key`"),
@@ -243,14 +243,14 @@ mod tests {
             assert_eq!(options.len(), text.matches('=').count(), "{text}");
             assert!(errors.unwrap().contains(missing), "{text}");
         }
-        // What looks alike.
+        // These only look like a missing comma.
         for text in ["limit = 5, key = limit == window", "skip = a.limit, key = limit", "key = move |req| key"] {
             assert_eq!(parsed(text).1, None, "{text}");
         }
     }
 
     #[test]
-    fn a_half_typed_attribute_leaves_the_other_options_readable() {
+    fn the_other_options_of_a_half_typed_attribute_are_still_read() {
         for text in
             ["limit = 5, win", "limit = 5, window =", "limit = 5, window = a.", "limit = 5, , key = ", "limit = 5, 7"]
         {

@@ -1,22 +1,22 @@
-//! The attributes above a function or a parameter, as far as their names say what they are.
+//! The attributes of a function, a parameter or a block. Only their names are known, not what they do.
 
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::Token;
 use syn::parse::ParseStream;
 
-/// One attribute above the function.
+/// One attribute.
 #[derive(Clone)]
 pub(crate) struct Attribute {
     pub(crate) tokens: TokenStream,
-    /// The path's names: `["axum", "debug_handler"]`.
+    /// The names of its path: `["axum", "debug_handler"]`.
     pub(crate) path: Vec<String>,
-    /// What stands in its parentheses.
+    /// The tokens between its parentheses.
     pub(crate) arguments: TokenStream,
     pub(crate) span: Span,
 }
 
-/// What the compiler itself, or a tool, reads off a function, and no macro.
+/// Attributes that the compiler or a tool reads. All others may be macros.
 const INERT: [&str; 24] = [
     "allow",
     "warn",
@@ -49,8 +49,8 @@ impl Attribute {
         matches!(self.path.as_slice(), [only] if only == name)
     }
 
-    /// Whether this is our `#[rate_limit]`: by its bare name, or by a path that begins at one of these libraries or is of the
-    /// user's own crate. Another crate's attribute of this name is none of ours.
+    /// Whether this is our `#[rate_limit]`: by its name alone, or by a path into one of these libraries or the user's own crate.
+    /// Other crates may have an attribute of the same name.
     pub(crate) fn is_rate_limit(&self, libraries: &[String]) -> bool {
         match self.path.as_slice() {
             [only] => only == "rate_limit",
@@ -62,7 +62,7 @@ impl Attribute {
         }
     }
 
-    /// The names that `crate = …` among the arguments is made of.
+    /// The names in the value of `crate = …`, if that is an option.
     pub(crate) fn renamed(&self) -> Vec<String> {
         library_names(&self.arguments)
     }
@@ -72,17 +72,17 @@ impl Attribute {
         self.is("cfg_attr") && names(self.arguments.clone()).iter().any(|name| name == "rate_limit")
     }
 
-    /// Whether it is a line of documentation, and not an instruction such as `doc(hidden)`.
+    /// Whether it is text of the documentation, unlike `doc(hidden)`.
     pub(crate) fn is_doc_text(&self) -> bool {
         self.is("doc") && self.arguments.is_empty()
     }
 
-    /// Whether nothing will expand it: it may stay where it is, wherever that is.
+    /// Whether it cannot be a macro, so that its place does not matter.
     pub(crate) fn is_inert(&self) -> bool {
         self.path.first().is_some_and(|name| INERT.contains(&name.as_str()))
     }
 
-    /// Whether the function may not be there at all once this is decided.
+    /// Whether it may remove the function.
     pub(crate) fn is_condition(&self) -> bool {
         self.is("cfg")
             || self.is("cfg_attr")
@@ -94,7 +94,7 @@ impl Attribute {
     }
 }
 
-/// The names in the value of `crate = …`, if it is among these options.
+/// The names in the value of `crate = …`, if that is one of these options.
 pub(crate) fn library_names(arguments: &TokenStream) -> Vec<String> {
     let after =
         arguments.clone().into_iter().skip_while(|token| !matches!(token, TokenTree::Ident(word) if word == "crate"));
@@ -102,14 +102,14 @@ pub(crate) fn library_names(arguments: &TokenStream) -> Vec<String> {
     names(value)
 }
 
-/// The names that a path is made of.
+/// The names in a path.
 pub(crate) fn names(path: impl IntoIterator<Item = TokenTree>) -> Vec<String> {
     path.into_iter()
         .filter_map(|token| if let TokenTree::Ident(name) = token { Some(name.to_string()) } else { None })
         .collect()
 }
 
-/// Reads all attributes that come next.
+/// Reads the attributes at this place.
 pub(crate) fn attributes(input: ParseStream<'_>) -> syn::Result<Vec<Attribute>> {
     let mut attributes = Vec::new();
     while input.peek(Token![#]) {

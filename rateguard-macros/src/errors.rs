@@ -1,9 +1,9 @@
-//! Every mistake of one attribute, reported together, each on its own tokens.
+//! The mistakes in an attribute. They are reported together, each on its own tokens.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 
-/// Collects errors, so that a user sees all of them in one build.
+/// Collects errors, so that one build reports all of them.
 #[derive(Default)]
 pub(crate) struct Errors {
     first: Option<syn::Error>,
@@ -15,7 +15,7 @@ impl Errors {
         self.push(syn::Error::new_spanned(tokens, message.as_ref()));
     }
 
-    /// Reports a mistake at a place that has no tokens of its own.
+    /// Reports a mistake that has no tokens of its own.
     pub(crate) fn at(&mut self, span: Span, message: impl AsRef<str>) {
         self.push(syn::Error::new(span, message.as_ref()));
     }
@@ -37,19 +37,19 @@ impl Errors {
         }
     }
 
-    /// One `compile_error!` for each mistake, or `None` where there is none.
+    /// One `compile_error!` for each mistake. `None` if there is no mistake.
     pub(crate) fn into_tokens(self) -> Option<TokenStream> {
         self.first.map(|error| error.to_compile_error())
     }
 }
 
-/// `; did you mean …?` where one of the `allowed` words is near enough to be what was meant, else nothing.
+/// `; did you mean …?`, if one of the `allowed` words is near enough. Otherwise an empty text.
 pub(crate) fn did_you_mean(word: &str, allowed: &[&str]) -> String {
     nearest(word, allowed).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
 }
 
-/// The allowed word that differs from `word` the least: by a third of its letters at most, and at least one.
-/// Case and the choice between `-`, `_` and a space never count as a difference.
+/// The allowed word with the smallest distance to `word`, which may be a third of its letters, and always one letter.
+/// Upper and lower case are equal, and so are `-`, `_` and a space.
 pub(crate) fn nearest<'a>(word: &str, allowed: &[&'a str]) -> Option<&'a str> {
     let fold = |text: &str| text.trim().to_lowercase().replace(['-', ' '], "_");
     let word = fold(word);
@@ -70,7 +70,7 @@ fn edit_distance(a: &str, b: &str) -> usize {
             *cell = left;
         }
     }
-    // The first column was never written: it only matters for an empty `b`.
+    // The first column is never written, which only matters if `b` is empty.
     if b.is_empty() { a.chars().count() } else { row.last().copied().unwrap_or(0) }
 }
 
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_distance_is_the_number_of_letters_changed() {
+    fn the_distance_is_the_number_of_changed_letters() {
         for (a, b, distance) in [
             ("", "", 0),
             ("abc", "", 3),

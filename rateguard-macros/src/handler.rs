@@ -1,17 +1,17 @@
-//! The function under the attribute, as far as it has to be understood: its attributes and its signature.
+//! The function under the attribute: its attributes and its signature.
 //!
-//! The body stays the tokens it is. It is never looked into, so that one half typed does no harm.
+//! The body is kept as tokens and not parsed, so a half-typed body does no harm.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use quote::ToTokens;
 use syn::buffer::Cursor;
 use syn::parse::{Parse, ParseStream};
-use syn::spanned::Spanned;
 use syn::{Generics, Token, Type, Visibility};
 
 use crate::attribute::{Attribute, attributes};
 use crate::errors::Errors;
 use crate::library;
+use crate::param::{self, Param};
 
 /// A function.
 pub(crate) struct Handler {
@@ -23,23 +23,15 @@ pub(crate) struct Handler {
     pub(crate) name: Ident,
     pub(crate) generics: Generics,
     pub(crate) params: Vec<Param>,
-    /// The parentheses, for their place.
+    /// The span of the parentheses.
     pub(crate) parentheses: Span,
-    /// The arrow and the type, if they are written.
+    /// The arrow and the return type, if they are written.
     pub(crate) output: Option<(Token![->], Type)>,
     pub(crate) body: Group,
-    /// All of it but the attributes, as it was written.
+    /// Everything but the attributes, as it is written.
     pub(crate) item: TokenStream,
-    /// The names under which the library is known here.
+    /// The names that the library has here.
     pub(crate) libraries: Vec<String>,
-}
-
-/// One parameter.
-pub(crate) struct Param {
-    pub(crate) attributes: Vec<Attribute>,
-    pub(crate) pattern: TokenStream,
-    pub(crate) colon: Token![:],
-    pub(crate) ty: Type,
 }
 
 impl Parse for Handler {
@@ -62,7 +54,7 @@ impl Parse for Handler {
         let parentheses = syn::parenthesized!(params_in in input).span.join();
         let mut params = Vec::new();
         while !params_in.is_empty() {
-            params.push(params_in.call(parameter)?);
+            params.push(params_in.call(param::parameter)?);
             if !params_in.is_empty() {
                 params_in.parse::<Token![,]>()?;
             }
@@ -97,7 +89,7 @@ impl Parse for Handler {
 }
 
 impl Handler {
-    /// Reports what no handler can be.
+    /// Reports what a handler cannot be.
     pub(crate) fn check(&self, errors: &mut Errors) {
         if !self.is("async") && !self.returns_a_future() {
             errors.on(
@@ -111,7 +103,7 @@ impl Handler {
         if let Some(receiver) = self.params.first().filter(|param| param.is_receiver()) {
             errors.on(
                 receiver.pattern.clone(),
-                "a method is no axum handler: `#[rate_limit]` goes on a function without `self`; \
+                "a method cannot be an axum handler: `#[rate_limit]` goes on a function without `self`; \
                  take what it needs as an argument, such as `State(app): State<App>`",
             );
         }
@@ -155,12 +147,12 @@ impl Handler {
         all.into_iter().any(|tokens| any_word(tokens, &is_self))
     }
 
-    /// The attributes below that are limits as well.
+    /// The attributes that are limits.
     pub(crate) fn limits(&self) -> impl Iterator<Item = &Attribute> {
         self.attributes.iter().filter(|attribute| self.is_limit(attribute))
     }
 
-    /// The attributes that are no limits.
+    /// The attributes that are not limits.
     pub(crate) fn others(&self) -> impl Iterator<Item = &Attribute> {
         self.attributes.iter().filter(|attribute| !self.is_limit(attribute))
     }
@@ -170,11 +162,11 @@ impl Handler {
         attribute.is_rate_limit(if renamed.is_empty() { &self.libraries } else { &renamed })
     }
 
-    /// The names that the patterns of the parameters may bind. Too many rather than too few: a field's name may be among them.
+    /// The names that the patterns of the parameters may bind. A name too many does no harm, such as that of a field.
     pub(crate) fn bindings(&self) -> Vec<String> {
         let mut names = Vec::new();
         for param in &self.params {
-            bound(param.pattern.clone(), &mut names);
+            param::bound(param.pattern.clone(), &mut names);
         }
         names
     }
@@ -184,49 +176,6 @@ impl Handler {
         let name = self.name.to_string();
         name.strip_prefix("r#").map(str::to_owned).unwrap_or(name)
     }
-}
-
-impl Param {
-    pub(crate) fn is_receiver(&self) -> bool {
-        self.pattern.clone().into_iter().any(|token| matches!(token, TokenTree::Ident(word) if word == "self"))
-    }
-
-    /// Whether it may not be there once `#[cfg]` is decided.
-    pub(crate) fn is_conditional(&self) -> bool {
-        self.attributes.iter().any(|attribute| attribute.is("cfg") || attribute.is("cfg_attr"))
-    }
-}
-
-impl ToTokens for Param {
-    fn to_tokens(&self, tokens: &mut TokenStream) {
-        let Param { attributes, pattern, colon, ty } = self;
-        let attributes = attributes.iter().map(|attribute| &attribute.tokens);
-        tokens.extend(quote!(#(#attributes)* #pattern #colon #ty));
-    }
-}
-
-fn parameter(input: ParseStream<'_>) -> syn::Result<Param> {
-    let attributes = attributes(input)?;
-    let mut pattern = TokenStream::new();
-    let mut receiver = false;
-    while !input.is_empty() && (!input.peek(Token![:]) || input.peek(Token![::])) {
-        if input.peek(Token![::]) {
-            pattern.extend(input.parse::<Token![::]>()?.to_token_stream());
-            continue;
-        }
-        if receiver && input.peek(Token![,]) {
-            break;
-        }
-        let token: TokenTree = input.parse()?;
-        receiver |= matches!(&token, TokenTree::Ident(word) if word == "self");
-        pattern.extend([token]);
-    }
-    if receiver && !input.peek(Token![:]) {
-        // `self`, `&self`: it is refused later, with a message; any type will do until then.
-        let place = pattern.span();
-        return Ok(Param { attributes, pattern, colon: Token![:](place), ty: syn::parse_quote!(Self) });
-    }
-    Ok(Param { attributes, pattern, colon: input.parse()?, ty: input.parse()? })
 }
 
 /// The tokens from one place to another.
@@ -242,7 +191,7 @@ fn between(start: Cursor<'_>, end: Cursor<'_>) -> TokenStream {
     tokens
 }
 
-/// Takes the invisible group away that a `macro_rules!` fragment arrives in.
+/// Removes the invisible group around a fragment of a `macro_rules!`.
 fn ungrouped(token: TokenTree) -> TokenTree {
     match &token {
         TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
@@ -279,27 +228,6 @@ fn not_a_function(found: &TokenTree) -> String {
     };
     let so = if what.is_empty() { String::new() } else { format!("; this is {what}") };
     format!("`#[rate_limit]` goes on an axum handler, which is an `async fn`{so}")
-}
-
-/// Collects the identifiers of a pattern, without those that can only be types, variants or a field that is renamed.
-fn bound(pattern: TokenStream, names: &mut Vec<String>) {
-    let tokens: Vec<TokenTree> = pattern.into_iter().collect();
-    for (place, token) in tokens.iter().enumerate() {
-        match token {
-            TokenTree::Group(group) => bound(group.stream(), names),
-            TokenTree::Ident(word) => {
-                let leads_on = match tokens.get(place + 1) {
-                    Some(TokenTree::Group(_)) => true,
-                    Some(TokenTree::Punct(next)) => next.as_char() == ':',
-                    _ => false,
-                };
-                if !leads_on && word != "mut" && word != "ref" && word != "_" {
-                    names.push(word.to_string());
-                }
-            }
-            _ => {}
-        }
-    }
 }
 
 fn any_word(tokens: TokenStream, is: &dyn Fn(&str) -> bool) -> bool {

@@ -1,6 +1,6 @@
 //! An `impl` block under the attribute: its head, and in its body the functions that have limits.
 
-use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Spacing, Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::Token;
 use syn::parse::discouraged::Speculative;
@@ -63,7 +63,7 @@ impl ImplBlock {
 
     /// Reports what such a block cannot be.
     pub(crate) fn check(&self, errors: &mut Errors) {
-        if let Some(token) = self.head.iter().find(|token| is_word(token, "for")) {
+        if let Some(token) = self.for_trait() {
             errors.on(
                 token,
                 "a function of a trait cannot have a limit: move the handler to an `impl` block of the type, or out of the block",
@@ -76,24 +76,38 @@ impl ImplBlock {
             );
         } else if !self.parts.iter().any(|part| matches!(part, Part::Function(_))) {
             errors.at(
-                proc_macro2::Span::call_site(),
+                Span::call_site(),
                 "no function in this `impl` block has a limit: write one above a function, such as \
                  `#[rate_limit(limit = 5, window = 60)]`",
             );
         }
     }
 
-    /// The `<` of `impl<T>`, or `where`.
-    fn generics(&self) -> Option<&TokenTree> {
-        let mut tokens = self.head.iter().skip_while(|token| !is_word(token, "impl")).skip(1);
-        let first = tokens.next()?;
-        let opens = matches!(first, TokenTree::Punct(punct) if punct.as_char() == '<');
-        // `impl <A as B>::C {` is not generic.
-        let qualified = self.head.iter().any(|token| is_word(token, "as"));
-        if opens && !qualified { Some(first) } else { tokens.find(|token| is_word(token, "where")) }
+    /// The `for` of `impl Trait for …`. That of `for<'a> fn(&'a u8)` is another one.
+    fn for_trait(&self) -> Option<&TokenTree> {
+        let next = self.head.iter().skip(1);
+        let mut pairs = self.head.iter().zip(next);
+        pairs.find(|(token, next)| is_word(token, "for") && !is_sign(next, '<')).map(|(token, _)| token)
     }
 
-    /// What names call the type: `Api`, or `Cache<u8>`, without the path before it.
+    /// The `<` of `impl<T>`. That of `impl <A as B>::C` begins a type.
+    fn generics(&self) -> Option<&TokenTree> {
+        let mut tokens = self.head.iter().skip_while(|token| !is_word(token, "impl")).skip(1);
+        let first = tokens.next().filter(|token| is_sign(token, '<'))?;
+        let is_generic = match (tokens.next()?, tokens.next()?) {
+            (TokenTree::Punct(_), _) => true,
+            (TokenTree::Ident(word), _) if word == "const" => true,
+            (_, TokenTree::Punct(sign)) => match sign.as_char() {
+                '>' | ',' | '=' => true,
+                ':' => sign.spacing() == Spacing::Alone,
+                _ => false,
+            },
+            _ => false,
+        };
+        is_generic.then_some(first)
+    }
+
+    /// The type in names: `Api`, or `Cache<u8>`, without the path before it.
     pub(crate) fn type_name(&self) -> String {
         let text = source(&self.ty).replace(' ', "_");
         let path = text.find('<').map_or(text.as_str(), |arguments| text.get(..arguments).unwrap_or_default());
@@ -110,7 +124,7 @@ impl ImplBlock {
         quote!(#(#attributes)* #(#head)* #group)
     }
 
-    /// The conditions of the block, which are also those of what stands beside it.
+    /// The `#[cfg(…)]`s of the block, which also apply to the items beside it.
     pub(crate) fn conditions(&self) -> Vec<TokenStream> {
         let conditions = self.attributes.iter().filter(|attribute| attribute.is_condition());
         conditions.map(|attribute| attribute.tokens.clone()).collect()
@@ -132,9 +146,12 @@ fn parts(input: ParseStream<'_>, libraries: &[String]) -> syn::Result<Vec<Part>>
                 }
             }
             let attributes = input.call(attributes)?;
-            parts.extend(attributes.into_iter().map(|attribute| match attribute.is_conditional_limit() {
-                true => Part::ConditionalLimit(attribute.tokens),
-                false => Part::Other(attribute.tokens),
+            parts.extend(attributes.into_iter().map(|attribute| {
+                if attribute.is_conditional_limit() {
+                    Part::ConditionalLimit(attribute.tokens)
+                } else {
+                    Part::Other(attribute.tokens)
+                }
             }));
         } else {
             parts.push(Part::Other(input.parse::<TokenTree>()?.into()));
@@ -145,4 +162,50 @@ fn parts(input: ParseStream<'_>, libraries: &[String]) -> syn::Result<Vec<Part>>
 
 fn is_word(token: &TokenTree, word: &str) -> bool {
     matches!(token, TokenTree::Ident(ident) if ident == word)
+}
+
+fn is_sign(token: &TokenTree, sign: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == sign)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failure of a test is a panic")]
+    use super::*;
+
+    fn block(head: &str) -> ImplBlock {
+        ImplBlock::parse(&format!("{head} {{}}").parse().unwrap(), &[]).unwrap()
+    }
+
+    #[test]
+    fn only_a_block_of_a_type_without_generics_is_accepted() {
+        for (head, generic, of_trait) in [
+            ("impl Api", false, false),
+            ("impl crate::api::Api<u8>", false, false),
+            ("impl Cache<for<'a> fn(&'a u8)> where u8: Copy", false, false),
+            ("impl <Api as Same>::Type", false, false),
+            ("impl <api::Api as Same>::Type", false, false),
+            ("impl<T> Cache<T>", true, false),
+            ("impl<T: Copy> Cache<<T as Same>::Type>", true, false),
+            ("impl<'a> Api<'a>", true, false),
+            ("impl<const N: usize> Api<N>", true, false),
+            ("unsafe impl Handler for Api", false, true),
+            ("impl<T> Handler for Cache<T>", true, true),
+        ] {
+            let block = block(head);
+            assert_eq!((block.generics().is_some(), block.for_trait().is_some()), (generic, of_trait), "{head}");
+        }
+    }
+
+    #[test]
+    fn a_type_is_named_without_its_path() {
+        for (head, name) in [
+            ("impl Api", "Api"),
+            ("impl crate::api::Api", "Api"),
+            ("impl a::Cache<b::Key, u8>", "Cache<b::Key,_u8>"),
+            ("impl dyn Shop", "dyn_Shop"),
+        ] {
+            assert_eq!(block(head).type_name(), name);
+        }
+    }
 }

@@ -1,8 +1,8 @@
-//! The attribute `#[rate_limit]` of rateguard, which exports it and documents the rest of the library.
+//! The attribute `#[rate_limit]` of rateguard. Use it from there: `rateguard::rate_limit`.
 //!
-//! How it works, file by file: `args` reads the options, `handler` the function's signature, `validate` makes a
-//! plan of both or says what is wrong, `expand` writes the plan down as code. The body of the function is never
-//! parsed; it passes through as the tokens it is.
+//! The files are the steps, in this order: `args` reads the options and `handler` the signature, `validate` checks both and
+//! makes a `plan`, `expand` writes the plan as code. `on_function` and `on_impl` take these steps for a function and for an
+//! `impl` block. The body of a function is never parsed; its tokens are passed through.
 
 mod args;
 mod attribute;
@@ -13,6 +13,7 @@ mod impl_block;
 mod library;
 mod on_function;
 mod on_impl;
+mod param;
 mod plan;
 mod validate;
 mod value;
@@ -35,49 +36,53 @@ use proc_macro2::TokenStream;
 ///     search.words
 /// }
 ///
-/// // By what the handler was given, and as much as it weighs.
+/// // Key and cost from the handler's arguments.
 /// #[rate_limit(limit = 1000, window = "1h", key = order.customer, cost = order.items.len())]
 /// async fn buy(Json(order): Json<Order>) -> Result<String, String> {
 ///     Ok(format!("{} items", order.items.len()))
 /// }
 ///
-/// // Two limits, decided together: a refusal by one spends nothing of the other.
+/// // Two limits, decided together: a request that one denies is not charged to the other.
 /// #[rate_limit(limit = 5, window = 1, key = ("ip", "path:account"))]
 /// #[rate_limit(limit = 100, window = "1h", refund_if = |res| res.status().is_success())]
 /// async fn log_in(Path(account): Path<String>) {}
 /// ```
 ///
-/// The app needs the library's layer, `.layer(RateLimitLayer::new(limiter))`, and for limits by address
-/// `into_make_service_with_connect_info`; without them the handler answers `500`, and the log says which line to add.
+/// The app needs the library's layer, `.layer(RateLimitLayer::new(limiter))`, and limits by address also need
+/// `into_make_service_with_connect_info`. Without them the handler answers `500`, and the log names the line to add.
 ///
 /// # Options
 ///
 /// | option | value | default |
 /// |---|---|---|
-/// | `limit` | how many units are allowed in a window: a whole number of at least 1, or a constant of type `u32` | required |
-/// | `window` | how long a window is: seconds, or `"500ms"` `"60s"` `"1m"` `"1h"` `"1d"`, or a constant of type `Duration`; 1 ms to 365 days | required |
+/// | `limit` | units allowed in a window: a whole number of at least 1, or a constant of type `u32` | required |
+/// | `window` | length of a window: seconds, or `"500ms"` `"60s"` `"1m"` `"1h"` `"1d"`, or a constant of type `Duration`; 1 ms to 365 days | required |
 /// | `key` | who is counted, [see below](#keys) | `"ip"` |
-/// | `algorithm` | how it is counted: `"sliding_window"` `"sliding_counter"` `"fixed_window"` `"token_bucket"` | `"sliding_window"` |
-/// | `burst` | for `"token_bucket"`: how many units can be taken at once | `limit` |
-/// | `cost` | how many units a request takes: at least 1, in [any form](#forms); what it computes is raised to 1 and cut to `u32::MAX` | 1 |
-/// | `name` | the policy's name. Handlers with one name share their buckets | module path, functions around it, function |
-/// | `on_error` | the answer while the store fails: `"open"` admits, `"closed"` is a 503, `"local"` counts in this process | the limiter's |
-/// | `skip` | which requests pass uncounted: a `bool`, in [any form](#forms) | none |
-/// | `refund_if` | which responses give the charge back: a `Fn(&Response) -> bool`. A request that is cancelled has no response and stays charged | none |
-/// | `shadow` | `true`: decide, count and report, but never refuse; a constant `bool` | `false` |
-/// | `crate` | the path of the library, where a manifest renames it: `crate = rg` | `::rateguard` |
+/// | `algorithm` | how requests are counted: `"sliding_window"` `"sliding_counter"` `"fixed_window"` `"token_bucket"` | `"sliding_window"` |
+/// | `burst` | for `"token_bucket"`: units that can be taken at once | `limit` |
+/// | `cost` | units that a request takes, in [any form](#forms). A computed cost below 1 counts as 1, one above `u32::MAX` as `u32::MAX` | 1 |
+/// | `name` | the policy's name. Handlers with the same name share their counts | module path, functions or type around it, function |
+/// | `on_error` | the answer while the store fails: `"open"` allows, `"closed"` answers 503, `"local"` counts in this process | the limiter's |
+/// | `skip` | which requests are not counted: a `bool`, in [any form](#forms) | none |
+/// | `refund_if` | which responses give the charge back: a `Fn(&Response) -> bool`. A cancelled request has no response and stays charged | none |
+/// | `shadow` | `true` is shadow mode: decide, count and report, but never deny; a constant `bool` | `false` |
+/// | `crate` | the path of the library, if it is re-exported: `crate = my_framework::rateguard` | the name in your manifest |
 ///
-/// By default the policy of a handler is named `module::function`, and one that is written inside of a function
-/// `module::outer::function`. A handler's second limit is named `module::function#2`, the third `#3`.
+/// By default a policy is named `module::function`. A handler that is written inside of a function is named
+/// `module::outer::function`, one in an `impl` block `module::Type::function`. A handler's second limit is named
+/// `module::function#2`, the third `#3`. Two handlers of one name in two blocks of the same function have the same default name and
+/// share their counts: give each a `name`.
+///
+/// If your manifest renames the library (`rg = { package = "rateguard", … }`), the attribute finds the new name there.
 ///
 /// # Forms
 ///
 /// `key`, `cost` and `skip` are
-/// - a **literal**: `key = "ip"`, `cost = 2`. Decided before any extractor runs, before the request's body is read.
+/// - a **literal**: `key = "ip"`, `cost = 2`. Decided before any extractor runs and before the request's body is read.
 /// - a **closure over the request's head**, an `&axum::http::request::Parts`: `skip = |req| req.method == "OPTIONS"`.
-///   Decided at the same time. It captures nothing.
+///   Decided at the same time. It cannot capture variables.
 /// - any other **expression, over the handler's arguments**: `key = claims.sub`, `skip = user.is_admin`. Decided after the
-///   extractors, before the handler's body. The arguments are borrowed, so the body has them all.
+///   extractors and before the handler's body. The arguments are borrowed, so the body still owns them.
 ///
 /// # Keys
 ///
@@ -89,41 +94,65 @@ use proc_macro2::TokenStream;
 /// | `"header:NAME"` `"cookie:NAME"` | the value of a header or a cookie |
 /// | `"path:PARAM"` | a parameter that the route captures; a route without it answers `500`, and the log names both |
 /// | a closure, an expression | anything that implements `Display`, a `Key`, or an `Option` of these |
-/// | a tuple of these | all of it as one identity: `key = ("ip", claims.sub)` |
+/// | a tuple of these | one key made of all parts: `key = ("ip", claims.sub)` |
 ///
-/// Who lacks the header, the cookie, the user, or whose `Option` is `None`, is counted by address.
+/// A request without the header, the cookie or the user, or whose `Option` is `None`, is counted by its address.
 ///
 /// # Handlers
 ///
-/// It goes above every function that axum takes as a handler: up to 16 arguments, patterns in them, generics,
-/// `impl Trait`, any response. `axum::debug_handler`, `tracing::instrument` and `utoipa::path` may stand above or below and
-/// see the function as it was written, with one exception: on a function without arguments, `debug_handler` goes below.
+/// The attribute works on every function that axum accepts as a handler: up to 16 arguments, patterns, generics, `impl Trait`, any
+/// response. `axum::debug_handler`, `tracing::instrument` and `utoipa::path` may stand above or below it and see the function
+/// as it is written, with one exception: on a function without arguments, `debug_handler` goes below.
 ///
-/// A function that returns a future itself (`fn search() -> impl Future<…>`) is a handler as well; only a limit over its
-/// arguments needs an `async fn`.
+/// A function that returns a future itself (`fn search() -> impl Future<…>`) is a handler as well. Only a limit over its arguments
+/// needs an `async fn`.
 ///
-/// The first argument becomes a `rateguard::Limited`, which axum makes by deciding the limits. Code that calls the handler
-/// itself makes one with `.into()`, and calls a handler without arguments with `Default::default()`; such a call is not
-/// counted. A handler that calls itself does so as it was written. A handler with a limit over its arguments returns a
-/// `Result` of what it is written to return. `cargo doc` shows the function as it was written, and its limits in words.
+/// The first argument becomes a `rateguard::Limited`. axum makes one by deciding the limits. Code that calls the handler directly
+/// makes one with `.into()`, and passes `Default::default()` to a handler without arguments; such a call is not counted. A
+/// handler that calls itself passes the arguments that are written. A handler with a limit over its arguments returns a `Result`
+/// of the type that is written. `cargo doc` shows the function as it is written, and its limits in words.
 ///
-/// It cannot stand in an `impl` block, because a hidden type goes beside it.
+/// ## In `impl` blocks
+///
+/// Functions without `self` are handlers too, such as `get(Shop::list)`. Write `#[rate_limit]` without options above the block, and the
+/// limits above its functions:
+///
+/// ```
+/// # use axum::extract::State;
+/// # use rateguard::rate_limit;
+/// # #[derive(Clone)] struct Shop { name: &'static str }
+/// #[rate_limit]
+/// impl Shop {
+///     const LIMIT: u32 = 5;
+///
+///     #[rate_limit(limit = Self::LIMIT, window = 60)]
+///     async fn list(State(shop): State<Self>) -> &'static str {
+///         shop.name
+///     }
+/// }
+/// ```
+///
+/// The block may be of any type, but not of a trait and not generic: a hidden type for each limited function goes beside the block. In a
+/// block, a handler that calls itself passes `.into()`, like any other code, and a limit cannot depend on `cfg_attr`.
 ///
 /// # OpenAPI
 ///
-/// With the feature `utoipa`, a `#[utoipa::path]` below the attribute documents the 429, with its headers and the limits in
-/// words, unless it has a 429 of its own. One above the attribute is expanded first: there, name the type,
+/// With the feature `utoipa`, a `#[utoipa::path]` below the attribute documents the 429 with its headers and the limits in words,
+/// unless it names a 429 itself. A `#[utoipa::path]` above the attribute is expanded first: name the type there,
 /// `responses(…, rateguard::RateLimited)`. With the feature `aide`, every limited handler has its 429.
+///
+/// The document always names `Retry-After` and the `X-RateLimit-*` headers, which are the default. The attribute does not know the
+/// limiter's settings: if yours sends other headers, or none, name a 429 of your own.
 ///
 /// # Mistakes
 ///
-/// Each is a compile error on the word that is wrong, all of them are reported together, and the function stays.
+/// Each is a compile error on the word that is wrong. All are reported together, and the function stays in place.
 ///
 /// | mistake | message |
 /// |---|---|
 /// | no `limit` | `` `limit` is missing: how many requests are allowed in a window, such as `limit = 5` `` |
 /// | no `window` | `` `window` is missing: how long a window is, such as `window = 60` (seconds) or `window = "1m"` `` |
-/// | `windw = 60` | `` `windw` is no option of `rate_limit`; did you mean `window`? `` and the options |
+/// | `windw = 60` | `` `windw` is not an option of `rate_limit`; did you mean `window`? `` and the options |
 /// | `limit = 5, limit = 6` | `` `limit` is given twice: keep one; a second limit is a second `#[rate_limit(…)]` `` |
 /// | `rate_limit(5, 60)` | `` an option is written `name = value`, such as `limit = 5, window = 60` `` |
 /// | `limit = 5 window = 60` | `` a comma is missing before `window`: options are written `limit = 5, window = 60` `` |
@@ -131,7 +160,7 @@ use proc_macro2::TokenStream;
 /// | `limit: 5`, `shadow` | `` `limit` needs `=` and a value, such as `limit = 5` `` |
 /// | `window =` | `` `window` has no value yet, such as `window = 60` `` |
 /// | `key = query.` | `` the value of `key` is not finished: an expression cannot end here `` |
-/// | `limit = 0` | `` `limit` is 0, which would deny every request: use 1 or more, or take the route away ``; the same for a constant that is 0 |
+/// | `limit = 0` | `` `limit` is 0, which would deny every request: use 1 or more, or remove the route ``; a constant that is 0 likewise |
 /// | `limit = -1` | `` `limit` is negative: use 1 or more `` |
 /// | `limit = "5"` | `` `limit` is a number: write it without quotes, `limit = 5` `` |
 /// | `limit = 1.5`, `limit = true` | `` `limit` is a whole number of at least 1, such as `limit = 5`, or a constant of type `u32` `` |
@@ -147,8 +176,8 @@ use proc_macro2::TokenStream;
 /// | `algorithm = "sliding-window"` | `` `algorithm` cannot be `"sliding-window"`; did you mean "sliding_window"? `` and the four; `on_error` likewise |
 /// | `burst` without `"token_bucket"` | `` `burst` is for `algorithm = "token_bucket"`; "sliding_window" allows no more than `limit` at once `` |
 /// | `burst = 0` | `` `burst` is 0, which would deny every request: use 1 or more `` |
-/// | `cost = 0` | `` `cost` is 0, which would count nothing: use 1 or more, or `skip` for requests that pass uncounted `` |
-/// | `limit = 5, cost = 6` | `` `cost` is 6, and `limit` only 5: no request could ever pass; raise `limit` or lower `cost` ``; the same for `burst` |
+/// | `cost = 0` | `` `cost` is 0, which would count nothing: use 1 or more, or `skip` for requests that are not counted `` |
+/// | `limit = 5, cost = 6` | `` `cost` is 6, and `limit` only 5: no request would ever be allowed; raise `limit` or lower `cost` ``; the same for `burst` |
 /// | `cost` computed, no integer | the compiler's: `` `f64` cannot be a cost `` |
 /// | `key = "headr:x"` | `` `key` cannot be "headr:x"; did you mean "header:x"? `` and what a key is |
 /// | `key = "header:"` | `the name of the header is missing: write it as in "header:x-api-key"`; the same for a cookie, a parameter |
@@ -156,15 +185,15 @@ use proc_macro2::TokenStream;
 /// | `key = "path:{tenant}"` | `` the name of the route's parameter cannot have a `{`: write it as in "path:tenant" … `` |
 /// | `key = "user:id"` | `` "user" takes no name: write `key = "user"` `` |
 /// | `key = 5` | `` `key` cannot be a number or a bool `` and what a key is |
-/// | `key = user.name`, no such argument | `` `user` is no argument of `search`; did you mean `key = "user"`? `` and the arguments |
+/// | `key = user.name`, no such argument | `` `user` is not an argument of `search`; did you mean `key = "user"`? `` and the arguments |
 /// | `key = 1 + 1` | `` the key mentions no argument of `search`, so all clients would share one bucket `` and the arguments |
 /// | `key = ("ip", "ip")`, `("ip", "global")` | `"ip" is in the key twice: leave one out`; `"global" is the same for every request, so it adds nothing to a tuple: leave it out` |
 /// | `key = ()` | `` `key` is an empty tuple `` and what a key is |
 /// | <code>key = &#124;&#124; …</code> | <code>the closure of &#96;key&#96; takes the request's head: &#96;&#124;req&#124; …&#96;, a &#96;&Parts&#96;</code>; the same for `cost`, `skip` |
-/// | a key that is no key | the compiler's: `` `Vec<String>` cannot say who is being counted ``, and what can |
+/// | a value that cannot be a key | the compiler's: `` `Vec<String>` cannot say who is being counted ``, and what can |
 /// | `key = consume(name)`, and the body uses `name` | the compiler's: `` use of moved value: `name` `` |
-/// | `skip = true` | `` `skip = true` would count no request at all: take the attribute away, or say when … `` |
-/// | `skip = "admin"` | `` `skip` says which requests pass uncounted: an expression … or a closure …, of type `bool` `` |
+/// | `skip = true` | `` `skip = true` would count no request at all: remove the attribute, or say when … `` |
+/// | `skip = "admin"` | `` `skip` says which requests are not counted: an expression … or a closure …, of type `bool` `` |
 /// | `refund_if = 500` | `` `refund_if` is a closure over the response that says whether to give the charge back … `` |
 /// | `name = ""`, `"my search"`, `search` | `` `name` is empty … ``, `` `name` has a space … ``, `` `name` is a string: write `name = "search"` `` |
 /// | one `name` for two limits of a handler | `two limits of this handler are named "search": give each its own name` |
@@ -173,12 +202,15 @@ use proc_macro2::TokenStream;
 /// | on a struct, a module, … | `` `#[rate_limit]` goes on an axum handler, which is an `async fn`; this is a struct `` |
 /// | on a function that is not `async` | `` `search` is not async, and an axum handler is an `async fn`: write `async fn search` `` |
 /// | on a function that returns a future, with a limit over its arguments | `` a limit over the handler's arguments needs an `async fn`: write `async fn search` and what its future returns `` |
-/// | on a method | `` a method is no axum handler: `#[rate_limit]` goes on a function without `self`; take what it needs as an argument … `` |
-/// | in an `impl` block | `` `#[rate_limit]` works on functions outside of `impl` and `trait` blocks … `` where it says `Self`; else the compiler's: ``enum is not supported in `trait`s or `impl`s`` |
+/// | on a method | `` a method cannot be an axum handler: `#[rate_limit]` goes on a function without `self`; take what it needs as an argument … `` |
+/// | in an `impl` block, without the attribute above the block | `` `list` is in an `impl` block: write `#[rate_limit]` above the block as well, without options ``. If `Self` is not used, the compiler's: ``enum is not supported in `trait`s or `impl`s``, and a type that is not found, named `…put_rate_limit_above_the_block_as_well…` |
+/// | on an `impl` block, with options | `` above an `impl` block, `#[rate_limit]` has no options: write `#[rate_limit]` here, and the limit above each function `` |
+/// | on an `impl` block of a trait | `a function of a trait cannot have a limit: move the handler to an …` |
+/// | on a generic `impl` block | `` `#[rate_limit]` does not work in a generic `impl` block: … `` |
 /// | below `debug_handler`, without arguments | the compiler's: a missing argument whose type is named `…and_put_rate_limit_above_debug_handler` |
 /// | `show(State(1), Path(2))` in a test | the compiler's: expected `Limited<…>`, and to call `Into::into`: `show(State(1).into(), Path(2))` |
 /// | `ping()` in a test | the compiler's: a missing argument whose type is named `…call_ping_with_Default_default…` |
-/// | a handler that is not `Send` | the compiler's: `future cannot be sent between threads safely`, with the line that holds on to what |
+/// | a handler that is not `Send` | the compiler's: `future cannot be sent between threads safely`, and the value that is held across an await |
 #[proc_macro_attribute]
 pub fn rate_limit(args: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     expanded(args.into(), &item.into()).into()

@@ -1,7 +1,7 @@
-//! The attribute above an `impl` block, and the second step that it leaves to the functions in the block.
+//! The attribute above an `impl` block.
 //!
-//! The marker of a function cannot stand in the block. So the attribute above the block puts it beside the block, and the
-//! function learns its name.
+//! The hidden marker of a function cannot be in the block. So the attribute above the block puts it beside the block. The
+//! function itself changes in a second step, by the attribute `rate_limit_in_impl`, which has the marker's name.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
@@ -11,7 +11,7 @@ use syn::parse::{ParseStream, Parser};
 use crate::args::Args;
 use crate::attribute::{library_names, names};
 use crate::errors::Errors;
-use crate::expand;
+use crate::expand::{self, Target};
 use crate::handler::Handler;
 use crate::impl_block::{ImplBlock, Part};
 use crate::library;
@@ -40,7 +40,7 @@ pub(crate) fn expand(args: TokenStream, item: &TokenStream) -> TokenStream {
     }
     let of_block = library::path(library, &mut errors);
     let sound = errors.is_empty();
-    let (type_name, conditions) = (block.type_name(), block.conditions());
+    let target = Target { ty: block.ty.clone(), name: block.type_name(), conditions: block.conditions() };
     let mut beside = TokenStream::new();
     let mut inside = TokenStream::new();
     for part in std::mem::take(&mut block.parts) {
@@ -63,7 +63,7 @@ pub(crate) fn expand(args: TokenStream, item: &TokenStream) -> TokenStream {
                     continue;
                 }
                 let plan = Plan { limits, library };
-                let method = expand::method(&plan, &handler, &block.ty, &type_name, &conditions);
+                let method = expand::method(&plan, &handler, &target);
                 inside.extend(method.inside);
                 beside.extend(method.beside);
             }
@@ -74,7 +74,7 @@ pub(crate) fn expand(args: TokenStream, item: &TokenStream) -> TokenStream {
     quote!(#errors #block #beside)
 }
 
-/// The second step: `marker, path of the library` are the arguments.
+/// The second step. Its arguments are the marker and the path of the library.
 pub(crate) fn function(args: TokenStream, item: &TokenStream) -> TokenStream {
     let read_args = |input: ParseStream<'_>| -> syn::Result<(Ident, TokenStream)> {
         let marker = input.parse()?;

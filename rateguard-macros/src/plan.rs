@@ -13,7 +13,8 @@ pub(crate) struct Plan {
     pub(crate) library: TokenStream,
 }
 
-/// One limit.
+/// One limit. Its fields have the names of the options.
+#[expect(clippy::struct_field_names, reason = "an option is called `limit`")]
 pub(crate) struct Limit {
     /// `None`: the function's name.
     pub(crate) name: Option<LitStr>,

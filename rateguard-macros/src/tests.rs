@@ -1,4 +1,4 @@
-//! What becomes of a function's tokens. What the result does is tested where it runs, in the crate `rateguard-tests`.
+//! The tokens of expansions. What they do is tested in the crate `rateguard-tests`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proc_macro2::TokenStream;
@@ -22,10 +22,10 @@ fn squeezed(tokens: &TokenStream) -> String {
 const LIMIT: &str = "limit = 5, window = 60";
 
 #[test]
-fn a_body_is_passed_on_as_it_is_also_half_typed() {
+fn a_body_is_passed_through_unchanged_even_if_it_is_half_typed() {
     for body in ["{ db.find(q. }", "{ let x = ; match q { Some( => } }", "{ #![allow(x)] if }", "{}"] {
         let item = format!("async fn search(Query(q): Query<Search>) -> Json<Results> {body}");
-        // The tokens have to balance, as they do in what a compiler or an editor hands over.
+        // A compiler or an editor only passes tokens whose brackets are balanced.
         let Ok(parsed) = item.parse::<TokenStream>() else { continue };
         let result = expanded(LIMIT, &parsed.to_string());
         assert!(!result.contains("compile_error"), "{result}");
@@ -34,7 +34,7 @@ fn a_body_is_passed_on_as_it_is_also_half_typed() {
 }
 
 #[test]
-fn a_limit_by_the_head_changes_the_signature_alone() {
+fn a_limit_over_the_head_changes_only_the_signature() {
     let result =
         expanded(LIMIT, "pub async fn search(Query(q): Query<Search>, Json(b): Json<B>) -> Json<Results> { run(q) }");
     let signature = "#[cfg(not(doc))] pub async fn search(
@@ -48,7 +48,7 @@ fn a_limit_by_the_head_changes_the_signature_alone() {
 }
 
 #[test]
-fn a_mistake_leaves_the_function_as_it_was_for_the_editor() {
+fn the_function_stays_as_it_is_written_beside_an_error() {
     let item = "/// Finds.\n #[inline] pub async fn search(Query(q): Query<Search>) -> Json<Results> { run(q) }";
     for args in
         ["limit = 5", "limit = , window = 60", "limit = 5, window = 60, k", "limit = 5, window = 60, key = q.", "", "?"]
@@ -68,7 +68,7 @@ fn all_mistakes_of_all_attributes_are_reported_together() {
 }
 
 #[test]
-fn what_is_no_function_stays_what_it_is() {
+fn an_item_that_is_not_a_function_stays_beside_the_error() {
     for item in ["struct Search;", "impl Search { fn x() {} }", "const X: u32 = 5;", "pub(crate) enum E {}", "async"] {
         let result = expanded(LIMIT, item);
         assert!(result.contains("compile_error") && result.ends_with(&tokens(item)), "{result}");
@@ -76,7 +76,7 @@ fn what_is_no_function_stays_what_it_is() {
 }
 
 #[test]
-fn the_attributes_go_below_the_others_together_to_see_what_they_make_of_the_function() {
+fn the_attributes_move_together_below_other_macros() {
     let item = "#[instrument] #[doc = \"x\"] #[rate_limit(limit = 6, window = 1)] #[cfg(unix)] async fn f(a: A) {}";
     let expected = "#[instrument] #[doc = \"x\"] #[cfg(unix)]
         #[::rateguard::rate_limit(limit = 5, window = 60)] #[::rateguard::rate_limit(limit = 6, window = 1)]
@@ -85,7 +85,7 @@ fn the_attributes_go_below_the_others_together_to_see_what_they_make_of_the_func
 }
 
 #[test]
-fn without_parameters_they_stay_above_all_but_conditions() {
+fn without_parameters_they_move_only_below_conditions() {
     let item =
         "#[debug_handler] #[cfg(unix)] #[cfg_attr(unix, instrument)] #[cfg_attr(unix, cfg(test))] async fn f() {}";
     let expected = "#[cfg(unix)] #[cfg_attr(unix, cfg(test))]
@@ -95,8 +95,8 @@ fn without_parameters_they_stay_above_all_but_conditions() {
 }
 
 #[test]
-fn only_a_function_that_calls_itself_is_there_twice() {
-    // The third is for `cargo doc`.
+fn only_a_function_that_calls_itself_is_copied() {
+    // One of them is for `cargo doc`.
     for (body, functions) in [
         ("{ users(n - 1).await }", 3),
         ("{ users::<T>(n).await }", 3),
@@ -167,7 +167,7 @@ fn an_attribute_of_another_crate_is_left_alone() {
         let kept = expanded(LIMIT, &item).contains(&tokens(&format!("#[{other}(limit = 6, window = 1)]")));
         assert_eq!(kept, !ours, "{other}");
     }
-    // Under the name that it was given.
+    // With the name in `crate = …`.
     let item = "#[rg::rate_limit(limit = 6, window = 1)] async fn f() {}";
     assert!(!expanded("limit = 5, window = 60, crate = rg", item).contains("#[rg::rate_limit"));
 }

@@ -1,10 +1,10 @@
-//! The value of an option, and what can be told of it from its tokens.
+//! The value of an option, and what its tokens show about it.
 
 use proc_macro2::{Delimiter, Group, Ident, Spacing, Span, TokenStream, TokenTree};
 use syn::Lit;
 use syn::spanned::Spanned;
 
-/// The tokens of a value, and the option they were written for.
+/// The tokens of a value, and its option.
 pub(crate) struct Value {
     pub(crate) option: Ident,
     tokens: Vec<TokenTree>,
@@ -16,7 +16,7 @@ pub(crate) enum Form {
     Literal(Lit),
     /// `-5`.
     Negative,
-    /// `|req| …`, with the span of the bars if nothing is between them.
+    /// `|req| …`, or `|| …` if it takes nothing.
     Closure { takes_nothing: bool },
     /// `(a, b)`.
     Tuple(Vec<Value>),
@@ -25,7 +25,7 @@ pub(crate) enum Form {
 }
 
 impl Value {
-    /// Takes the invisible group away that a `macro_rules!` fragment arrives in.
+    /// Removes the invisible group around a fragment of a `macro_rules!`.
     pub(crate) fn new(option: Ident, mut tokens: Vec<TokenTree>) -> Value {
         while let [TokenTree::Group(group)] = tokens.as_slice() {
             if group.delimiter() != Delimiter::None {
@@ -40,7 +40,7 @@ impl Value {
         self.tokens.iter().cloned().collect()
     }
 
-    /// Where the value stands. The hygiene is the generated code's: only the place is the user's.
+    /// The place of the value, with the hygiene of generated code.
     pub(crate) fn span(&self) -> Span {
         Span::mixed_site().located_at(self.stream().span())
     }
@@ -89,7 +89,7 @@ impl Value {
         Form::Tuple(parts)
     }
 
-    /// The token that an expression cannot end with, for a value that is still being typed.
+    /// The last token, if an expression cannot end with it: the value is still being typed.
     pub(crate) fn loose_end(&self) -> Option<&TokenTree> {
         let last = self.tokens.last()?;
         match last {
@@ -98,12 +98,12 @@ impl Value {
         }
     }
 
-    /// Whether one of these names occurs in it, also as `{name}` within a string to be formatted.
+    /// Whether it uses a variable of one of these names, also as `{name}` in a format string.
     pub(crate) fn mentions(&self, names: &[String]) -> bool {
         mentions(self.stream(), names)
     }
 
-    /// The name that the expression starts with, if it starts with one: `user` of `user.name`.
+    /// The first name of the expression: `user` of `user.name`. `None` if it begins with something else.
     pub(crate) fn first_name(&self) -> Option<&Ident> {
         let sign = |token: &&TokenTree| matches!(token, TokenTree::Punct(p) if matches!(p.as_char(), '&' | '*' | '!'));
         match self.tokens.iter().find(|token| !sign(token))? {
@@ -119,8 +119,8 @@ fn closure(tokens: &[TokenTree]) -> Option<Form> {
     bar(tokens.first()).then(|| Form::Closure { takes_nothing: bar(tokens.get(1)) })
 }
 
-/// Whether a variable of one of these names is used. A field (`config.id`), a segment of a path (`id::X`) and the name of a
-/// field that is being set (`Key { id: 1 }`) are none.
+/// Whether a variable of one of these names is used. Fields (`config.id`), segments of paths (`id::X`) and the names of fields
+/// that are set (`Key { id: 1 }`) are not variables.
 fn mentions(tokens: TokenStream, names: &[String]) -> bool {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let is = |place: Option<usize>, sign: char| {
@@ -130,7 +130,7 @@ fn mentions(tokens: TokenStream, names: &[String]) -> bool {
     tokens.iter().enumerate().any(|(place, token)| match token {
         TokenTree::Ident(word) => {
             let (before, second, after) = (place.checked_sub(1), place.checked_sub(2), Some(place + 1));
-            // Two points are a range.
+            // Two dots are a range.
             let is_field = is(before, '.') && !is(second, '.');
             let in_path = is(before, ':') && is(second, ':');
             !is_field && !in_path && !is(after, ':') && names.iter().any(|name| word == name)
@@ -144,10 +144,10 @@ fn mentions(tokens: TokenStream, names: &[String]) -> bool {
     })
 }
 
-/// An expression on one line, with spaces as one would write them.
+/// An expression on one line, with the usual spaces.
 pub(crate) fn source(tokens: &TokenStream) -> String {
     let mut text = String::new();
-    // Whether a value has just ended, so that a sign that follows stands between two.
+    // Whether a value has just ended: a sign after it is between two values.
     let mut after_value = false;
     let mut between = false;
     for token in tokens.clone() {
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_expression_is_shown_as_one_would_write_it() {
+    fn an_expression_is_shown_with_the_usual_spaces() {
         for text in [
             "order.customer",
             "api::WINDOW",
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_argument_is_mentioned_where_its_value_is_used() {
+    fn only_a_use_of_the_variable_mentions_an_argument() {
         let value = |text: &str| {
             let tokens = text.parse::<TokenStream>().unwrap().into_iter().collect();
             Value::new(Ident::new("key", Span::call_site()), tokens)

@@ -1,16 +1,16 @@
-//! The `window` of a limit, where it is written as a literal.
+//! The `window` of a limit, if it is a literal.
 
 use std::time::Duration;
 
 const YEAR: Duration = Duration::from_secs(365 * DAY);
 const DAY: u64 = 86_400;
 
-/// Units from the longest, with their milliseconds. `1w` is no unit: the list stays short, and the message says `7d`.
+/// The units, longest first, with their milliseconds. There is no `w`; the message for `1w` says `7d`.
 const UNITS: [(&str, u64); 5] = [("d", DAY * 1000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
 const FORMS: &str = "write seconds, as in `window = 60`, or \"500ms\" \"60s\" \"1m\" \"1h\" \"1d\"";
 
-/// The window that a number stands for, in milliseconds.
+/// The window of a number of seconds, in milliseconds.
 pub(crate) fn from_seconds(digits: &str) -> Result<u64, String> {
     match digits.parse::<u64>() {
         Ok(seconds) => checked(seconds.checked_mul(1000), digits),
@@ -18,7 +18,7 @@ pub(crate) fn from_seconds(digits: &str) -> Result<u64, String> {
     }
 }
 
-/// The window that a string stands for, in milliseconds.
+/// The window of a string such as `1m`, in milliseconds.
 pub(crate) fn from_text(text: &str) -> Result<u64, String> {
     let trimmed = text.trim();
     let split = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
@@ -31,7 +31,7 @@ pub(crate) fn from_text(text: &str) -> Result<u64, String> {
     Err(format!("`window` cannot be \"{text}\"{hint}\n{FORMS}"))
 }
 
-/// What a wrong spelling of a duration most likely stands for, as it should be written.
+/// The right spelling of what a wrong one probably means.
 fn meant(number: &str, word: &str) -> Option<String> {
     let millis = match word.to_lowercase().as_str() {
         "ms" | "msec" | "msecs" | "milli" | "millis" | "millisecond" | "milliseconds" => 1,
@@ -42,7 +42,7 @@ fn meant(number: &str, word: &str) -> Option<String> {
         "w" | "week" | "weeks" => 7 * DAY * 1000,
         _ => return None,
     };
-    // "1.5h": whole and thousandths, so that no number goes through a float.
+    // "1.5h" as whole and thousandths, without floats.
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let whole: u64 = if whole.is_empty() && fraction.is_empty() { 1 } else { whole.parse().ok()? };
     let thousandths: u64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
@@ -50,7 +50,7 @@ fn meant(number: &str, word: &str) -> Option<String> {
     (total > 0).then(|| shown(total))
 }
 
-/// A window in words, after a number of requests: `a minute`, `in 90 seconds`.
+/// A window in words, as they follow a number of requests: `a minute`, `in 90 seconds`.
 pub(crate) fn spoken(millis: u64) -> String {
     let (unit, size) = UNITS.iter().find(|(_, size)| millis.is_multiple_of(*size)).unwrap_or(&("ms", 1));
     let (article, word) = match *unit {
@@ -66,10 +66,10 @@ pub(crate) fn spoken(millis: u64) -> String {
     }
 }
 
-/// What to write instead of a number with a suffix, such as `1m` or `0.5s`.
+/// The message for a number with a suffix, such as `1m` or `0.5s`.
 pub(crate) fn suffixed(number: &str, suffix: &str) -> String {
     match meant(number, suffix) {
-        // A unit that can be written is kept as it is.
+        // A valid unit is kept.
         Some(_) if UNITS.iter().any(|(unit, _)| *unit == suffix) && number.parse::<u64>().is_ok() => {
             format!("`window` with a unit is a string: write `window = \"{number}{suffix}\"`")
         }
@@ -78,7 +78,7 @@ pub(crate) fn suffixed(number: &str, suffix: &str) -> String {
     }
 }
 
-/// A duration in the longest unit that keeps it whole.
+/// A duration in the longest unit in which it is a whole number.
 fn shown(millis: u64) -> String {
     let (unit, size) = UNITS.iter().find(|(_, size)| millis.is_multiple_of(*size)).unwrap_or(&("ms", 1));
     format!("{}{unit}", millis / size)
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_unit_is_understood() {
+    fn every_unit_is_accepted() {
         for (text, millis) in
             [("500ms", 500), ("60s", 60_000), ("1m", 60_000), ("1h", 3_600_000), ("365d", 31_536_000_000)]
         {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn another_spelling_is_answered_with_the_right_one() {
+    fn the_message_for_a_wrong_spelling_has_the_right_one() {
         for (text, right) in [
             ("5 minutes", "5m"),
             ("60", "1m"),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_without_quotes_is_answered_with_them() {
+    fn the_message_for_a_unit_without_quotes_has_the_quotes() {
         for (number, suffix, right) in [
             ("1", "m", "\"1m\""),
             ("60", "s", "\"60s\""),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_is_spoken_in_its_longest_unit() {
+    fn words_use_the_longest_unit() {
         for (millis, words) in [
             (60_000, "a minute"),
             (3_600_000, "an hour"),
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_more_than_a_year_are_refused() {
+    fn zero_and_more_than_a_year_are_errors() {
         for error in [from_seconds("0"), from_text("0s"), from_seconds("31536001"), from_text("366d")] {
             assert!(error.unwrap_err().contains("1 ms to 365 days"));
         }

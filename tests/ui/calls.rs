@@ -1,4 +1,4 @@
-//! A limited handler that is called as if it had no limit: the compiler says how.
+//! A limited handler is called as if it had no limit: the compiler says how to call it.
 
 use axum::extract::{Path, State};
 use axum::routing::get;
@@ -24,7 +24,7 @@ async fn tests() {
     let answer: Json<u32> = by_argument(Path(1).into()).await;
 }
 
-// The limit is told of no argument that is no extractor.
+// An argument that is not an extractor.
 #[rate_limit(limit = 5, window = 60)]
 async fn no_extractor(id: u32) -> String {
     id.to_string()

@@ -1,4 +1,4 @@
-//! Constants whose value cannot be a quota: found in any build, whether the handler is used or not.
+//! Constants whose value cannot be a quota. They are found in any build, even if the handler is not used.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The attribute on what is no handler.
+//! The attribute on items that cannot be handlers.
 
 use axum::extract::Path;
 use rateguard::rate_limit;

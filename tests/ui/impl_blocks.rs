@@ -71,16 +71,7 @@ impl<T> Cache<T> {
     async fn list() {}
 }
 
-#[rate_limit]
-impl Cache<u8>
-where
-    u8: Copy,
-{
-    #[rate_limit(limit = 5, window = 60)]
-    async fn bounded() {}
-}
-
 fn main() {
     // Without the attribute's mistakes, the functions are still there.
-    let _ = (Shop::two_mistakes(Path(1)), Shop::sound(Path(1).into()), Cache::<u8>::bounded());
+    let _ = (Shop::two_mistakes(Path(1)), Shop::sound(Path(1).into()));
 }

@@ -1,4 +1,4 @@
-//! A function of an `impl` block that does not say that it is in one: the name that is not found says what to do.
+//! The block lacks the attribute, and the function does not use `Self`: the name that is not found says what to do.
 
 use axum::extract::Path;
 use rateguard::rate_limit;

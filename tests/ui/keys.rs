@@ -1,4 +1,4 @@
-//! Keys that are none.
+//! Invalid keys.
 
 use axum::extract::Query;
 use rateguard::rate_limit;

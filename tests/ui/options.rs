@@ -1,4 +1,4 @@
-//! Options that are missing, misspelt, given twice, or given a value that no program could mean.
+//! Options that are missing, misspelt, given twice, or have a value of the wrong form.
 
 use rateguard::rate_limit;
 
@@ -93,10 +93,10 @@ async fn no_burst() {}
 async fn free() {}
 
 #[rate_limit(limit = 5, window = 60, cost = 6)]
-async fn too_dear() {}
+async fn too_high() {}
 
 #[rate_limit(limit = 5, window = 60, algorithm = "token_bucket", burst = 7, cost = 8)]
-async fn dearer_than_the_burst() {}
+async fn higher_than_the_burst() {}
 
 #[rate_limit(limit = 5, window = 60, cost = "1")]
 async fn quoted_cost() {}
@@ -144,6 +144,6 @@ async fn one_name_for_two() {}
 async fn both_wrong() {}
 
 fn main() {
-    // All of them are still here: no error follows from the others.
+    // The functions are still defined, so no other error follows.
     let _ = (misspelt(), both_wrong());
 }

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::routing::get;
 use rateguard::rate_limit;
 
-// It has called the function without the guard before the guard was there.
+// `debug_handler` is expanded first, and calls the function without the guard.
 #[axum::debug_handler]
 #[rate_limit(limit = 5, window = 60)]
 async fn ping() {}

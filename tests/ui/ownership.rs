@@ -1,4 +1,4 @@
-//! What becomes of an argument that a key takes, and of a handler that cannot go to another thread.
+//! Arguments that are moved, and handlers that are not `Send`.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! What only the compiler can see: it says so on the user's own tokens.
+//! Mistakes that only the compiler finds. It reports them on the user's own tokens.
 
 use axum::Json;
 use axum::extract::{Path, Query, State};

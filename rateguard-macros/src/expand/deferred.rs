@@ -1,4 +1,4 @@
-//! Limits over the handler's arguments: the body is put behind a check that sees them.
+//! Limits over the handler's arguments: a check before the body sees them.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -8,15 +8,15 @@ use super::tokens::{block, boolean, end, split, within};
 use crate::handler::Handler;
 use crate::plan::Plan;
 
-/// What takes the place of a function's return type and body.
+/// The parts of the function that change.
 pub(crate) struct Wrapped {
-    /// The body's own inner attributes, which cannot stand on a block.
+    /// The body's inner attributes, which a block cannot have.
     pub(crate) attributes: TokenStream,
     pub(crate) output: TokenStream,
     pub(crate) body: TokenStream,
 }
 
-/// The name that the guard is bound to. No name of the user's is ever it.
+/// The variable of the guard. By its hygiene, no variable of the user's is the same.
 pub(crate) fn guard() -> Ident {
     Ident::new("rate_limit_guard", Span::mixed_site())
 }
@@ -27,29 +27,29 @@ pub(crate) fn wrapped(plan: &Plan, handler: &Handler, itself: Option<&TokenStrea
     let returned = handler.output.as_ref().map(|(_, ty)| ty);
     let shown = match returned {
         None => quote!(()),
-        // The type `!` is only known as the type of a function.
+        // The type `!` is stable only as a return type.
         Some(Type::Never(_)) => quote!(::core::convert::Infallible),
         Some(ty) => quote!(#ty),
     };
-    let late = answers(plan);
+    let answers = answers(plan);
     let (attributes, statements) = split(&handler.body);
     let hint = returned.and_then(return_hint);
     let statements = block(&handler.body, &attributes, statements);
     let inner = within(&handler.body, quote!(#itself #hint #statements));
-    // Placed at the body, as is the block around it: the compiler then speaks of the code as if it were the user's alone.
+    // With the span of the body, like the block around it: messages of the compiler then show only the user's code.
     let wrap = quote_spanned!(handler.body.span()=> async move);
-    // The answers are made in a statement of their own: nothing borrowed from an argument lives across the await.
+    // A statement of its own, so that nothing borrowed from an argument is held across the await.
     let body = quote_spanned! {Span::mixed_site()=>
-        let late = [#(#late),*];
-        if let ::core::result::Result::Err(refused) = #private::Guard::settle(#guard, late).await {
-            return ::core::result::Result::Err(refused);
+        let deferred = [#(#answers),*];
+        if let ::core::result::Result::Err(denied) = #private::Guard::settle(#guard, deferred).await {
+            return ::core::result::Result::Err(denied);
         }
-        // `return` and `?` in the body end the body, not this function.
+        // A block of its own, so that `return` and `?` end the body and not this function.
         ::core::result::Result::Ok(#wrap #inner.await)
     };
-    // Ours is a `Result` also where the function as written returns none, and its errors want no documentation.
+    // The function as it is written may not return a `Result`, and then needs no documentation of errors.
     let quiet = (!returned.is_some_and(is_result)).then(|| quote!(#[allow(clippy::missing_errors_doc)]));
-    // The last token decides whose function this is for lints.
+    // The last token decides for lints whether this is the user's function.
     let last = returned.and_then(|ty| end(ty.to_token_stream())).unwrap_or(handler.parentheses);
     let end = quote_spanned!(last=> >);
     Wrapped {
@@ -59,7 +59,7 @@ pub(crate) fn wrapped(plan: &Plan, handler: &Handler, itself: Option<&TokenStrea
     }
 }
 
-/// What the arguments say about each rule that waits for them.
+/// What the arguments say about each deferred limit.
 fn answers(plan: &Plan) -> Vec<TokenStream> {
     let private = plan.private(Span::mixed_site());
     let mut answers = Vec::new();
@@ -84,14 +84,14 @@ fn answers(plan: &Plan) -> Vec<TokenStream> {
     answers
 }
 
-/// A return that never happens, but that tells the compiler what the body is to become: without it,
-/// `Ok(Box::new(A))` in a function that returns `Result<Box<dyn Trait>, E>` would no longer be coerced.
+/// A return that never runs, but tells the compiler the type of the body. Without it, `Ok(Box::new(A))` would not be coerced in a
+/// function that returns `Result<Box<dyn Trait>, E>`.
 fn return_hint(ty: &Type) -> Option<TokenStream> {
     if matches!(ty, Type::ImplTrait(_) | Type::Never(_)) {
         return None;
     }
     let mut ty = ty.clone();
-    // Named where the type is: a message about another type in the body says that this is what is returned.
+    // With the span of the type, so that a message about another type in the body shows it as the returned one.
     let returned = Ident::new("__returned", end(ty.to_token_stream()).unwrap_or_else(Span::mixed_site));
     open(&mut ty);
     Some(quote_spanned! {Span::mixed_site()=>
@@ -103,7 +103,7 @@ fn return_hint(ty: &Type) -> Option<TokenStream> {
     })
 }
 
-/// Whether it is a `Result`, by its name: `ApiResult<T>` may be one.
+/// Whether it is a `Result` by its name, such as `ApiResult<T>`.
 fn is_result(ty: &Type) -> bool {
     match ty {
         Type::Path(path) => {
@@ -115,7 +115,7 @@ fn is_result(ty: &Type) -> bool {
     }
 }
 
-/// Puts `_` in the place of every `impl Trait`, which a variable's type cannot have.
+/// Replaces every `impl Trait` by `_`: the type of a variable cannot have one.
 fn open(ty: &mut Type) {
     match ty {
         Type::ImplTrait(_) => *ty = syn::parse_quote!(_),

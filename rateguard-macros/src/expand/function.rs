@@ -1,4 +1,4 @@
-//! The function itself: with the guard in its signature, and for `cargo doc` as it was written.
+//! The limited function: with the guard in its signature, and for `cargo doc` as it is written.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
@@ -8,7 +8,8 @@ use super::recursion;
 use super::tokens::{block, split, within};
 use super::words;
 use crate::attribute::Attribute;
-use crate::handler::{Handler, Param};
+use crate::handler::Handler;
+use crate::param::Param;
 use crate::plan::Plan;
 
 /// The limited function.
@@ -22,9 +23,9 @@ pub(super) fn limited(plan: &Plan, handler: &Handler, marker: &Ident, in_impl: b
     }
 }
 
-/// The function for `cargo doc`: its signature as it was written, and its limits in words.
+/// The function for `cargo doc`: its signature as it is written, and its limits in words.
 ///
-/// rustdoc looks into no body. The words only follow a text of the user's, so that one that is missing is still missed.
+/// rustdoc does not read bodies. The words are only added to a text, so that `missing_docs` still finds a missing one.
 fn documented(plan: &Plan, handler: &Handler) -> TokenStream {
     let Handler { visibility, qualifiers, fn_token, name, generics, params, output, .. } = handler;
     let attributes = handler.others().map(|attribute| &attribute.tokens);
@@ -75,10 +76,9 @@ fn function(plan: &Plan, handler: &Handler, marker: &Ident, in_impl: bool) -> To
     }
 }
 
-/// The parameters, with the guard as the first thing that is extracted.
+/// The parameters, with the guard in the first one, so that it is extracted first.
 ///
-/// It goes into the first parameter, so that their number stays what it was: axum takes 16, and a `debug_handler` that
-/// was expanded before has written the number down.
+/// Their number does not change: axum takes 16, and a `debug_handler` that was expanded before has already used it.
 fn guarded(plan: &Plan, handler: &Handler, guard: Option<&Ident>, marker: &Ident) -> TokenStream {
     let private = plan.private(Span::mixed_site());
     let limited = quote!(#private::Limited);
@@ -91,7 +91,7 @@ fn guarded(plan: &Plan, handler: &Handler, guard: Option<&Ident>, marker: &Ident
         }
         _ => {
             let params = &handler.params;
-            // `utoipa` takes no pattern for an argument that it does not know.
+            // `utoipa` accepts only `_` for an argument whose type it does not know.
             let guard = guard.map_or_else(|| quote!(_), |guard| quote!(#limited(#guard, ())));
             quote!(#guard: #limited<#marker, ()> #(, #params)*)
         }

@@ -1,4 +1,4 @@
-//! The limits of a handler as constants of its marker type.
+//! The limits of a handler as constants of its marker type. Only this file writes what describes a limit.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -8,13 +8,13 @@ use super::tokens::{boolean, typed};
 use super::words;
 use crate::plan::{Amount, Const, Key, Limit, Plan};
 
-/// The request's head, as a parameter of ours that no closure of the user's can see.
+/// The request's head, as a parameter that the user's closures cannot see.
 fn parts() -> Ident {
     Ident::new("parts", Span::mixed_site())
 }
 
 /// The limits of a handler, as a list of constants. `name` is the handler's within its module.
-pub(super) fn descriptors(plan: &Plan, name: &str) -> TokenStream {
+pub(super) fn list(plan: &Plan, name: &str) -> TokenStream {
     let limits = plan.limits.iter().enumerate().map(|(place, limit)| {
         // A function's second limit needs a name of its own, or the two would share one bucket.
         let name = match (&limit.name, place) {
@@ -27,8 +27,19 @@ pub(super) fn descriptors(plan: &Plan, name: &str) -> TokenStream {
     quote!(&[#(#limits),*])
 }
 
+/// The same list as a constant of an `impl` block.
+pub(super) fn constant(plan: &Plan, name: &str, constant: &Ident) -> TokenStream {
+    let private = plan.private(Span::mixed_site());
+    let (allowed, list) = (allowed(), list(plan, name));
+    quote! {
+        #[doc(hidden)]
+        #allowed
+        const #constant: &'static [#private::HttpLimit] = #list;
+    }
+}
+
 /// `impl Limits for Marker`.
-pub(super) fn implementation(plan: &Plan, name: &str, marker: &Ident, descriptors: &TokenStream) -> TokenStream {
+pub(super) fn implementation(plan: &Plan, name: &str, marker: &Ident, list: &TokenStream) -> TokenStream {
     let private = plan.private(Span::mixed_site());
     let handler = in_module(name);
     let words = words::sentences(&plan.limits);
@@ -47,7 +58,7 @@ pub(super) fn implementation(plan: &Plan, name: &str, marker: &Ident, descriptor
         #allowed
         impl #private::Limits for #marker {
             const HANDLER: &'static ::core::primitive::str = #handler;
-            const LIMITS: &'static [#private::HttpLimit] = #descriptors;
+            const LIMITS: &'static [#private::HttpLimit] = #list;
             const WORDS: &'static ::core::primitive::str = #words;
             #named
         }
@@ -58,7 +69,7 @@ pub(super) fn implementation(plan: &Plan, name: &str, marker: &Ident, descriptor
 
 /// For the list of limits: a user's closure cannot be replaced by the function that it calls, since that would be an
 /// expression over the arguments.
-pub(super) fn allowed() -> TokenStream {
+fn allowed() -> TokenStream {
     quote!(#[allow(clippy::redundant_closure, clippy::redundant_closure_for_method_calls)])
 }
 
@@ -130,7 +141,7 @@ fn policy(plan: &Plan, limit: &Limit, name: &TokenStream) -> TokenStream {
 
 fn quota(plan: &Plan, limit: &Limit) -> TokenStream {
     let Limit { algorithm, limit, window, burst, .. } = limit;
-    // Placed at the constant that can be wrong, since it is the call that the compiler reports.
+    // At the constant that may be wrong, since the compiler reports the call.
     let span = if limit.is_literal { window.span } else { limit.span };
     let private = plan.private(span);
     let limit = number(limit);
@@ -155,7 +166,7 @@ fn number(value: &Const) -> TokenStream {
     if *is_literal { tokens.clone() } else { typed(tokens, &quote_spanned!(*span=> ::core::primitive::u32), *span) }
 }
 
-/// What the keys of such a limit are called.
+/// The kind of such a key, such as `header.x-api-key`.
 fn kind(sort: &str, name: &LitStr) -> LitStr {
     LitStr::new(&format!("{sort}.{}", name.value()), name.span())
 }

@@ -26,7 +26,7 @@ pub(crate) fn function(plan: &Plan, handler: &Handler) -> TokenStream {
     let name = handler.plain_name();
     let beside = Beside {
         path: handler.name.to_token_stream(),
-        descriptors: limits::descriptors(plan, &name),
+        limits: limits::list(plan, &name),
         conditions: Vec::new(),
         marker,
         name,
@@ -35,59 +35,57 @@ pub(crate) fn function(plan: &Plan, handler: &Handler) -> TokenStream {
     quote!(#function #beside)
 }
 
-/// What the attribute above an `impl` block makes of a limited function in it.
+/// The type of an `impl` block.
+pub(crate) struct Target {
+    pub(crate) ty: TokenStream,
+    /// The type in names.
+    pub(crate) name: String,
+    /// The `#[cfg(…)]`s of the block.
+    pub(crate) conditions: Vec<TokenStream>,
+}
+
+/// The first step of a limited function in an `impl` block.
 pub(crate) struct Method {
-    /// Takes its place in the block.
+    /// Replaces the function.
     pub(crate) inside: TokenStream,
     /// Goes beside the block.
     pub(crate) beside: TokenStream,
 }
 
-/// The first step of a limited function in `impl ty { … }`. Messages and policies call the type `type_name`;
-/// `of_block` are the `#[cfg(…)]`s of the block.
-///
-/// The function itself is left to [`second_step`], so that the macros above it see it as it was written.
-pub(crate) fn method(
-    plan: &Plan,
-    handler: &Handler,
-    ty: &TokenStream,
-    type_name: &str,
-    of_block: &[TokenStream],
-) -> Method {
-    let marker = Marker::of_method(handler, type_name);
-    let private = plan.private(Span::mixed_site());
-    let name = format!("{type_name}::{}", handler.plain_name());
+/// The first step of a limited function in an `impl` block. The function itself does not change before [`second_step`], so that
+/// the macros above it see it as it is written.
+pub(crate) fn method(plan: &Plan, handler: &Handler, target: &Target) -> Method {
+    let marker = Marker::of_method(handler, &target.name);
     let conditions = handler.others().filter(|attribute| attribute.is_condition());
     let conditions: Vec<TokenStream> = conditions.map(|attribute| attribute.tokens.clone()).collect();
     let others = handler.others().map(|attribute| &attribute.tokens);
     let own = handler.limits().map(|attribute| &attribute.tokens);
-    // In the block, where `Self` in a limit is the block's type.
+    let name = format!("{}::{}", target.name, handler.plain_name());
+    // In the block, so that `Self` in a limit is the type of the block.
     let constant = format_ident!("__RATE_LIMIT_{}", handler.plain_name(), span = Span::mixed_site());
-    let descriptors = limits::descriptors(plan, &name);
-    let allowed = limits::allowed();
-    let (item, function, library, marker_name) = (&handler.item, &handler.name, &plan.library, &marker.name);
+    let list = limits::constant(plan, &name, &constant);
+    let (item, library, marker_name) = (&handler.item, &plan.library, &marker.name);
+    let private = plan.private(Span::mixed_site());
     let inside = quote! {
         #(#conditions)*
-        #[doc(hidden)]
-        #allowed
-        const #constant: &'static [#private::HttpLimit] = #descriptors;
+        #list
         #(#others)*
         #[#private::rate_limit_in_impl(#marker_name, #library)]
         #(#own)*
         #item
     };
-    let path = quote!(<#ty>::#function);
+    let (ty, function) = (&target.ty, &handler.name);
     let beside = Beside {
-        path,
-        descriptors: quote!(<#ty>::#constant),
-        conditions: [of_block, &conditions].concat(),
+        path: quote!(<#ty>::#function),
+        limits: quote!(<#ty>::#constant),
+        conditions: [target.conditions.as_slice(), &conditions].concat(),
         marker,
         name,
     };
     Method { inside, beside: beside.items(plan, handler) }
 }
 
-/// The limited function in an `impl` block.
+/// The second step of a function in an `impl` block: the limited function.
 pub(crate) fn second_step(plan: &Plan, handler: &Handler, marker: &Ident) -> TokenStream {
     function::limited(plan, handler, marker, true)
 }
@@ -100,16 +98,16 @@ struct Beside {
     /// The path of the handler.
     path: TokenStream,
     /// The list of its limits, or the path of that list.
-    descriptors: TokenStream,
+    limits: TokenStream,
     /// `#[cfg(…)]`s.
     conditions: Vec<TokenStream>,
 }
 
 impl Beside {
     fn items(&self, plan: &Plan, handler: &Handler) -> TokenStream {
-        let Beside { marker, name, path, descriptors, conditions } = self;
+        let Beside { marker, name, path, limits, conditions } = self;
         let types = marker.items(&handler.visibility, conditions);
-        let limits = limits::implementation(plan, name, &marker.in_signature, descriptors);
+        let limits = limits::implementation(plan, name, &marker.in_signature, limits);
         let send = send::assert_send(handler, path);
         quote! {
             #types

@@ -1,4 +1,4 @@
-//! The 429 of a limit in the document of a `#[utoipa::path]` that stands below it.
+//! The 429 of a limit, in the document of a `#[utoipa::path]` below the attribute.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::quote;
@@ -6,23 +6,23 @@ use quote::quote;
 use crate::attribute::Attribute;
 use crate::handler::Handler;
 
-/// Adds the answer to a denied request to what `#[utoipa::path]` says, unless it speaks of a 429 itself.
+/// Adds the answer to a denied request, unless the `#[utoipa::path]` names a 429 itself.
 pub(crate) fn document(handler: &mut Handler, words: &str) {
     for attribute in &mut handler.attributes {
         if let [.., krate, path] = attribute.path.as_slice()
             && krate == "utoipa"
             && path == "path"
-            && !speaks_of_it(attribute.arguments.clone())
+            && !names_a_429(attribute.arguments.clone())
         {
             add(attribute, words);
         }
     }
 }
 
-/// Whether a 429 is named, in any of the ways that there are, or what may stand for one.
-fn speaks_of_it(tokens: TokenStream) -> bool {
+/// Whether a 429 is named, in any of its forms, or a type or range that may include it.
+fn names_a_429(tokens: TokenStream) -> bool {
     tokens.into_iter().any(|token| match token {
-        TokenTree::Group(group) => speaks_of_it(group.stream()),
+        TokenTree::Group(group) => names_a_429(group.stream()),
         TokenTree::Ident(word) => word == "TOO_MANY_REQUESTS" || word == "RateLimited",
         TokenTree::Literal(literal) => matches!(literal.to_string().as_str(), "429" | "\"429\"" | "\"4XX\""),
         TokenTree::Punct(_) => false,
@@ -31,7 +31,8 @@ fn speaks_of_it(tokens: TokenStream) -> bool {
 
 fn add(attribute: &mut Attribute, words: &str) {
     let description = format!("Too many requests. {words}");
-    // First, so that a set of responses that has one of its own, named by its type, replaces it.
+    // First, so that a 429 in a set of responses that is named by its type replaces it.
+    // The headers are those of the limiter's default: its settings are not known here.
     let denied = quote! {
         (
             status = 429,
@@ -74,7 +75,7 @@ fn rebuilt(attribute: TokenStream, arguments: &TokenStream) -> TokenStream {
     replaced.collect()
 }
 
-/// A group of the same sort in the same place.
+/// A group with the same delimiters in the same place.
 fn like(group: &Group, tokens: TokenStream) -> Group {
     let mut other = Group::new(group.delimiter(), tokens);
     other.set_span(group.span());

@@ -1,4 +1,4 @@
-//! A handler that is not `Send` is told so. axum alone would only say that it is no handler.
+//! Reports a handler that is not `Send`. axum alone would only report that it is not a handler.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
@@ -16,7 +16,7 @@ pub(super) fn assert_send(handler: &Handler, path: &TokenStream) -> Option<Token
         return None;
     }
     let site = Span::mixed_site().located_at(handler.name.span());
-    // Named by letters of ours, so that no type of the arguments has to be written a second time.
+    // Type parameters, so that the types of the arguments are not written a second time.
     let arguments = (0..handler.params.len().max(1)).map(|place| Ident::new(&format!("A{place}"), site));
     let arguments = quote!(#(#arguments),*);
     Some(quote_spanned! {site=>

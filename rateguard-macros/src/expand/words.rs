@@ -1,4 +1,4 @@
-//! A limit in words, for the documentation of the function.
+//! A limit in words, for documentation.
 
 use proc_macro2::TokenStream;
 
@@ -33,7 +33,7 @@ fn amount(limit: &Limit) -> String {
     format!("{} {noun}", number(&limit.limit))
 }
 
-/// A literal as it reads best, or the name of a constant.
+/// A literal without its suffix, or the name of a constant.
 fn number(value: &Const) -> String {
     if !value.is_literal {
         return code(&value.tokens);
@@ -77,7 +77,7 @@ fn identity(key: &Key) -> String {
     }
 }
 
-/// An expression, as it was written.
+/// An expression, as it is written.
 fn code(tokens: &TokenStream) -> String {
     format!("`{}`", value::source(tokens))
 }

@@ -1,4 +1,4 @@
-//! What a request costs, and whether it passes uncounted: `cost` and `skip`, in their three forms.
+//! `cost` and `skip`, in their three forms.
 
 use syn::Lit;
 
@@ -9,9 +9,9 @@ use crate::plan::Amount;
 use crate::value::{Form, Value};
 
 const COST_ZERO: &str =
-    "`cost` is 0, which would count nothing: use 1 or more, or `skip` for requests that pass uncounted";
+    "`cost` is 0, which would count nothing: use 1 or more, or `skip` for requests that are not counted";
 
-/// Reads `cost`. `capacity` is the most that can be taken at once, if it is known, and the option that says so.
+/// Reads `cost`. `capacity` is the most that can be taken at once, if it is known, and the option that sets it.
 pub(crate) fn cost(
     value: Value,
     capacity: Option<(u32, &str)>,
@@ -25,7 +25,7 @@ pub(crate) fn cost(
                 Some((most, what)) if cost > most => {
                     errors.on(
                         &number,
-                        format!("`cost` is {cost}, and `{what}` only {most}: no request could ever pass; raise `{what}` or lower `cost`"),
+                        format!("`cost` is {cost}, and `{what}` only {most}: no request would ever be allowed; raise `{what}` or lower `cost`"),
                     );
                     None
                 }
@@ -47,7 +47,7 @@ pub(crate) fn skip(value: Value, handler: &Handler, errors: &mut Errors) -> Opti
         Form::Literal(Lit::Bool(_)) => {
             errors.on(
                 value.stream(),
-                "`skip = true` would count no request at all: take the attribute away, or say when, \
+                "`skip = true` would count no request at all: remove the attribute, or say when, \
                  such as `skip = user.is_admin` or `skip = cfg!(debug_assertions)`",
             );
             None
@@ -55,7 +55,7 @@ pub(crate) fn skip(value: Value, handler: &Handler, errors: &mut Errors) -> Opti
         Form::Literal(_) | Form::Negative | Form::Tuple(_) => {
             errors.on(
                 value.stream(),
-                "`skip` says which requests pass uncounted: an expression over the handler's arguments \
+                "`skip` says which requests are not counted: an expression over the handler's arguments \
                  (`skip = user.is_admin`) or a closure over the request's head (`skip = |req| …`), of type `bool`",
             );
             None
@@ -64,7 +64,7 @@ pub(crate) fn skip(value: Value, handler: &Handler, errors: &mut Errors) -> Opti
     }
 }
 
-/// A closure over the head, or an expression with or without arguments in it.
+/// A closure over the head, or an expression.
 fn derived(value: Value, handler: &Handler, errors: &mut Errors) -> Option<Amount> {
     match value.form() {
         Form::Closure { takes_nothing: true } => {

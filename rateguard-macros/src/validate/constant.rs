@@ -1,4 +1,4 @@
-//! The numbers of a quota: `limit`, `window` and `burst`, as literals or as constants of the user's.
+//! The numbers of a quota: `limit`, `window` and `burst`, as literals or as the user's constants.
 
 use proc_macro2::Ident;
 use quote::quote;
@@ -9,10 +9,10 @@ use crate::plan::Const;
 use crate::value::{Form, Value};
 use crate::window;
 
-const LIMIT_ZERO: &str = "`limit` is 0, which would deny every request: use 1 or more, or take the route away";
+const LIMIT_ZERO: &str = "`limit` is 0, which would deny every request: use 1 or more, or remove the route";
 const BURST_ZERO: &str = "`burst` is 0, which would deny every request: use 1 or more";
 
-/// How many requests are allowed. The number comes along where it is known.
+/// Reads `limit`, and returns its number as well if it is a literal.
 pub(crate) fn limit(value: &Value, errors: &mut Errors) -> (Option<Const>, Option<u32>) {
     count(value, LIMIT_ZERO, errors)
 }
@@ -32,7 +32,7 @@ fn count(value: &Value, zero: &str, errors: &mut Errors) -> (Option<Const>, Opti
     }
 }
 
-/// The number of a literal, if it is from 1 to `u32::MAX`.
+/// The number of a literal. Reports one that is not from 1 to `u32::MAX`.
 pub(crate) fn whole(number: &LitInt, value: &Value, zero: &str, errors: &mut Errors) -> Option<u32> {
     let option = &value.option;
     if !matches!(number.suffix(), "" | "u32") {
@@ -47,7 +47,7 @@ pub(crate) fn whole(number: &LitInt, value: &Value, zero: &str, errors: &mut Err
     None
 }
 
-/// The message about what is no such number.
+/// The message for a value that is not such a number.
 pub(crate) fn not_a_number(value: &Value, form: &Form) -> String {
     let option = &value.option;
     match form {
@@ -62,7 +62,7 @@ pub(crate) fn not_a_number(value: &Value, form: &Form) -> String {
     }
 }
 
-/// How long a window is: the arguments of a constructor of `Duration`, or a constant of that type.
+/// Reads `window`: as a call of a constructor of `Duration`, or a constant of that type.
 pub(crate) fn window(value: &Value, errors: &mut Errors) -> Option<Const> {
     let millis = match value.form() {
         Form::Literal(Lit::Int(number)) if number.suffix().is_empty() => window::from_seconds(number.base10_digits()),
@@ -92,7 +92,7 @@ pub(crate) fn window(value: &Value, errors: &mut Errors) -> Option<Const> {
     }
 }
 
-/// How much may be taken at once, which only a bucket of tokens can tell apart from the limit.
+/// Reads `burst`, which only a token bucket has.
 pub(crate) fn burst(value: &Value, algorithm: Option<&Ident>, errors: &mut Errors) -> (Option<Const>, Option<u32>) {
     if let Some(algorithm) = algorithm.filter(|algorithm| *algorithm != "token_bucket") {
         errors.on(

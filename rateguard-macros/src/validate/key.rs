@@ -1,4 +1,4 @@
-//! The `key` of a limit: who a request is counted for.
+//! The `key` of a limit: who is counted.
 
 use syn::{Lit, LitStr};
 
@@ -87,7 +87,7 @@ fn token(name: Option<&str>) -> Result<&str, String> {
     legal(name, |c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c))
 }
 
-/// The name of a route's parameter, which is written without its braces, or what is wrong with it.
+/// The name of a route's parameter, without its braces, or what is wrong with it.
 fn parameter(name: Option<&str>) -> Result<&str, String> {
     legal(name, |c| !c.is_whitespace() && !matches!(c, '{' | '}' | '/' | ':' | '*'))
 }
@@ -137,7 +137,7 @@ fn composite(value: &Value, parts: Vec<Value>, handler: &Handler, errors: &mut E
     sound.then_some(Key::Composite(keys))
 }
 
-/// An expression, which must say something about an argument: else everyone would share one bucket.
+/// An expression. It has to mention an argument, or all clients would share one bucket.
 fn argument(value: Value, handler: &Handler, errors: &mut Errors) -> Option<Key> {
     let arguments = handler.bindings();
     if value.mentions(&arguments) {
@@ -157,7 +157,7 @@ fn argument(value: Value, handler: &Handler, errors: &mut Errors) -> Option<Key>
             } else {
                 nearest(&word, &names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
             };
-            format!("`{word}` is no argument of `{}`{hint}", handler.name)
+            format!("`{word}` is not an argument of `{}`{hint}", handler.name)
         }
         None => format!("the key mentions no argument of `{}`, so all clients would share one bucket", handler.name),
     };

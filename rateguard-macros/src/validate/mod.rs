@@ -1,4 +1,4 @@
-//! From options and a signature to a plan: everything that can be known to be wrong is found here.
+//! Checks options and signature, and makes the plan. Every mistake that the tokens show is reported here.
 
 mod amount;
 mod constant;
@@ -13,7 +13,7 @@ use crate::handler::Handler;
 use crate::plan::{Amount, Key, Limit};
 use crate::value::{Form, Value};
 
-/// Checks one attribute. `None` where something was wrong, which `errors` then tells.
+/// Checks one attribute. `None` if something is wrong, which is then in `errors`.
 pub(crate) fn limit(args: &mut Args, handler: &Handler, errors: &mut Errors) -> Option<Limit> {
     let limit = args.require("limit", LIMIT_MISSING, errors);
     let (limit, limit_number) = limit.map_or((None, None), |value| constant::limit(&value, errors));
@@ -48,8 +48,8 @@ pub(crate) fn limit(args: &mut Args, handler: &Handler, errors: &mut Errors) -> 
     })
 }
 
-/// An option that need not be there, but is sound if it is.
-#[expect(clippy::option_option, reason = "not given, given and wrong, given and right")]
+/// The value of an optional option, and `None` if it is wrong.
+#[expect(clippy::option_option, reason = "absent, wrong and right are three cases")]
 fn given<T>(option: Option<Option<T>>) -> Option<Option<T>> {
     match option {
         None => Some(None),
@@ -71,7 +71,7 @@ fn algorithm(value: Option<Value>, errors: &mut Errors) -> Option<Ident> {
     Some(Ident::new(chosen, value.span()))
 }
 
-/// A string that is one of a few.
+/// A string out of a list.
 fn choice<'a>(value: &Value, allowed: &[&'a str], errors: &mut Errors) -> Option<&'a str> {
     let option = &value.option;
     let given = match (value.string(), value.form(), value.first_name()) {
@@ -144,7 +144,7 @@ fn shadow(value: Value, errors: &mut Errors) -> Option<Value> {
     }
 }
 
-/// Two limits of one function under one name would count every request twice.
+/// Two limits of one function with one name would count every request twice.
 pub(crate) fn distinct_names(limits: &[Limit], errors: &mut Errors) {
     let mut seen: Vec<String> = Vec::new();
     for name in limits.iter().filter_map(|limit| limit.name.as_ref()) {
@@ -156,7 +156,7 @@ pub(crate) fn distinct_names(limits: &[Limit], errors: &mut Errors) {
     }
 }
 
-/// A function that returns its future itself has no place where the check of its arguments could be awaited.
+/// A function that is not `async` cannot await the check of its arguments.
 pub(crate) fn awaits(limits: &[Limit], handler: &Handler, errors: &mut Errors) {
     if handler.returns_a_future() && !handler.is("async") && limits.iter().any(Limit::is_deferred) {
         let name = &handler.name;

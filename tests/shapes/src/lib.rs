@@ -1,5 +1,5 @@
-//! Thirty handlers in the shapes of real projects. Each has no limit, one that the request's head decides, or one over its
-//! arguments: the compiler and its lints must find the same in all three.
+//! Thirty handlers in the shapes of real projects. Each has no limit, one over the request's head, or one over its
+//! arguments. The compiler and clippy must report the same in all three cases.
 #![deny(warnings, clippy::pedantic, clippy::nursery, missing_docs, unreachable_pub)]
 
 use std::collections::HashMap;
@@ -31,12 +31,12 @@ pub mod lints;
 #[cfg(mistakes)]
 mod mistakes;
 
-/// A thing to do.
+/// A task.
 #[derive(Clone, Debug, Deserialize, Serialize, utoipa::ToSchema)]
 pub struct Todo {
     /// Its number.
     pub id: u32,
-    /// What to do.
+    /// The task in words.
     pub text: String,
     /// Whether it is done.
     pub completed: bool,
@@ -60,7 +60,7 @@ pub struct Page {
     pub limit: Option<usize>,
 }
 
-/// All that is known.
+/// All tasks.
 pub type Db = Arc<RwLock<HashMap<u32, Todo>>>;
 
 /// The app's state.
@@ -70,13 +70,13 @@ pub struct App {
     greeting: &'static str,
 }
 
-/// What may go wrong.
+/// An error.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is none.
+    /// Not found.
     NotFound,
-    /// That is no number.
+    /// Not a number.
     Number(std::num::ParseIntError),
 }
 
@@ -97,9 +97,9 @@ impl IntoResponse for Error {
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Where things are kept.
+/// A store of values.
 pub trait Repository: Send + Sync + 'static {
-    /// Finds one.
+    /// Finds a value.
     fn find(&self, id: u32) -> impl Future<Output = Option<Todo>> + Send;
 }
 
@@ -111,16 +111,16 @@ impl Repository for App {
 
 /// Lists all.
 #[cfg_attr(head, rate_limit(limit = 5, window = 60))]
-#[cfg_attr(late, rate_limit(limit = 5, window = 60, key = page.limit))]
+#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = page.limit))]
 pub async fn todos_index(Query(page): Query<Page>, State(app): State<App>) -> impl IntoResponse {
     let todos: Vec<Todo> = app.db.read().await.values().cloned().collect();
     let page = todos.iter().skip(page.offset.unwrap_or(0)).take(page.limit.unwrap_or(usize::MAX));
     Json(page.cloned().collect::<Vec<_>>())
 }
 
-/// Makes one.
+/// Adds one.
 #[cfg_attr(head, rate_limit(limit = 5, window = 60, cost = 2))]
-#[cfg_attr(late, rate_limit(limit = 5, window = 60, cost = input.text.len()))]
+#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, cost = input.text.len()))]
 pub async fn todos_create(State(app): State<App>, Json(input): Json<Todo>) -> impl IntoResponse {
     app.db.write().await.insert(input.id, input.clone());
     (StatusCode::CREATED, Json(input))
@@ -130,9 +130,9 @@ pub async fn todos_create(State(app): State<App>, Json(input): Json<Todo>) -> im
 ///
 /// # Errors
 ///
-/// When there is none.
+/// If it is not found.
 #[cfg_attr(head, rate_limit(limit = 5, window = 60))]
-#[cfg_attr(late, rate_limit(limit = 5, window = 60, key = id))]
+#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = id))]
 pub async fn todos_update(
     Path(id): Path<u32>,
     State(app): State<App>,
@@ -151,7 +151,7 @@ pub async fn todos_update(
 
 /// Removes one.
 #[cfg_attr(head, rate_limit(limit = 5, window = 60, key = "path:id"))]
-#[cfg_attr(late, rate_limit(limit = 5, window = 60, key = ("ip", id)))]
+#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = ("ip", id)))]
 pub async fn todos_delete(Path(id): Path<u32>, State(app): State<App>) -> StatusCode {
     if app.db.write().await.remove(&id).is_some() { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
 }
@@ -162,15 +162,15 @@ pub async fn root() -> Html<&'static str> {
     std::future::ready(Html("<h1>Hello, World!</h1>")).await
 }
 
-/// Is there.
+/// Health check.
 #[cfg_attr(not(plain), rate_limit(limit = 5, window = 60))]
 pub async fn health() {
     tokio::task::yield_now().await;
 }
 
-/// Goes on to another page.
+/// Redirects.
 #[cfg_attr(head, rate_limit(limit = 5, window = 60))]
-#[cfg_attr(late, rate_limit(limit = 5, window = 60, key = uri))]
+#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = uri))]
 pub async fn moved(uri: Uri) -> Redirect {
     std::future::ready(Redirect::permanent(&format!("/v2{uri}"))).await
 }
@@ -179,9 +179,9 @@ pub async fn moved(uri: Uri) -> Redirect {
 ///
 /// # Errors
 ///
-/// When there is none.
+/// If it is not found.
 #[cfg_attr(head, rate_limit(limit = 5, window = 60))]
-#[cfg_attr(late, rate_limit(limit = 5, window = 60, key = id))]
+#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = id))]
 pub async fn show<R>(State(repository): State<Arc<R>>, Path(id): Path<u32>) -> Result<Json<Todo>, StatusCode>
 where
     R: Repository,
@@ -193,42 +193,42 @@ where
 ///
 /// # Errors
 ///
-/// When it is none.
+/// If it is not a number.
 #[cfg_attr(head, rate_limit(limit = 5, window = 60))]
-#[cfg_attr(late, rate_limit(limit = 5, window = 60, key = &text))]
+#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = &text))]
 #[tracing::instrument(skip_all, err)]
 pub async fn parsed(Path(text): Path<String>) -> Result<String, std::string::String> {
     let number: u64 = text.parse().map_err(|error: std::num::ParseIntError| error.to_string())?;
     std::future::ready(Ok((number + 1).to_string())).await
 }
 
-/// Reads a number, and says what is wrong with it.
+/// Reads a number, or reports what is wrong with it.
 ///
 /// # Errors
 ///
-/// When it is none.
+/// If it is not a number.
 #[tracing::instrument]
 #[cfg_attr(head, rate_limit(limit = 5, window = 60))]
-#[cfg_attr(late, rate_limit(limit = 5, window = 60, key = text))]
+#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = text))]
 pub async fn parsed_as_well(Path(text): Path<String>) -> Result<Json<u64>> {
     Ok(Json(std::future::ready(text.parse::<u64>()).await?))
 }
 
-/// Documented for others.
+/// Documented, with the limit above.
 ///
 /// # Errors
 ///
-/// When there is none.
+/// If it is not found.
 #[utoipa::path(get, path = "/documented/{id}", responses((status = 200, body = Todo)))]
 #[cfg_attr(head, rate_limit(limit = 5, window = 60))]
-#[cfg_attr(late, rate_limit(limit = 5, window = 60, key = id))]
+#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = id))]
 pub async fn documented(Path(id): Path<u32>, State(app): State<App>) -> Result<Json<Todo>, StatusCode> {
     app.find(id).await.map(Json).ok_or(StatusCode::NOT_FOUND)
 }
 
-/// Documented for others, from below.
+/// Documented by utoipa, from below.
 #[cfg_attr(head, rate_limit(limit = 5, window = 60))]
-#[cfg_attr(late, rate_limit(limit = 5, window = 60, key = page.offset))]
+#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = page.offset))]
 #[utoipa::path(get, path = "/documented", params(Page), responses((status = 200, body = Vec<Todo>)))]
 pub async fn documented_below(Query(page): Query<Page>, State(app): State<App>) -> Json<Vec<Todo>> {
     let todos = app.db.read().await;
@@ -237,16 +237,16 @@ pub async fn documented_below(Query(page): Query<Page>, State(app): State<App>) 
 
 /// Sends events.
 #[cfg_attr(head, rate_limit(limit = 5, window = 60))]
-#[cfg_attr(late, rate_limit(limit = 5, window = 60, key = user))]
+#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = user))]
 pub async fn events(Path(user): Path<String>) -> Sse<impl Stream<Item = std::result::Result<Event, Infallible>>> {
     tracing::debug!(user, "connected");
     let events = stream::repeat_with(|| Event::default().data("hi!")).take(3);
     std::future::ready(Sse::new(events.map(Ok)).keep_alive(KeepAlive::new().interval(Duration::from_secs(1)))).await
 }
 
-/// Talks.
+/// Opens a web socket.
 #[cfg_attr(head, rate_limit(limit = 5, window = 60))]
-#[cfg_attr(late, rate_limit(limit = 5, window = 60, key = agent(&headers)))]
+#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = agent(&headers)))]
 pub async fn talk(upgrade: WebSocketUpgrade, headers: HeaderMap) -> impl IntoResponse {
     let name = agent(&headers).to_owned();
     std::future::ready(upgrade.on_upgrade(move |socket| echo(socket, name))).await
@@ -265,13 +265,13 @@ async fn echo(mut socket: WebSocket, name: String) {
     }
 }
 
-/// Takes what was uploaded.
+/// Takes an upload.
 ///
 /// # Errors
 ///
-/// When it is too long.
+/// If it is too long.
 #[cfg_attr(head, rate_limit(limit = 5, window = 60))]
-#[cfg_attr(late, rate_limit(limit = 500, window = 60, cost = body.len() / 1024))]
+#[cfg_attr(deferred, rate_limit(limit = 500, window = 60, cost = body.len() / 1024))]
 pub async fn upload(headers: HeaderMap, body: Bytes) -> std::result::Result<String, (StatusCode, String)> {
     if body.len() > 10_000 {
         return Err((StatusCode::PAYLOAD_TOO_LARGE, format!("{} bytes", body.len())));
@@ -279,9 +279,9 @@ pub async fn upload(headers: HeaderMap, body: Bytes) -> std::result::Result<Stri
     std::future::ready(Ok(format!("{} {}", headers.len(), body.len()))).await
 }
 
-/// Sends it on.
+/// Forwards a request.
 #[cfg_attr(head, rate_limit(limit = 5, window = 60))]
-#[cfg_attr(late, rate_limit(limit = 5, window = 60, key = request.uri()))]
+#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = request.uri()))]
 pub async fn proxied(State(app): State<App>, mut request: Request) -> Response {
     request.extensions_mut().insert(app.greeting);
     std::future::ready(Response::new(Body::new(request.into_body()))).await
@@ -289,7 +289,7 @@ pub async fn proxied(State(app): State<App>, mut request: Request) -> Response {
 
 /// Signs in.
 #[cfg_attr(head, rate_limit(limit = 5, window = 60, refund_if = |res| res.status().is_success()))]
-#[cfg_attr(late, rate_limit(limit = 5, window = 60, key = name, refund_if = |res| res.status().is_success()))]
+#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = name, refund_if = |res| res.status().is_success()))]
 pub async fn login(Path(name): Path<String>, RawQuery(query): RawQuery) -> Response {
     match query.as_deref() {
         Some("secret") => [(header::SET_COOKIE, format!("session={name}"))].into_response(),
@@ -298,15 +298,15 @@ pub async fn login(Path(name): Path<String>, RawQuery(query): RawQuery) -> Respo
     }
 }
 
-/// Counts who is signed in, whose name is the name of the function as well.
+/// Counts users; a field has the name of the function.
 #[derive(Debug, Serialize)]
 pub struct Stats {
     users: usize,
 }
 
-/// How many there are.
+/// The count.
 #[cfg_attr(head, rate_limit(limit = 5, window = 60))]
-#[cfg_attr(late, rate_limit(limit = 5, window = 60, key = method))]
+#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = method))]
 pub async fn users(method: Method, State(app): State<App>) -> Json<Stats> {
     tracing::info!(%method);
     let users: Vec<u32> = app.db.read().await.keys().copied().collect();
@@ -317,7 +317,7 @@ pub async fn users(method: Method, State(app): State<App>) -> Json<Stats> {
 
 /// Waits for its turn.
 #[cfg_attr(head, rate_limit(limit = 5, window = 60))]
-#[cfg_attr(late, rate_limit(limit = 5, window = 60, key = *id))]
+#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = *id))]
 pub async fn count_down(Path(id): Path<Box<u32>>) -> String {
     let mut left = *id;
     loop {
@@ -331,7 +331,7 @@ pub async fn count_down(Path(id): Path<Box<u32>>) -> String {
 
 /// Calls itself.
 #[cfg_attr(head, rate_limit(limit = 5, window = 60))]
-#[cfg_attr(late, rate_limit(limit = 5, window = 60, key = depth))]
+#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = depth))]
 pub async fn tree(Path(depth): Path<u32>) -> String {
     if depth == 0 {
         return ".".to_owned();
@@ -340,9 +340,9 @@ pub async fn tree(Path(depth): Path<u32>) -> String {
     format!("({below}{below})")
 }
 
-/// With a type that has no name.
+/// With an `impl Trait`.
 #[cfg_attr(head, rate_limit(limit = 5, window = 60))]
-#[cfg_attr(late, rate_limit(limit = 5, window = 60, key = id))]
+#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = id))]
 pub async fn cached(Path(id): Path<u32>) -> ([(header::HeaderName, &'static str); 1], impl IntoResponse) {
     std::future::ready(([(header::CACHE_CONTROL, "max-age=60")], id.to_string())).await
 }
@@ -351,9 +351,9 @@ pub async fn cached(Path(id): Path<u32>) -> ([(header::HeaderName, &'static str)
 ///
 /// # Errors
 ///
-/// When there is none.
+/// If it is not found.
 #[cfg_attr(head, rate_limit(limit = 5, window = 60))]
-#[cfg_attr(late, rate_limit(limit = 5, window = 60, key = id))]
+#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = id))]
 pub async fn boxed(Path(id): Path<u32>) -> std::result::Result<Response, Response> {
     match std::future::ready(id).await {
         0 => Err(StatusCode::NOT_FOUND.into_response()),
@@ -361,13 +361,13 @@ pub async fn boxed(Path(id): Path<u32>) -> std::result::Result<Response, Respons
     }
 }
 
-/// What an admin may do.
+/// For admins.
 pub mod admin {
     use super::{App, Json, State, StatusCode, Todo};
     #[cfg(not(plain))]
     use rateguard::rate_limit;
 
-    /// Who may do more.
+    /// An admin.
     #[derive(Clone, Copy, Debug)]
     pub struct Admin(pub u64);
 
@@ -379,17 +379,17 @@ pub mod admin {
         }
     }
 
-    /// All that there is.
+    /// Everything.
     #[cfg_attr(head, rate_limit(limit = 5, window = 60, key = "user"))]
-    #[cfg_attr(late, rate_limit(limit = 5, window = 60, key = admin.0))]
+    #[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = admin.0))]
     pub async fn dump(admin: Admin, State(app): State<App>) -> Json<Vec<Todo>> {
         tracing::warn!(user = admin.0, "dumped");
         Json(app.db.read().await.values().cloned().collect())
     }
 
-    /// Forgets everything.
+    /// Deletes everything.
     #[cfg_attr(head, rate_limit(limit = 1, window = "1h", key = "global"))]
-    #[cfg_attr(late, rate_limit(limit = 1, window = "1h", key = id))]
+    #[cfg_attr(deferred, rate_limit(limit = 1, window = "1h", key = id))]
     pub(crate) async fn clear(Admin(id): Admin, State(app): State<App>) {
         app.db.write().await.clear();
         tracing::warn!(id, "cleared");
@@ -398,17 +398,17 @@ pub mod admin {
 
 /// With an extension and a header that may be missing.
 #[cfg_attr(head, rate_limit(limit = 5, window = 60, key = ("ip", "header:x-tenant")))]
-#[cfg_attr(late, rate_limit(limit = 5, window = 60, key = (tenant, "ip")))]
+#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = (tenant, "ip")))]
 #[axum::debug_handler]
 async fn tenant(Extension(tenant): Extension<Arc<str>>, headers: HeaderMap) -> String {
     std::future::ready(format!("{tenant} {}", headers.len())).await
 }
 
-/// As it was written before `async fn` was there.
+/// Returns a future itself.
 ///
 /// # Errors
 ///
-/// When there is none.
+/// If it is not found.
 #[cfg_attr(not(plain), rate_limit(limit = 5, window = 60))]
 pub fn by_hand(State(app): State<App>, Path(id): Path<u32>) -> impl Future<Output = Result<Json<Todo>>> + Send {
     tracing::debug!(id);
@@ -417,7 +417,7 @@ pub fn by_hand(State(app): State<App>, Path(id): Path<u32>) -> impl Future<Outpu
 
 /// With a body that ends in a macro.
 #[cfg_attr(head, rate_limit(limit = 5, window = 60))]
-#[cfg_attr(late, rate_limit(limit = 5, window = 60, key = ids.len()))]
+#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = ids.len()))]
 pub async fn joined(Json(ids): Json<Vec<u32>>) -> String {
     let texts: Vec<String> = std::future::ready(ids.iter().map(u32::to_string).collect()).await;
     let all = texts.join(",");
@@ -427,7 +427,7 @@ pub async fn joined(Json(ids): Json<Vec<u32>>) -> String {
 /// With two stacked limits.
 #[cfg_attr(not(plain), rate_limit(limit = 5, window = 1))]
 #[cfg_attr(head, rate_limit(limit = 500, window = "1h", algorithm = "token_bucket", burst = 10))]
-#[cfg_attr(late, rate_limit(limit = 500, window = "1h", skip = id == 0))]
+#[cfg_attr(deferred, rate_limit(limit = 500, window = "1h", skip = id == 0))]
 pub async fn stacked(Path(mut id): Path<u32>) -> String {
     id += 1;
     std::future::ready(id.to_string()).await
