@@ -2,8 +2,8 @@
 
 use redis::{ClientTlsConfig, TlsCertificates};
 
+use super::endpoint::Endpoint;
 use crate::error::ConfigError;
-use crate::store::remote::redis::Endpoint;
 
 /// What the builder was told.
 #[derive(Clone, Default)]

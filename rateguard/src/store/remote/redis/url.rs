@@ -2,7 +2,8 @@
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
 
-use crate::store::remote::redis::Endpoint;
+use super::cluster::Address;
+use super::endpoint::Endpoint;
 
 const SENTINEL_PORT: &str = "26379";
 
@@ -159,8 +160,6 @@ fn sentinels(scheme: &str, rest: &str) -> Result<Endpoint, String> {
 
 /// `[[user]:password@]host[:port],…[/0][?protocol=resp2]`: the credentials are every node's.
 fn cluster(scheme: &str, rest: &str) -> Result<Endpoint, String> {
-    use crate::store::remote::redis::Address;
-
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (credentials, rest) = split_credentials(rest);
     let (hosts, database) = rest.split_once('/').unwrap_or((rest, ""));
