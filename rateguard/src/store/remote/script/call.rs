@@ -15,6 +15,24 @@ use crate::store::Verdicts;
 /// The most groups in a call, limits in a group and different quotas that `check.lua` has characters for.
 const MOST: usize = 64;
 
+/// The Lua function `make_counter_rule(kind)`. Each file is a part of its body, so that a call only makes the functions of the
+/// kinds that it needs.
+macro_rules! counter_rules {
+    () => {
+        concat!(
+            "local function make_counter_rule(kind)\n",
+            include_str!("counters.lua"),
+            "if kind == 'f' then\n",
+            include_str!("fixed_window.lua"),
+            "elseif kind == 'c' then\n",
+            include_str!("sliding_counter.lua"),
+            "else\n",
+            include_str!("token_bucket.lua"),
+            "end\nend\n",
+        )
+    };
+}
+
 /// Which script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Script {
@@ -36,13 +54,10 @@ impl Script {
     /// Its text.
     pub(crate) const fn text(self) -> &'static str {
         match self {
-            Script::Check => concat!(include_str!("head.lua"), include_str!("counters.lua"), include_str!("check.lua")),
-            Script::Whole => concat!(
-                include_str!("head.lua"),
-                include_str!("counters.lua"),
-                include_str!("log.lua"),
-                include_str!("whole.lua")
-            ),
+            Script::Check => concat!(include_str!("head.lua"), counter_rules!(), include_str!("check.lua")),
+            Script::Whole => {
+                concat!(include_str!("head.lua"), counter_rules!(), include_str!("log.lua"), include_str!("whole.lua"))
+            }
         }
     }
 }
