@@ -188,7 +188,7 @@ async fn a_node_of_a_cluster_that_is_lost_is_one_line_and_its_successor_one() {
     }
     load(&limiter, 3.0).await;
     let [_, over] = &log.lines_with(OURS)[..] else { panic!("{:?}", log.lines_with(OURS)) };
-    assert!(over.contains("INFO") && over.contains(&port) && over.contains("slots to others"), "{over}");
+    assert!(over.contains("INFO") && over.contains(&port) && over.contains("slots to other nodes"), "{over}");
 }
 
 #[tokio::test]

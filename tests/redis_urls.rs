@@ -78,7 +78,7 @@ async fn the_master_that_the_sentinels_name() {
     counts(builder(sentinels.url()), &sentinels.master).await;
     let unknown = builder(sentinels.url().replace("mymaster", "another")).build().unwrap();
     let error = unknown.ready().await.unwrap_err();
-    assert!(error.to_string().contains("does not know \"another\""), "{error}");
+    assert!(error.to_string().contains("does not know the master \"another\""), "{error}");
 }
 
 fn tls_server(authority: &Authority, clients: &str) -> (RedisServer, String) {

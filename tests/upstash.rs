@@ -427,7 +427,7 @@ async fn the_environment_says_where_to_count() {
         (&both[1..], url, "it is not set, but UPSTASH_REDIS_REST_TOKEN is"),
         (&[(url, ""), both[1]], url, "it is empty"),
         (&[both[0], (token, "")], token, "it is empty"),
-        (&[(url, TOKEN), (token, &server.url())], url, "it is no URL"),
+        (&[(url, TOKEN), (token, &server.url())], url, "it is not a URL"),
     ] {
         let error = with_environment(variables);
         assert!(error.starts_with(&format!("rateguard: {names}: ")) && error.contains(says), "{error}");

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use crate::algorithm::Receipt;
 use crate::quota::{Algorithm, Quota};
-use crate::store::remote::script::call::Call;
-use crate::store::remote::script::decode::{self, Part};
-use crate::store::remote::script::{Group, Op, RemoteCheck};
+use crate::store::remote::script::decode;
+use crate::store::remote::script::{Call, Group, Op, Part, RemoteCheck};
 
 /// Takes bytes for what was asked, and for what came back.
 struct Bytes<'a>(&'a [u8]);

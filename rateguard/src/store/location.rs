@@ -1,4 +1,4 @@
-//! Where the counts are kept, from a URL or the environment. A password never gets into an error.
+//! The store that a URL or the environment names. Errors never contain a password.
 
 use super::remote::Endpoint;
 use crate::error::ConfigError;
@@ -9,14 +9,14 @@ pub(crate) enum Location {
     Remote(Endpoint),
 }
 
-/// The variables that hold Upstash's address and the token for it.
+/// The environment variables of Upstash: the URL and the token.
 const UPSTASH: [&str; 2] = ["UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"];
 
 const FORMS: &str = "use redis://[[user]:password@]host[:port][/database] (rediss:// with TLS), \
                      redis+sentinel://host1,host2,host3/name, redis+cluster://host1,host2,host3, redis+unix:///path, or memory: to count in this process";
 
 impl Location {
-    /// `REDIS_URL`, else Upstash's two variables, else memory.
+    /// `REDIS_URL`; without it, Upstash's two variables; without those, memory.
     pub(crate) fn from_env() -> Result<Location, ConfigError> {
         match std::env::var("REDIS_URL") {
             Ok(url) if url.is_empty() => {
@@ -30,8 +30,8 @@ impl Location {
         }
     }
 
-    /// Half of what is needed is an error: counting in this process instead would quietly multiply every limit by the
-    /// number of servers.
+    /// One variable without the other is an error: counting in this process instead would silently multiply every limit by
+    /// the number of servers.
     fn without_redis_url() -> Result<Location, ConfigError> {
         let read = |name| match std::env::var(name) {
             Ok(value) => Ok(Some(value)),
@@ -55,14 +55,14 @@ impl Location {
         Endpoint::upstash(url, token).map(Location::Remote)
     }
 
-    /// Reads a URL; `setting` is what the error calls it.
+    /// Reads a URL. Errors call it `setting`.
     pub(crate) fn parse(setting: &str, text: &str) -> Result<Location, ConfigError> {
         let wrong = |problem: String| ConfigError::new(setting, redacted(text), problem);
         if text == "memory:" || text == "memory://" {
             return Ok(Location::Memory);
         }
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(wrong(format!("it is no URL: {FORMS}")));
+            return Err(wrong(format!("it is not a URL: {FORMS}")));
         };
         match scheme {
             "redis" | "rediss" | "redis+unix" | "unix" | "redis+sentinel" | "rediss+sentinel" | "redis+cluster"
@@ -75,14 +75,14 @@ impl Location {
     }
 }
 
-/// A URL without what could be secret: everything before the last `@`, and any query. All of it, if a query may be before
-/// that `@`: it can be in the middle of a password, or the `@` in the middle of a parameter's.
+/// A URL without what may be secret: everything before the last `@`, and the query. Nothing of it is shown if there is a `?` or
+/// `#` before that `@`: it may be in the middle of a password, or the `@` in the middle of a parameter.
 fn redacted(text: &str) -> String {
     let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
     let shown = match rest.rsplit_once('@') {
         Some((before, _)) if before.contains(['?', '#']) => "***".to_owned(),
         Some((_, host)) => format!("***@{}", host.split(['?', '#']).next().unwrap_or_default()),
-        // Without an `@`, a `#` or `?` may be in the middle of a password.
+        // Without an `@`, the `#` or `?` may be in the middle of a password.
         None if rest.contains(['?', '#']) => "***".to_owned(),
         None => rest.to_owned(),
     };
@@ -95,13 +95,13 @@ mod tests {
 
     fn error(url: &str) -> String {
         match Location::parse("REDIS_URL", url) {
-            Ok(_) => panic!("{url} was taken"),
+            Ok(_) => panic!("{url} was accepted"),
             Err(error) => error.to_string(),
         }
     }
 
     #[test]
-    fn the_forms_of_the_documentation_are_taken() {
+    fn the_documented_forms_are_accepted() {
         for url in [
             "redis://localhost",
             "redis://127.0.0.1:6379/3",
@@ -153,7 +153,7 @@ mod tests {
         assert!(error("ftp://host").contains("ftp://host"));
     }
 
-    // Without TLS the error is another.
+    // Without TLS there is another error.
     #[cfg(feature = "tls")]
     #[test]
     fn a_password_without_its_colon_is_an_error_that_shows_where_the_colon_goes() {
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slash_in_a_password_is_an_error_that_says_how_it_is_written() {
+    fn a_slash_in_a_password_is_an_error_that_says_how_to_write_it() {
         for url in ["redis://:hun/hunter2@host", "redis://hunter2/x@/../"] {
             let error = error(url);
             assert!(error.contains("%2F") && !error.contains("hunter2"), "{error}");
@@ -190,10 +190,10 @@ mod tests {
         assert!(Location::parse("url", "redis+unix:///run/redis@1/redis.sock").is_ok());
     }
 
-    // Without TLS the error is another.
+    // Without TLS there is another error.
     #[cfg(feature = "tls")]
     #[test]
-    fn several_hosts_are_an_error_that_says_how_sentinels_and_clusters_are_written() {
+    fn several_hosts_are_an_error_that_says_how_to_write_sentinels_and_clusters() {
         for url in ["redis://one,two", "redis://one:6379,two:6379/0", "rediss://:hunter2@one,two"] {
             let error = error(url);
             assert!(error.contains("redis+sentinel://host1,host2/name"), "{error}");

@@ -24,7 +24,7 @@ pub(crate) struct RemoteStore(Infallible);
 
 pub(crate) struct Wait<T>(Infallible, PhantomData<T>);
 
-pub(crate) struct Told<T> {
+pub(crate) struct Answer<T> {
     pub(crate) result: Result<T, StoreError>,
     pub(crate) waited: Duration,
 }
@@ -101,9 +101,9 @@ impl Group {
 }
 
 impl<T> Future for Wait<T> {
-    type Output = Told<T>;
+    type Output = Answer<T>;
 
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Told<T>> {
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Answer<T>> {
         match self.0 {}
     }
 }

@@ -1,8 +1,9 @@
-//! A client's count in a few bytes, for clients without a slot.
+//! The count of a client in a few bytes, for clients without a slot.
 //!
-//! It never allows more than the rule of its algorithm. A token bucket, a fixed window and a sliding counter fit whole. Of
-//! a sliding window's log two stretches are left: the units of each count until the latest of them would have left, so a
-//! unit counts for less than two windows instead of one, and nobody who waits a window after an allowed request is denied.
+//! It never allows more than the algorithm does. A token bucket, a fixed window and a sliding counter fit in completely. The
+//! log of a sliding window is reduced to two stretches, whose units all count until the latest of them would have left. So a
+//! unit counts for up to two windows instead of one; and a client that waits for a window after an allowed request is not
+//! denied.
 
 use crate::algorithm::fixed_window::{Counter, Counters};
 use crate::algorithm::sliding_counter::{Pair, Pairs};
@@ -12,25 +13,25 @@ use crate::quota::{Algorithm, Quota};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Count {
-    /// Until then the earlier units count. For a fixed window that is exact: when it began. For a token bucket that is
-    /// exact: the fraction of a microsecond that it takes longer to fill, and of what it is a fraction.
+    /// When the earlier units stop counting. For an exact fixed window: when it began. For an exact token bucket: the fraction
+    /// of a microsecond that it needs in addition to be full, below the limit, which is the unit of the fraction.
     pub(super) end: u64,
-    /// Until then the later units count, and from then on nothing does. For a token bucket: when it is full.
+    /// When the later units stop counting, and with them everything. For a token bucket: when it is full.
     pub(super) idle_from: u64,
     pub(super) earlier: u32,
     pub(super) later: u32,
-    /// Whether it is exactly what the rule counts, and no more. If not, a fixed window or a sliding counter may begin
-    /// elsewhere than by the rule, and where such a window ends, more could be allowed: it is counted in two stretches.
+    /// Whether this is exactly what the algorithm counts. If not, a fixed window or a sliding counter might begin at another
+    /// time, and more could be allowed where such a window ends, so it is counted in two stretches.
     pub(super) exact: bool,
 }
 
 impl Count {
     pub(super) const NOTHING: Count = Count { end: 0, idle_from: 0, earlier: 0, later: 0, exact: true };
 
-    /// What a slot holds.
+    /// The count of a slot.
     pub(super) fn of(state: &State, idle_from: u64) -> Count {
         let nothing = Count { idle_from, ..Count::NOTHING };
-        // Counted by several windows or rates: at least what any of them counts, for as long as any does.
+        // With several windows or rates: at least what any of them counts, for as long as any of them counts.
         let several = |units: u64| Count { later: clamp(units.max(1)), exact: false, ..nothing };
         match state.count() {
             algorithm::Count::SlidingWindow(log) => Count { later: clamp(log.units()), exact: false, ..nothing },
@@ -45,7 +46,7 @@ impl Count {
                 }
                 pairs => several(pairs.iter().map(|pair| pair.previous + pair.current).max().unwrap_or_default()),
             },
-            // Only that there is something; how much, the time says.
+            // Only that there is a count. The time says how much.
             algorithm::Count::TokenBucket(buckets) => match buckets.each() {
                 [bucket] => {
                     Count { end: u64::from(bucket.limit) << 32 | u64::from(bucket.fraction), later: 1, ..nothing }
@@ -55,14 +56,14 @@ impl Count {
         }
     }
 
-    /// Whether there is a state for a slot that allows no more than this count does: unless it is of windows that are not
-    /// exact.
+    /// Whether a slot can hold a state that allows no more than this count. Not for fixed windows and sliding counters that are
+    /// not exact.
     pub(super) fn has_state(self, now: u64, quota: &Quota) -> bool {
         let count = self.at(now);
         count.exact || matches!(quota.algorithm(), Algorithm::SlidingWindow | Algorithm::TokenBucket)
     }
 
-    /// That state.
+    /// The state for a slot, if `has_state`.
     pub(super) fn to_state(self, now: u64, quota: &Quota) -> Option<State> {
         let count = self.at(now);
         if count.units() == 0 {
@@ -107,7 +108,7 @@ impl Count {
         }
     }
 
-    /// The count once `cost` more units are taken.
+    /// The count after a charge.
     pub(super) fn charged(self, now: u64, quota: &Quota, cost: u32) -> Count {
         let mut count = self.at(now);
         if let Some(mut state) = count.small_state(quota) {
@@ -126,20 +127,21 @@ impl Count {
         count
     }
 
-    /// The count once as much was given back as the rule allows. Of windows that are not exact, nothing is.
+    /// The count after units are given back. Windows that are not exact give nothing back.
     pub(super) fn refunded(self, now: u64, quota: &Quota, cost: u32, receipt: Option<Receipt>) -> Count {
         let Some(mut state) = self.to_state(now, quota) else { return self };
         state.refund(now, quota, cost, receipt);
         Count::of(&state, state.idle_from())
     }
 
-    /// At least what either counts, at any time: for clients of whom only that is known.
+    /// A count that is never less than either, at any time.
     pub(super) fn at_least(self, other: Count) -> Count {
         let idle_from = self.idle_from.max(other.idle_from);
         Count { end: 0, idle_from, earlier: 0, later: clamp(self.units().max(other.units())), exact: false }
     }
 
-    /// After the clock stepped back: nothing was counted later than now, so that nobody waits for longer than a window.
+    /// The count after the clock stepped back: all units are taken as charged now at the latest, so that no client waits longer
+    /// than a window.
     pub(super) fn held_back(self, now: u64, quota: &Quota) -> Count {
         let longest = now.saturating_add(horizon(quota));
         let end = match quota.algorithm() {
@@ -157,7 +159,7 @@ impl Count {
         u64::from(self.earlier) + u64::from(self.later)
     }
 
-    /// As it counts now.
+    /// The count brought to this moment.
     fn at(mut self, now: u64) -> Count {
         if self.idle_from <= now {
             return Count::NOTHING;
@@ -168,7 +170,7 @@ impl Count {
         self
     }
 
-    /// The very state of the algorithm, if it is small and known.
+    /// The exact state of the algorithm, if this count holds it.
     fn small_state(self, quota: &Quota) -> Option<State> {
         let (limit, window) = (quota.limit(), quota.window_micros());
         let bucket = |at, fraction| {
@@ -195,7 +197,7 @@ impl Count {
     }
 }
 
-/// For how long after it was taken a unit can matter to the rule.
+/// How long after its charge a unit can matter.
 fn horizon(quota: &Quota) -> u64 {
     let window = quota.window_micros();
     match quota.algorithm() {

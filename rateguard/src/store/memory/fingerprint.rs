@@ -1,4 +1,4 @@
-//! What stands for a policy and a key.
+//! A check as this store sees it: a policy and a key are counted by their hash.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::IpAddr;
@@ -8,18 +8,28 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 use crate::key::prefix::{Prefixes, network};
 use crate::key::{Key, Repr};
 use crate::policy::Policy;
-use crate::quota::Algorithm;
+use crate::quota::{Algorithm, Quota};
 
-/// What stands for a policy and a key, and for the policy alone.
+/// A check of one limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MemoryCheck {
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) quota: Quota,
+    pub(crate) cost: u32,
+    /// Counted, never denied.
+    pub(crate) shadow: bool,
+}
+
+/// Identifies a policy and a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
     pub(crate) hash: u128,
-    /// Of a policy's name and algorithm. Policies that happen to share one, share room in a full store. Always even.
+    /// The hash of the policy's name and algorithm. Policies with the same hash share their slots in a full store. Always even.
     pub(super) policy: u32,
 }
 
-/// Makes 128 bits of a policy and a key, by SipHash-1-3 (Aumasson and Bernstein, 2012) under a key drawn for this
-/// process: clients cannot aim for a collision, since they cannot know where anything goes.
+/// Hashes a policy and a key to 128 bits, by SipHash-1-3 (Aumasson and Bernstein, 2012) with a random key of this process:
+/// clients cannot find collisions, because they cannot compute the hash.
 #[derive(Clone, Copy)]
 pub(super) struct Fingerprints {
     keys: [u64; 2],
@@ -35,16 +45,16 @@ impl Fingerprint {
 
 impl Fingerprints {
     pub(super) fn new() -> Fingerprints {
-        // The standard library draws the keys of its tables from the system, and this draws ours from them.
+        // The standard library gets random keys for its hash tables from the system; ours are derived from them.
         let drawn = RandomState::new();
         Fingerprints { keys: [drawn.hash_one("first"), drawn.hash_one("second")] }
     }
 
-    /// Addresses stand for their network.
+    /// An address is counted as its network.
     #[inline]
     pub(super) fn of(&self, policy: &str, algorithm: Algorithm, key: &Key, prefixes: Prefixes) -> u128 {
-        // Every text comes after its length, and every part after its sort: two that differ are written differently. All
-        // of it in whole words, from a hasher that is new: so the compiler knows that there is never a part of one left.
+        // Each text follows its length, and each part its type, so different keys are written differently. Everything is
+        // written in whole words, into a new hasher, so the compiler knows that there is never a rest of a word.
         let [first, second] = self.keys;
         let mut hasher = SipHasher13::new_with_keys(first, second);
         head(&mut hasher, algorithm as u8, policy.len());
@@ -54,7 +64,7 @@ impl Fingerprints {
     }
 }
 
-/// The bytes after the last whole word, with those in front of them, if there are any.
+/// The last eight bytes of the text, or all of them if it is shorter.
 #[inline]
 fn last_word(text: &[u8], rest: &[u8]) -> u64 {
     match text.last_chunk() {
@@ -96,7 +106,7 @@ fn texts(hasher: &mut SipHasher13, sort: u8, kind: &str, value: &[u8]) {
     text(hasher, value);
 }
 
-/// What follows, and of what length.
+/// The type and the length of what follows.
 #[inline]
 fn head(hasher: &mut SipHasher13, sort: u8, length: usize) {
     hasher.write_u64((length as u64) << 8 | u64::from(sort));
@@ -112,11 +122,11 @@ fn text(hasher: &mut SipHasher13, text: &[u8]) {
     if rest.is_empty() {
         return;
     }
-    // Since the length is known, so is what is written twice.
+    // Some bytes are written twice, which is unambiguous because the length is written too.
     hasher.write_u64(last_word(text, rest));
 }
 
-/// The key of the hash stays here.
+/// Does not show the key of the hash.
 impl std::fmt::Debug for Fingerprints {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Fingerprints")
@@ -128,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_differs_in_anything_has_another_fingerprint() {
+    fn whatever_differs_has_another_fingerprint() {
         let fingerprints = Fingerprints::new();
         let of = |policy, algorithm, key: &Key| fingerprints.of(policy, algorithm, key, Prefixes::default());
         let ip = |text: &str| Key::ip(text.parse::<IpAddr>().unwrap());
@@ -157,11 +167,11 @@ mod tests {
             of("p", Algorithm::SlidingWindow, &ip("2001:db8::2"))
         );
         let other = Fingerprints::new().of("p", Algorithm::SlidingWindow, &Key::global(), Prefixes::default());
-        assert_ne!(other, of("p", Algorithm::SlidingWindow, &Key::global()), "each process has a key of its own");
+        assert_ne!(other, of("p", Algorithm::SlidingWindow, &Key::global()), "each process has a hash key of its own");
     }
 
     #[test]
-    fn a_policy_is_the_same_for_all_its_keys_and_another_by_another_name_or_algorithm() {
+    fn the_hash_of_a_policy_differs_by_name_and_algorithm() {
         let quota = crate::Quota::sliding_window(1, std::time::Duration::from_secs(60));
         let policy = |name: &str| Policy::try_new(name.to_owned(), quota).unwrap();
         let number = |policy: &Policy| Fingerprint::new(1, policy).policy;

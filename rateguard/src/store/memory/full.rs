@@ -1,4 +1,4 @@
-//! What operators are told of a store that is full.
+//! What operators are told about a full store.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,40 +10,40 @@ const AGAIN: u64 = 60_000_000;
 #[derive(Debug)]
 pub(super) struct Full {
     max_keys: usize,
-    /// Checks of clients without a place, since the log was last told.
+    /// Checks of clients without a slot, since the last log line.
     checks: AtomicU64,
-    /// When the log was last told; `u64::MAX` if it never was.
-    told: AtomicU64,
+    /// The time of the last log line; `u64::MAX` if there was none.
+    logged: AtomicU64,
 }
 
 impl Full {
     pub(super) fn new(max_keys: usize) -> Full {
-        Full { max_keys, checks: AtomicU64::new(0), told: AtomicU64::new(u64::MAX) }
+        Full { max_keys, checks: AtomicU64::new(0), logged: AtomicU64::new(u64::MAX) }
     }
 
-    /// Takes note of checks of clients without a place of their own.
+    /// Counts checks of clients without a slot of their own.
     #[cold]
-    pub(super) fn tell(&self, now: u64, checks: u64) {
+    pub(super) fn report(&self, now: u64, checks: u64) {
         telemetry::memory_overflow(checks);
         self.checks.fetch_add(checks, Ordering::Relaxed);
         if let Some(checks) = self.due(now) {
             tracing::warn!(
                 max_keys = self.max_keys,
                 checks,
-                "rateguard: the memory store is full. Clients without a place are counted together, so that some may be \
-                 denied too early, and none is allowed too much. If these are your clients and no flood of made-up ones, \
-                 raise max_keys: a thousand more take about 0.3 MB"
+                "rateguard: the memory store is full. Clients without a slot are counted together, so some may be denied too \
+                 early; none is allowed too much. If these are real clients and not a flood of invented keys, raise max_keys: \
+                 a thousand more keys take about 0.3 MB"
             );
         }
     }
 
-    /// How many checks there were, if the log is to be told now.
+    /// How many checks there were, if a log line is due.
     fn due(&self, now: u64) -> Option<u64> {
-        let told = self.told.load(Ordering::Relaxed);
-        if told != u64::MAX && now.abs_diff(told) < AGAIN {
+        let logged = self.logged.load(Ordering::Relaxed);
+        if logged != u64::MAX && now.abs_diff(logged) < AGAIN {
             return None;
         }
-        self.told.compare_exchange(told, now, Ordering::Relaxed, Ordering::Relaxed).ok()?;
+        self.logged.compare_exchange(logged, now, Ordering::Relaxed, Ordering::Relaxed).ok()?;
         Some(self.checks.swap(0, Ordering::Relaxed))
     }
 }
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_store_is_told_at_once_and_once_a_minute_with_the_number_of_checks() {
+    fn a_full_store_is_logged_at_once_and_then_once_a_minute_with_the_number_of_checks() {
         let full = Full::new(1);
         let due = |second: u64, checks| {
             full.checks.fetch_add(checks, Ordering::Relaxed);
@@ -63,6 +63,6 @@ mod tests {
         assert_eq!(due(59, 3), None);
         assert_eq!(due(60, 1), Some(4));
         assert_eq!(due(61, 1), None);
-        assert_eq!(due(0, 1), Some(2), "a clock that was set back does not silence it");
+        assert_eq!(due(0, 1), Some(2), "a clock that was set back does not stop the log");
     }
 }

@@ -1,11 +1,10 @@
 //! Counts in this process: sharded, bounded, and never locked across an await.
 //!
-//! A key costs one slot, of which there are at most the cap. Slots whose count has run out are swept a few at a time
-//! by the checks that come by. When every slot is taken, newcomers are counted in a sketch, of which nobody's count comes
-//! out too small, and move to a slot with what was counted as soon as there is one. Nobody who still counts gives up a
-//! slot to a client of the same policy. A policy with less than its share of the slots takes one from a policy with more,
-//! whose client goes on in the sketch. So a full store forgets nobody, and a flood of one policy's clients pushes out none
-//! of another's.
+//! Each key takes a slot, up to `max_keys`. Checks sweep a few slots at a time, and free those that no longer count anything.
+//! When every slot is taken, newcomers are counted in a sketch, which never counts too little, and get a slot, with their
+//! count, as soon as one is free. A client that still counts never loses its slot to a client of the same policy. A policy
+//! with less than its share of the slots takes one from a policy with more, whose client is then counted in the sketch. So a
+//! full store forgets no client, and a flood of clients of one policy does not push out those of another.
 
 mod count;
 mod fingerprint;
@@ -13,6 +12,7 @@ mod full;
 mod shard;
 mod shares;
 mod sketch;
+mod slot;
 #[cfg(test)]
 mod tests;
 
@@ -21,8 +21,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use smallvec::SmallVec;
 
-pub(crate) use fingerprint::Fingerprint;
 use fingerprint::Fingerprints;
+pub(crate) use fingerprint::{Fingerprint, MemoryCheck};
 use full::Full;
 use shard::Shard;
 
@@ -32,30 +32,19 @@ use crate::clock::TimeSource;
 use crate::key::Key;
 use crate::key::prefix::Prefixes;
 use crate::policy::Policy;
-use crate::quota::Quota;
 
 const SHARDS: usize = 64;
 
-/// One check, as this store sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MemoryCheck {
-    pub(crate) fingerprint: Fingerprint,
-    pub(crate) quota: Quota,
-    pub(crate) cost: u32,
-    /// Its refusal is none.
-    pub(crate) shadow: bool,
-}
-
-/// The store. The times that a key sees never go back unless the clock does, whichever thread comes first.
+/// The store. For a key, time never runs backwards unless the clock does, whichever thread comes first.
 #[derive(Debug)]
 pub(crate) struct MemoryStore {
     shards: Box<[Locked]>,
     fingerprints: Fingerprints,
-    /// Elsewhere, so that writing there does not slow down who reads what lies here.
+    /// In a box, so that writing to it does not slow down threads that read the other fields.
     full: Box<Full>,
 }
 
-/// In cache lines of its own: a processor that takes one lock does not slow down who takes the next.
+/// In cache lines of its own, so that a processor that takes one lock does not slow down one that takes the next.
 #[derive(Debug)]
 #[repr(align(128))]
 struct Locked(Mutex<Shard>);
@@ -71,13 +60,13 @@ impl MemoryStore {
         }
     }
 
-    /// What stands for a policy and a key, with addresses as their networks.
+    /// The fingerprint of a policy and a key. An address is counted as its network.
     #[inline]
     pub(crate) fn fingerprint(&self, policy: &Policy, key: &Key, prefixes: Prefixes) -> Fingerprint {
         Fingerprint::new(self.fingerprints.of(policy.name(), policy.quota().algorithm(), key, prefixes), policy)
     }
 
-    /// Decides one check, as nearly always.
+    /// Decides one check, which is the most frequent case.
     #[inline]
     pub(crate) fn check_one(&self, clock: &TimeSource, check: &MemoryCheck) -> Verdict {
         match self.shards.get(number(check.fingerprint.hash)) {
@@ -89,15 +78,15 @@ impl MemoryStore {
                 let overflowed = shard.take_overflowed();
                 drop(shard);
                 if overflowed > 0 {
-                    self.full.tell(now, overflowed);
+                    self.full.report(now, overflowed);
                 }
                 verdict
             }
-            None => nowhere().verdict(None, None),
+            None => without_shard().verdict(None, None),
         }
     }
 
-    /// Decides the checks of one request together: all are charged, or none is.
+    /// Decides the checks of one request together: all are charged, or none.
     pub(crate) fn check(&self, clock: &TimeSource, checks: &[MemoryCheck]) -> Verdicts {
         let mut locked = self.lock(checks);
         let now = time(clock, &mut locked);
@@ -105,7 +94,7 @@ impl MemoryStore {
             .iter()
             .map(|check| match find(&mut locked, check) {
                 Some(shard) => shard.assess(now, check),
-                None => nowhere(),
+                None => without_shard(),
             })
             .collect();
         let charge = checks.iter().zip(&assessed).all(|(check, assessment)| assessment.allowed || check.shadow);
@@ -119,23 +108,23 @@ impl MemoryStore {
         let overflowed = locked.iter_mut().map(|(_, shard)| shard.take_overflowed()).sum();
         drop(locked);
         if overflowed > 0 {
-            self.full.tell(now, overflowed);
+            self.full.report(now, overflowed);
         }
         verdicts
     }
 
-    /// What a check would be answered, without making it.
+    /// What a check would be answered.
     pub(crate) fn peek(&self, clock: &TimeSource, check: &MemoryCheck) -> Verdict {
         let mut locked = self.lock(slice::from_ref(check));
         let now = time(clock, &mut locked);
         let assessment = match find(&mut locked, check) {
             Some(shard) => shard.peek(now, check),
-            None => nowhere(),
+            None => without_shard(),
         };
         assessment.verdict(None, None)
     }
 
-    /// Gives units back. What the sketch counts for several clients together stays until it runs out.
+    /// Gives units back. What the sketch counts for several clients together stays until it expires.
     pub(crate) fn refund(&self, clock: &TimeSource, check: &MemoryCheck, receipt: Option<Receipt>) {
         let mut locked = self.lock(slice::from_ref(check));
         let now = time(clock, &mut locked);
@@ -144,7 +133,7 @@ impl MemoryStore {
         }
     }
 
-    /// Forgets a key; of the sketch, what it counts for this key alone.
+    /// Forgets a key. In the sketch, only what is counted for this key alone.
     pub(crate) fn reset(&self, check: &MemoryCheck) {
         let mut locked = self.lock(slice::from_ref(check));
         if let Some(shard) = find(&mut locked, check) {
@@ -157,8 +146,7 @@ impl MemoryStore {
         self.shards.iter().map(|shard| lock(shard).len()).sum()
     }
 
-    /// The shards of these checks, each once and in the order of their numbers, so that two requests never wait for
-    /// each other.
+    /// Locks the shards of these checks, each once and in the order of their numbers, so that requests cannot deadlock.
     fn lock(&self, checks: &[MemoryCheck]) -> Guards<'_> {
         let mut numbers: SmallVec<[usize; 2]> = checks.iter().map(|check| number(check.fingerprint.hash)).collect();
         numbers.sort_unstable();
@@ -167,9 +155,9 @@ impl MemoryStore {
     }
 }
 
-/// What cannot be: a key without a shard. It is denied.
+/// For a key without a shard, which cannot happen. It is denied.
 #[cold]
-fn nowhere() -> Assessment {
+fn without_shard() -> Assessment {
     debug_assert!(false, "every key has a shard");
     Assessment { allowed: false, available: 0, reset_idle: 0, reset_charged: 0, retry_after: Some(1_000_000) }
 }
@@ -181,7 +169,7 @@ fn find<'l>(locked: &'l mut Guards<'_>, check: &MemoryCheck) -> Option<&'l mut S
     locked.iter_mut().find(|(number, _)| *number == wanted).map(|(_, shard)| &mut **shard)
 }
 
-/// The time for all of these: not before what any of them has seen.
+/// One time for all of these shards: none of them has seen a later one.
 fn time(clock: &TimeSource, locked: &mut Guards<'_>) -> u64 {
     match clock.steady_micros() {
         Some(now) => locked.iter_mut().fold(now, |now, (_, shard)| shard.not_before(now)),
@@ -189,7 +177,7 @@ fn time(clock: &TimeSource, locked: &mut Guards<'_>) -> u64 {
     }
 }
 
-/// A panic elsewhere leaves a count that is at worst one request behind.
+/// After a panic of another thread, a count is wrong by at most one request.
 fn lock(shard: &Locked) -> MutexGuard<'_, Shard> {
     shard.0.lock().unwrap_or_else(PoisonError::into_inner)
 }

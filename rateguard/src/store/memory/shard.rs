@@ -1,66 +1,36 @@
-//! A part of the keys: where each is, which of them go, and who counts without a slot.
+//! A part of the keys under one lock: their slots, which slots are freed, and the sketch for keys without a slot.
 
 use hashbrown::HashTable;
 
-use super::MemoryCheck;
 use super::count::Count;
-use super::fingerprint::Fingerprint;
+use super::fingerprint::{Fingerprint, MemoryCheck};
 use super::shares::Shares;
 use super::sketch::Sketch;
+use super::slot::Slot;
 use crate::algorithm::{Assessment, Receipt, State, Verdict};
 
-/// Slots that a check sweeps at most, and how often it does, in microseconds.
+/// The most slots that a check sweeps, and how often a sweep happens, in microseconds.
 const SWEEP_SLOTS: usize = 128;
 pub(super) const SWEEP_EVERY: u64 = 10_000;
-/// Slots that a newcomer looks at for one to take over when all are taken.
+/// How many slots a newcomer looks at for one to take over, when all are taken.
 const CANDIDATES: usize = 16;
 
 /// A part of the keys, under one lock.
 #[derive(Debug)]
 pub(super) struct Shard {
-    /// Where in `slots` each key is. Some five bytes a key, so that the places of many stay close to the processor.
+    /// The index of each key in `slots`. About five bytes a key, so that many of them stay in the processor's cache.
     places: HashTable<u32>,
     slots: Vec<Slot>,
     cap: usize,
-    /// How many of the slots each policy has. Elsewhere, so that what each check reads stays within two cache lines.
+    /// How many slots each policy has. In a box, so that what every check reads fits in two cache lines.
     shares: Box<Shares>,
-    /// Who has no slot. Made when all slots are taken, and dropped when nothing in it counts any more.
+    /// The clients without a slot. Made when all slots are taken, and dropped when nothing in it counts any more.
     sketch: Option<Box<Sketch>>,
-    /// Checks of clients without a slot, since somebody asked.
+    /// Checks of clients without a slot, since they were last taken.
     overflowed: u64,
     hand: usize,
     next_sweep: u64,
     latest: u64,
-}
-
-/// What is counted for one key.
-#[derive(Debug)]
-struct Slot {
-    fingerprint: u128,
-    state: State,
-    /// From then on nothing counts any more.
-    idle_from: u64,
-    policy: u32,
-}
-
-impl Slot {
-    fn refund(&mut self, now: u64, check: &MemoryCheck, receipt: Option<Receipt>) {
-        self.state.refund(now, &check.quota, check.cost, receipt);
-        self.idle_from = self.state.idle_from();
-    }
-
-    /// An assessment mends what a clock that stepped back has left, so that it runs out sooner.
-    fn assess(&mut self, now: u64, check: &MemoryCheck) -> Assessment {
-        let assessment = self.state.assess(now, &check.quota, check.cost);
-        self.idle_from = self.state.idle_from();
-        assessment
-    }
-
-    fn charge(&mut self, now: u64, check: &MemoryCheck) -> Option<Receipt> {
-        let receipt = self.state.charge(now, &check.quota, check.cost);
-        self.idle_from = self.state.idle_from();
-        receipt
-    }
 }
 
 impl Shard {
@@ -78,8 +48,8 @@ impl Shard {
         }
     }
 
-    /// A time that was read before the lock was taken, or a later one that another thread brought meanwhile. Reading it
-    /// under the lock would say the same, but keep the lock for twice as long.
+    /// `now`, which was read before the lock was taken, or a later time that another thread has used since. Reading the time
+    /// under the lock would do the same, but hold the lock twice as long.
     pub(super) fn not_before(&mut self, now: u64) -> u64 {
         self.latest = self.latest.max(now);
         self.latest
@@ -105,7 +75,7 @@ impl Shard {
         self.shares.of(policy)
     }
 
-    /// How many checks of clients without a slot there were since this was last asked.
+    /// How many checks of clients without a slot there were since the last call.
     #[inline]
     pub(super) fn take_overflowed(&mut self) -> u64 {
         std::mem::take(&mut self.overflowed)
@@ -140,24 +110,20 @@ impl Shard {
 
     /// Decides a check that is decided alone.
     pub(super) fn check(&mut self, now: u64, check: &MemoryCheck) -> Verdict {
-        let (quota, cost) = (&check.quota, check.cost);
+        let cost = check.cost;
         let Some(slot) = self.existing(check) else {
             let assessment = self.assess_without_slot(now, check);
             let receipt = assessment.allowed.then(|| self.charge_without_slot(now, check)).flatten();
             return assessment.verdict(assessment.allowed.then_some(cost), receipt);
         };
-        let assessment = slot.state.assess(now, quota, cost);
-        let mut receipt = None;
+        let (assessment, receipt) = slot.check(now, check);
         if assessment.allowed {
-            receipt = slot.charge(now, check);
             self.sweep(now);
-        } else {
-            slot.idle_from = slot.state.idle_from();
         }
         assessment.verdict(assessment.allowed.then_some(cost), receipt)
     }
 
-    /// What a check would meet.
+    /// Whether a check fits now, and what it finds.
     pub(super) fn assess(&mut self, now: u64, check: &MemoryCheck) -> Assessment {
         match self.existing(check) {
             Some(slot) => slot.assess(now, check),
@@ -165,10 +131,10 @@ impl Shard {
         }
     }
 
-    /// The same, for a look that changes nothing.
+    /// The same, without changing anything.
     pub(super) fn peek(&mut self, now: u64, check: &MemoryCheck) -> Assessment {
         match self.existing(check) {
-            Some(slot) => slot.state.peek(now, &check.quota, check.cost),
+            Some(slot) => slot.peek(now, check),
             None => self.sketched(now, check).assess(now, &check.quota, check.cost),
         }
     }
@@ -193,7 +159,7 @@ impl Shard {
         assessment
     }
 
-    /// What the sketch counts for a client.
+    /// The count of a client in the sketch.
     fn sketched(&mut self, now: u64, check: &MemoryCheck) -> Count {
         match &mut self.sketch {
             Some(sketch) => sketch.count(now, check.fingerprint, &check.quota),
@@ -201,7 +167,7 @@ impl Shard {
         }
     }
 
-    /// In a slot if there is one, with what the sketch counts so far; else in the sketch, which gives no receipt.
+    /// Charges a new slot, with the count from the sketch; or, without a free slot, the sketch, which gives no receipts.
     fn charge_without_slot(&mut self, now: u64, check: &MemoryCheck) -> Option<Receipt> {
         self.sweep(now);
         if check.cost == 0 {
@@ -215,8 +181,7 @@ impl Shard {
             if let Some(sketch) = &mut self.sketch {
                 sketch.remove(check.fingerprint);
             }
-            let Fingerprint { hash: fingerprint, policy } = check.fingerprint;
-            let mut slot = Slot { fingerprint, state, idle_from: 0, policy };
+            let mut slot = Slot::new(check.fingerprint, state);
             let receipt = slot.charge(now, check);
             self.insert(slot);
             return receipt;
@@ -237,11 +202,11 @@ impl Shard {
         let at = place(self.slots.len());
         self.slots.push(slot);
         self.places.insert_unique(hash(fingerprint), at, hash_at(&self.slots));
-        self.shares.took(policy);
+        self.shares.add(policy);
     }
 
-    /// Whether there is a slot for a client of this policy. If all are taken, by one whose count has run out; or, for a
-    /// policy with less than its share, by one of a policy with more, which goes on being counted in the sketch.
+    /// Whether there is a slot for a client of this policy. If all are taken, frees one that no longer counts; or, for a policy
+    /// with less than its share, one of a policy with more, whose client is then counted in the sketch.
     fn make_room(&mut self, now: u64, policy: u32) -> bool {
         if self.slots.len() < self.cap {
             return true;
@@ -261,8 +226,7 @@ impl Shard {
         }
         let others = candidates().filter(|(_, slot)| self.shares.of(slot.policy) > share);
         let Some((at, slot)) = others.min_by_key(|(_, slot)| slot.idle_from) else { return false };
-        let client = Fingerprint { hash: slot.fingerprint, policy: slot.policy };
-        let count = Count::of(&slot.state, slot.idle_from);
+        let (client, count) = (slot.client(), slot.count());
         self.remove(at);
         self.put_in_sketch(now, client, count);
         true
@@ -273,11 +237,11 @@ impl Shard {
             return;
         }
         let gone = self.slots.swap_remove(at);
-        self.shares.left(gone.policy);
+        self.shares.remove(gone.policy);
         if let Ok(entry) = self.places.find_entry(hash(gone.fingerprint), |&there| there == place(at)) {
             entry.remove();
         }
-        // The last one has come to stand here.
+        // The last slot has moved here.
         let last = place(self.slots.len());
         if let Some(moved) = self.slots.get(at)
             && let Some(there) = self.places.find_mut(hash(moved.fingerprint), |&there| there == last)
@@ -286,9 +250,9 @@ impl Shard {
         }
     }
 
-    /// Gives up a few slots whose count has run out.
+    /// Frees a few slots that no longer count.
     fn sweep(&mut self, now: u64) {
-        // A clock that stepped back does not stop the sweeping.
+        // A clock that stepped back does not stop the sweeps.
         if now < self.next_sweep && self.next_sweep - now <= SWEEP_EVERY {
             return;
         }
@@ -313,17 +277,17 @@ impl Shard {
     }
 }
 
-/// A place as the table keeps it. There are no more slots than it can say.
+/// An index as the table stores it. There are never more slots than fit.
 fn place(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
 
-/// What the table knows of the key at a place, for when it grows or shrinks.
+/// The hash of the key at an index, which the table needs when it grows or shrinks.
 fn hash_at(slots: &[Slot]) -> impl Fn(&u32) -> u64 {
     |&at| slots.get(at as usize).map_or(0, |slot| hash(slot.fingerprint))
 }
 
-/// A fingerprint is a hash already. The upper half has picked the shard.
+/// A fingerprint is a hash already. Its upper half selects the shard.
 #[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
 fn hash(fingerprint: u128) -> u64 {
     fingerprint as u64

@@ -1,22 +1,21 @@
-//! What counts the clients for whom a full shard has no slot: a table of small counts, in which those that find no place
-//! of their own share one.
+//! The sketch counts the clients for which a full shard has no slot: a table of small counts, in which clients that find no
+//! place of their own share one.
 //!
-//! A client has two buckets of eight places, and takes one in the emptier. Only when both are full of clients that still
-//! count are places shared: the two smallest counts of the policy that has the most places in the bucket become one, the
-//! larger of both, for all clients of that policy without a place of their own. So a count is never too small, and too
-//! large at most by what the smallest ones are. Another policy's clients share it only if each of the eight places belongs to a
-//! policy of its own.
+//! A client has two buckets of eight places, and takes a place in the emptier one. Places are shared only when both buckets are
+//! full of clients that still count. Then, of the policy with the most places in the bucket, the two smallest counts become
+//! one, the larger of the two, for all clients of that policy without a place of their own. So a count is never too small, and
+//! too large by at most the smallest counts. Clients of different policies share a place only if each of the eight places
+//! belongs to a different policy.
 //!
 //! (Counts that inherit the smallest one: Metwally, Agrawal and El Abbadi, "Efficient Computation of Frequent and Top-k
 //! Elements in Data Streams", 2005. Two buckets: Azar, Broder, Karlin and Upfal, "Balanced Allocations", 1994.)
 
-use super::MemoryCheck;
 use super::count::Count;
-use super::fingerprint::Fingerprint;
+use super::fingerprint::{Fingerprint, MemoryCheck};
 use crate::algorithm::Receipt;
 use crate::quota::Quota;
 
-/// Places for each slot of the shard, and some more, so that a small shard has room for chance.
+/// Places for each slot of the shard, and some more, because in a small shard the buckets fill unevenly.
 const PLACES_A_SLOT: usize = 4;
 const MORE_PLACES: usize = 32;
 const PLACES: usize = 8;
@@ -24,7 +23,7 @@ const PLACES: usize = 8;
 #[derive(Debug)]
 pub(super) struct Sketch {
     buckets: Box<[Bucket]>,
-    /// From then on nothing here counts.
+    /// When the last count ends.
     idle_from: u64,
     latest: u64,
     /// Whether the clock has stepped back since this was made.
@@ -37,7 +36,7 @@ type Bucket = [Place; PLACES];
 #[derive(Clone, Copy, Debug)]
 struct Place {
     owner: Owner,
-    /// The lowest bit, which policies do not use, says whether the count is exact.
+    /// The lowest bit, which is always 0 in a policy's hash, says whether the count is exact.
     policy: u32,
     earlier: u32,
     later: u32,
@@ -45,7 +44,7 @@ struct Place {
     idle_from: u64,
 }
 
-/// Who is counted in a place: one client, by a part of its fingerprint, or all that have no place of their own.
+/// The client that is counted in a place, by a part of its fingerprint; or all clients without a place of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Owner(u32);
 
@@ -87,7 +86,7 @@ impl Place {
         self.owner == owner && self.is_of(policy) && self.idle_from > 0
     }
 
-    /// Whether this counts the client if it has no place of its own.
+    /// Whether this place counts the clients of the policy that have no place of their own.
     fn is_rest_for(&self, policy: u32) -> bool {
         self.is(Owner::REST_OF_POLICY, policy) || (self.owner == Owner::REST_OF_ALL && self.idle_from > 0)
     }
@@ -98,7 +97,7 @@ impl Place {
 }
 
 impl Sketch {
-    /// For a shard of so many slots.
+    /// The sketch for a shard of so many slots.
     pub(super) fn new(slots: usize) -> Sketch {
         let places = slots.saturating_mul(PLACES_A_SLOT).saturating_add(MORE_PLACES);
         let buckets = vec![[Place::EMPTY; PLACES]; places.div_ceil(PLACES)].into_boxed_slice();
@@ -109,7 +108,7 @@ impl Sketch {
         self.idle_from <= now
     }
 
-    /// What is counted for a client: at least what it was charged.
+    /// The count of a client: at least what it was charged.
     pub(super) fn count(&mut self, now: u64, client: Fingerprint, quota: &Quota) -> Count {
         self.stepped_back |= now < self.latest;
         self.latest = now;
@@ -137,7 +136,7 @@ impl Sketch {
         rest
     }
 
-    /// Counts so much for a client from now on.
+    /// Sets the count of a client.
     pub(super) fn put(&mut self, now: u64, client: Fingerprint, count: Count) {
         self.idle_from = self.idle_from.max(count.idle_from);
         let place = Place::new(Owner::client(client), client.policy, count);
@@ -155,7 +154,7 @@ impl Sketch {
         }
     }
 
-    /// Gives units back to a client that has a place of its own. What clients share stays.
+    /// Gives units back to a client that has a place of its own. A shared count stays.
     pub(super) fn refund(&mut self, now: u64, check: &MemoryCheck, receipt: Option<Receipt>) {
         let MemoryCheck { fingerprint, quota, cost, .. } = check;
         if let Some(own) = self.own(*fingerprint) {
@@ -163,14 +162,14 @@ impl Sketch {
         }
     }
 
-    /// Forgets a client's own count. What it may have in a place that is shared stays.
+    /// Forgets the client's own count. A shared count stays.
     pub(super) fn remove(&mut self, client: Fingerprint) {
         if let Some(own) = self.own(client) {
             *own = Place::EMPTY;
         }
     }
 
-    /// Whether a client has a place of its own, perhaps one that has run out.
+    /// Whether a client has a place of its own, perhaps an expired one.
     #[cfg(test)]
     pub(super) fn holds(&mut self, client: Fingerprint) -> bool {
         self.own(client).is_some()
@@ -186,7 +185,7 @@ impl Sketch {
 
     fn buckets_of(&self, client: Fingerprint) -> [usize; 2] {
         let buckets = self.buckets.len() as u128;
-        // Each of two parts of the fingerprint, as a fraction of all there are.
+        // Two parts of the fingerprint, each scaled to the number of buckets.
         [client.hash, client.hash >> 32].map(|part| {
             let part = part & u128::from(u32::MAX);
             usize::try_from((part * buckets) >> 32).unwrap_or(0)
@@ -194,26 +193,26 @@ impl Sketch {
     }
 }
 
-/// Makes room in a bucket that has none, by letting clients share a place. Says where the room is.
+/// Frees a place in a full bucket by letting clients share another. Returns the index of the free place.
 fn share(bucket: &mut Bucket) -> usize {
     let of = |at: usize| bucket.get(at).copied().unwrap_or(Place::EMPTY);
-    // Places that could become one with that at `at`: of the same policy's clients, or its rest.
+    // How many places could share one with the place at `at`: those of the same policy.
     let alike = |at: usize| {
         let is_alike = |place: &&Place| place.is_of(of(at).policy) && place.owner != Owner::REST_OF_ALL;
         bucket.iter().filter(is_alike).count()
     };
-    // Of the policy with the most places the smallest client, which goes, if there is any to share with.
+    // The smallest client of the policy with the most places, if there is another place to share.
     let goes = (0..PLACES)
         .filter(|&at| of(at).owner.is_client() && alike(at) >= 2)
         .min_by_key(|&at| (std::cmp::Reverse(alike(at)), of(at).rank()));
     let (goes, stays, shared) = if let Some(goes) = goes {
         let others =
             (0..PLACES).filter(|&at| at != goes && of(at).is_of(of(goes).policy) && of(at).owner != Owner::REST_OF_ALL);
-        // The rest of the policy, or else its next smallest client.
+        // The shared place of the policy, or otherwise its next smallest client.
         let stays = others.min_by_key(|&at| (of(at).owner.is_client(), of(at).rank())).unwrap_or(goes);
         (goes, stays, Owner::REST_OF_POLICY)
     } else {
-        // Each place is another policy's.
+        // Each place belongs to a different policy.
         let goes = (0..PLACES).filter(|&at| of(at).owner != Owner::REST_OF_ALL).min_by_key(|&at| of(at).rank());
         let goes = goes.unwrap_or(0);
         let others = (0..PLACES).filter(|&at| at != goes);

@@ -5,6 +5,7 @@ use super::shard::SWEEP_EVERY;
 use super::*;
 use crate::algorithm::State;
 use crate::clock::Clock;
+use crate::quota::Quota;
 
 mod full;
 
@@ -22,7 +23,7 @@ fn at(now: u64) -> TimeSource {
     TimeSource::Custom(Arc::new(Stands(now)))
 }
 
-/// Spread over shards and tables as hashes are.
+/// A fingerprint that spreads over shards and tables like a hash.
 fn client(policy: u32, client: u128) -> Fingerprint {
     let hash = (client + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835) ^ u128::from(policy);
     let mix = |hash: u128| (hash ^ (hash >> 61)).wrapping_mul(0xDA94_2042_E4DD_58B5_4528_21E6_38D0_1377);
@@ -40,7 +41,7 @@ fn allowed(store: &MemoryStore, now: u64, client: u128) -> bool {
 }
 
 #[test]
-fn idle_keys_go_with_the_traffic_of_others() {
+fn checks_of_other_keys_sweep_idle_keys() {
     let store = MemoryStore::new(1_000_000);
     for client in 0..50_000 {
         let _ = allowed(&store, 0, client);
@@ -55,7 +56,7 @@ fn idle_keys_go_with_the_traffic_of_others() {
 }
 
 #[test]
-fn a_refused_request_of_an_unknown_client_takes_no_memory() {
+fn a_denied_request_of_an_unknown_client_takes_no_memory() {
     let store = MemoryStore::new(1000);
     for client in 0..5000 {
         let mut too_much = check(client);
@@ -66,13 +67,13 @@ fn a_refused_request_of_an_unknown_client_takes_no_memory() {
 }
 
 #[test]
-fn a_thread_that_read_the_time_and_came_late_does_not_bring_it_back() {
+fn a_thread_that_read_the_time_early_and_came_late_does_not_turn_it_back() {
     let mut shard = Shard::new(10);
     let quota = Quota::sliding_window(1, Duration::from_micros(WINDOW));
     let one = MemoryCheck { fingerprint: client(1, 1), quota, cost: 1, shadow: false };
     let on_time = shard.not_before(WINDOW);
     assert!(shard.check(on_time, &one).allowed);
-    // Counted as of then, the charge would leave its window too early.
+    // Counted at its own time, the charge would leave the window too early.
     let late = shard.not_before(10);
     assert!(!shard.check(late, &one).allowed);
     assert!(!shard.check(2 * WINDOW - 1, &one).allowed);
@@ -80,10 +81,10 @@ fn a_thread_that_read_the_time_and_came_late_does_not_bring_it_back() {
 }
 
 #[test]
-fn keys_that_the_table_takes_for_one_are_told_apart_however_they_come_and_go() {
+fn keys_with_the_same_hash_in_the_table_are_counted_apart_however_they_come_and_go() {
     let mut shard = Shard::new(1000);
     let quota = Quota::sliding_window(1, Duration::from_micros(WINDOW));
-    // All but the table's half of the fingerprint.
+    // They differ only in the half of the fingerprint that the table does not use.
     let fingerprint = |client: u128| Fingerprint { hash: (client << 64) | (client % 3), policy: 2 };
     let one = |client: u128| MemoryCheck { fingerprint: fingerprint(client), quota, cost: 1, shadow: false };
     assert!((0..300).all(|client| shard.check(0, &one(client)).allowed));
@@ -93,7 +94,7 @@ fn keys_that_the_table_takes_for_one_are_told_apart_however_they_come_and_go() {
         assert_eq!(shard.len(), 240);
         assert!((0..300).all(|client| shard.check(0, &one(client)).allowed == goes(client)));
     }
-    // All of them idle, and given up a few at a time by one that comes by.
+    // All of them are idle now, and the checks of another key sweep them.
     let comes_by = MemoryCheck { quota: Quota::sliding_window(10, quota.window()), ..one(1000) };
     for turn in 0..10 {
         assert!(shard.check(WINDOW + turn * SWEEP_EVERY, &comes_by).allowed);
@@ -115,7 +116,7 @@ fn a_key_without_a_shard_is_denied() {
             let store = MemoryStore { shards: Box::default(), ..MemoryStore::new(1) };
             decide(&store, &check)
         });
-        // Debug builds say so.
+        // Debug builds panic.
         assert!(verdict.map_or(cfg!(debug_assertions), |verdict| !cfg!(debug_assertions) && !verdict.allowed));
     }
 }

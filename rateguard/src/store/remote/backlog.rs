@@ -1,4 +1,4 @@
-//! The jobs that wait for a server, and the only clock that says they have waited too long.
+//! The jobs that wait at a server's task, and the only clock that decides that they have waited too long.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -10,39 +10,42 @@ use std::time::{Duration, Instant};
 use futures_timer::Delay;
 use tokio::sync::mpsc;
 
+use super::breaker::Health;
 use super::job::Job;
-use super::queue::{Health, QUEUE, overloaded};
 use super::stopwatch::{Stopwatch, Ticks, tick};
-use crate::error::StoreError;
+use crate::error::{StoreError, StoreErrorKind};
+
+/// The most jobs that wait for a server. Further jobs are not sent.
+pub(crate) const MOST: usize = 8192;
 
 /// The jobs of one server, at its task.
-pub(crate) struct Queue {
+pub(crate) struct Backlog {
     jobs: mpsc::Receiver<Job>,
     waiting: VecDeque<Waiting>,
-    watch: Stopwatch,
+    stopwatch: Stopwatch,
     tick: Duration,
-    /// Made when somebody waits for the first time.
+    /// Made when a job waits for the first time.
     ticks: Option<Ticks>,
     health: Arc<Health>,
-    /// Whether the last handle is gone.
-    ended: bool,
+    /// Whether the last handle to the store is gone.
+    has_ended: bool,
 }
 
-/// A job, and since when it waits by the queue's stopwatch.
+/// A job, and since when it has waited by the backlog's stopwatch.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     pub(crate) job: Job,
     since: Duration,
 }
 
-/// What has happened at the queue.
+/// What has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// There are new jobs.
     Jobs,
     /// Time has passed.
     Tick,
-    /// The last handle is gone, and nobody waits.
+    /// The last handle to the store is gone, and no job waits.
     Ended,
 }
 
@@ -60,14 +63,14 @@ impl Waiting {
         self.age(now) >= self.job.left
     }
 
-    /// Whether there is too little time left for an answer that is expected to take so long. Half of the time is for
-    /// waiting, half for the answer.
+    /// Whether an answer that is expected to take this long would come too late. Half of the time is for waiting here, half
+    /// for the answer.
     fn is_late(&self, now: Duration, expected: Duration) -> bool {
         let age = self.age(now);
         age * 2 > self.job.left || age + expected * 5 / 4 > self.job.left
     }
 
-    /// The job, with the time that it has waited here taken off.
+    /// The job, less the time that it has waited here.
     pub(crate) fn into_job(mut self, now: Duration) -> Job {
         let age = self.age(now);
         self.job.spend(age);
@@ -79,7 +82,7 @@ impl Waiting {
         self.job.fail(error.clone());
     }
 
-    /// What it has waited is taken off: before it is told anything.
+    /// Takes the time that it has waited off what is left. Called before the job is answered.
     pub(crate) fn settle(&mut self, now: Duration) {
         let age = self.age(now);
         self.job.spend(age);
@@ -87,39 +90,47 @@ impl Waiting {
     }
 }
 
-impl Queue {
-    pub(crate) fn new(jobs: mpsc::Receiver<Job>, deadline: Duration, health: Arc<Health>) -> Queue {
+impl Backlog {
+    pub(crate) fn new(jobs: mpsc::Receiver<Job>, deadline: Duration, health: Arc<Health>) -> Backlog {
         let tick = tick(deadline);
-        Queue { jobs, waiting: VecDeque::new(), watch: Stopwatch::new(tick), tick, ticks: None, health, ended: false }
+        Backlog {
+            jobs,
+            waiting: VecDeque::new(),
+            stopwatch: Stopwatch::new(tick),
+            tick,
+            ticks: None,
+            health,
+            has_ended: false,
+        }
     }
 
     /// The time by which jobs wait.
     pub(crate) fn now(&self) -> Duration {
-        self.watch.now()
+        self.stopwatch.now()
     }
 
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Waits until something happens. `busy` says that somebody waits for an answer besides those in here.
+    /// Waits until something happens. `busy` says that jobs which are no longer in here wait for an answer.
     pub(crate) async fn turn(&mut self, busy: bool) -> Turn {
         poll_fn(|cx| self.poll_turn(cx, busy)).await
     }
 
     fn poll_turn(&mut self, cx: &mut Context<'_>, busy: bool) -> Poll<Turn> {
         let looked = Instant::now();
-        self.health.beat(looked);
+        self.health.looked(looked);
         if !busy && self.waiting.is_empty() {
-            // Nobody has waited until now.
-            self.watch.look(looked);
+            // No job has waited until now.
+            self.stopwatch.look(looked);
         }
-        let now = self.watch.at(looked);
+        let now = self.stopwatch.at(looked);
         let before = self.waiting.len();
-        while self.waiting.len() < QUEUE && !self.ended {
+        while self.waiting.len() < MOST && !self.has_ended {
             match self.jobs.poll_recv(cx) {
                 Poll::Ready(Some(job)) => self.waiting.push_back(Waiting::new(job, now)),
-                Poll::Ready(None) => self.ended = true,
+                Poll::Ready(None) => self.has_ended = true,
                 Poll::Pending => break,
             }
         }
@@ -127,16 +138,16 @@ impl Queue {
             return Poll::Ready(Turn::Jobs);
         }
         if !busy && self.waiting.is_empty() {
-            return if self.ended { Poll::Ready(Turn::Ended) } else { Poll::Pending };
+            return if self.has_ended { Poll::Ready(Turn::Ended) } else { Poll::Pending };
         }
         let tick = self.tick;
         ready!(self.ticks.get_or_insert_with(|| Ticks::new(tick)).poll(cx));
-        let now = self.watch.look(Instant::now());
+        let now = self.stopwatch.look(Instant::now());
         self.expire(now);
         Poll::Ready(Turn::Tick)
     }
 
-    /// Tells those whose time is over.
+    /// Fails the jobs whose time is over.
     fn expire(&mut self, now: Duration) {
         if self.waiting.iter().any(|waiting| waiting.is_expired(now)) {
             for mut waiting in std::mem::take(&mut self.waiting) {
@@ -149,10 +160,10 @@ impl Queue {
         }
     }
 
-    /// Takes the first so many. Those that nobody waits for are dropped. With an expectation of how long an answer takes,
-    /// those for which it would come too late are told at once that the store has too much to do.
+    /// Takes up to `most` jobs from the front. Abandoned jobs are dropped. `expected` is how long an answer takes, if that is
+    /// known: a job for which it would come too late fails at once, as the store is overloaded.
     pub(crate) fn take(&mut self, most: usize, expected: Option<Duration>) -> Vec<Waiting> {
-        let now = self.watch.now();
+        let now = self.stopwatch.now();
         let mut taken = Vec::with_capacity(most.min(self.waiting.len()));
         while taken.len() < most {
             let Some(mut waiting) = self.waiting.pop_front() else { break };
@@ -168,26 +179,25 @@ impl Queue {
         taken
     }
 
-    /// Puts back what was taken and not sent.
+    /// Puts back jobs that were taken and not sent.
     #[cfg(feature = "upstash")]
     pub(crate) fn put_back(&mut self, jobs: Vec<Job>) {
-        let now = self.watch.now();
+        let now = self.stopwatch.now();
         for job in jobs.into_iter().rev() {
             self.waiting.push_front(Waiting::new(job, now));
         }
     }
 
-    /// Tells all that wait that the server is lost.
+    /// Fails all jobs: the server is lost.
     pub(crate) fn fail(&mut self, error: &StoreError) {
-        let now = self.watch.now();
+        let now = self.stopwatch.now();
         for waiting in &mut self.waiting {
             waiting.fail(now, error);
         }
         self.waiting.clear();
     }
 
-    /// Waits for the future, while jobs come and wait, and are told when their time is over. `None` if the last handle is
-    /// gone first.
+    /// Waits for the future. Meanwhile new jobs wait, and expire. `None` if the last handle to the store is gone first.
     pub(crate) async fn while_waiting<F: Future>(&mut self, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         poll_fn(|cx| {
@@ -205,8 +215,9 @@ impl Queue {
         .await
     }
 
-    /// Waits before the next attempt; whoever asks meanwhile is told why. `None` if the last handle is gone.
-    pub(crate) async fn rest(&mut self, pause: Duration, reason: &StoreError) -> Option<()> {
+    /// Waits before the next attempt to connect; jobs that come meanwhile fail. `None` if the last handle to the store is
+    /// gone.
+    pub(crate) async fn pause(&mut self, pause: Duration, reason: &StoreError) -> Option<()> {
         let mut pause = Delay::new(pause);
         poll_fn(|cx| {
             loop {
@@ -222,4 +233,8 @@ impl Queue {
         })
         .await
     }
+}
+
+pub(crate) fn overloaded() -> StoreError {
+    StoreError::new(StoreErrorKind::Overloaded, "more checks wait for the store than it can answer in time")
 }

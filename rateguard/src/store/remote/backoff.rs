@@ -1,23 +1,23 @@
-//! How soon to connect again.
+//! When to connect again.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(1);
-/// A connection that lasts so long has been worth its while; one that does not goes on with the waiting where it was,
-/// so that a server that lets everyone in and throws everyone out again is not asked more often than one that is away.
+/// A connection that has lasted this long ends an outage. One that breaks sooner does not reset the backoff, so a server that
+/// accepts connections and drops them at once is tried no more often than one that cannot be reached.
 pub(crate) const SETTLED: Duration = Duration::from_secs(2);
 
-/// The waiting between attempts: twice as long with each, to a second, and anything between half and all of that, so
-/// that many servers do not come at once. At most seven attempts in any second, and two once it lasts.
+/// The pauses between attempts. They double up to one second, and each is shortened at random by up to half, so that many
+/// processes do not connect at the same moment. At most seven attempts in any second, and two in a long outage.
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
+pub(crate) struct Backoff {
     failures: u32,
 }
 
-impl Pace {
-    /// How long to wait now.
+impl Backoff {
+    /// The pause before the next attempt.
     pub(crate) fn next(&mut self) -> Duration {
         let longest = FIRST.saturating_mul(1 << self.failures.min(10)).min(LONGEST);
         self.failures = self.failures.saturating_add(1);
@@ -26,7 +26,7 @@ impl Pace {
     }
 
     /// A connection has lasted.
-    pub(crate) fn settled(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 }
@@ -36,18 +36,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn attempts_are_bounded_whatever_the_chance() {
+    fn the_number_of_attempts_is_bounded_whatever_the_random_part() {
         for _ in 0..200 {
-            let mut pace = Pace::default();
-            let waits: Vec<Duration> = (0..40).map(|_| pace.next()).collect();
-            let first_second = waits.iter().scan(Duration::ZERO, |at, wait| {
-                *at += *wait;
+            let mut backoff = Backoff::default();
+            let pauses: Vec<Duration> = (0..40).map(|_| backoff.next()).collect();
+            let first_second = pauses.iter().scan(Duration::ZERO, |at, pause| {
+                *at += *pause;
                 Some(*at)
             });
             assert!(first_second.take_while(|at| *at < Duration::from_secs(1)).count() <= 6);
-            assert!(waits[5..].iter().all(|wait| *wait >= LONGEST / 2 && *wait <= LONGEST));
-            pace.settled();
-            assert!(pace.next() <= FIRST);
+            assert!(pauses[5..].iter().all(|pause| *pause >= LONGEST / 2 && *pause <= LONGEST));
+            backoff.reset();
+            assert!(backoff.next() <= FIRST);
         }
     }
 }

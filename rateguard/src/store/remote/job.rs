@@ -1,43 +1,57 @@
-//! What requests ask of the task that serves a store, and how they are told.
+//! What a request asks of the task that serves a store, and how it waits for the answer.
+//!
+//! The task alone decides that a server was silent. A request gives up by itself only if no runtime drives the task (the
+//! runtime it was started on is blocked or idle), and only long after the deadline.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use pin_project_lite::pin_project;
 use tokio::sync::oneshot;
 
-use super::script::call::Answered;
-use super::script::{Group, Op, Script};
+use super::breaker::{Health, PATIENCE, Timer};
+use super::script::{Group, GroupAnswer, Op, Script};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Verdicts;
 
-/// Requests that share a call at most.
+/// The most jobs that share a call.
 pub(crate) const BATCH: usize = 64;
+/// A timer that is noticed this much later than it was due shows that this request's own runtime stalled, not the task.
+const LATE: Duration = Duration::from_millis(100);
 
 /// What a request is told.
 #[derive(Debug)]
-pub(crate) struct Told<T> {
+pub(crate) struct Answer<T> {
     pub(crate) result: Result<T, StoreError>,
     /// How long it waited for the store.
     pub(crate) waited: Duration,
 }
 
-/// Where a request is told.
-pub(crate) type Reply<T> = oneshot::Sender<Told<T>>;
+/// The task's end of an answer.
+pub(crate) type Reply<T> = oneshot::Sender<Answer<T>>;
+/// The request's end of an answer.
+pub(crate) type Receiver<T> = oneshot::Receiver<Answer<T>>;
 
 /// What a request asks of the task.
 #[derive(Debug)]
 pub(crate) struct Job {
     ask: Ask,
-    /// How long it may wait yet.
+    /// How much longer it may wait.
     pub(crate) left: Duration,
-    /// How long it has waited so far, elsewhere.
+    /// How long it has waited so far, in other queues.
     waited: Duration,
 }
 
+/// The reply is gone once it was used.
 #[derive(Debug)]
 enum Ask {
-    /// Do this; a check and a peek are answered with a verdict each, the others with none.
+    /// Decide this. A check and a peek are answered with a verdict for each limit, the others with no verdicts.
     Group(Group, Option<Reply<Verdicts>>),
-    /// Is the server there?
+    /// Does the server answer?
     Ping(Option<Reply<()>>),
 }
 
@@ -50,8 +64,8 @@ impl Job {
         Job { ask: Ask::Ping(Some(reply)), left, waited: Duration::ZERO }
     }
 
-    /// What is to be done, if it is more than to answer.
-    pub(crate) fn work(&self) -> Option<&Group> {
+    /// The group to decide; `None` for a ping.
+    pub(crate) fn as_group(&self) -> Option<&Group> {
         match &self.ask {
             Ask::Group(group, _) => Some(group),
             Ask::Ping(_) => None,
@@ -59,14 +73,14 @@ impl Job {
     }
 
     #[cfg(feature = "redis")]
-    pub(crate) fn work_mut(&mut self) -> Option<&mut Group> {
+    pub(crate) fn as_group_mut(&mut self) -> Option<&mut Group> {
         match &mut self.ask {
             Ask::Group(group, _) => Some(group),
             Ask::Ping(_) => None,
         }
     }
 
-    /// Takes it apart: the group and where its answer goes, if nothing was told yet.
+    /// The group and its reply, unless it was answered already.
     #[cfg(feature = "redis")]
     pub(crate) fn into_group(self) -> Option<(Group, Reply<Verdicts>)> {
         match self.ask {
@@ -75,7 +89,6 @@ impl Job {
         }
     }
 
-    /// Where the answer to a ping goes.
     #[cfg(feature = "redis")]
     pub(crate) fn into_ping(self) -> Option<Reply<()>> {
         match self.ask {
@@ -84,13 +97,12 @@ impl Job {
         }
     }
 
-    /// The script that is to decide it, if there is anything to decide.
+    /// The script that decides the group; `None` for a ping.
     pub(crate) fn script(&self) -> Option<Script> {
-        self.work().map(Script::of)
+        self.as_group().map(Script::of)
     }
 
-    /// Whether nobody waits for the answer any more, so that nothing needs to be done. What is given back is given back
-    /// all the same.
+    /// Whether the request no longer waits, so that the job can be dropped. Refunds and resets are never dropped.
     pub(crate) fn is_abandoned(&self) -> bool {
         match &self.ask {
             Ask::Group(group, _) if matches!(group.op, Op::Refund(_) | Op::Reset) => false,
@@ -99,13 +111,13 @@ impl Job {
         }
     }
 
-    /// So much of its time is over.
+    /// Takes time that was waited off what is left.
     pub(crate) fn spend(&mut self, waited: Duration) {
         self.left = self.left.saturating_sub(waited);
         self.waited += waited;
     }
 
-    /// Tells the request that it has failed, unless it was told something before.
+    /// Answers with an error, unless it was answered already.
     pub(crate) fn fail(&mut self, error: StoreError) {
         match self.ask {
             Ask::Group(_, ref mut reply) => send(reply, Err(error), self.waited),
@@ -113,19 +125,19 @@ impl Job {
         }
     }
 
-    /// The server has answered: who only asked whether it is there knows now.
+    /// The server has answered: answers a ping.
     pub(crate) fn pong(&mut self) {
         if let Ask::Ping(reply) = &mut self.ask {
             send(reply, Ok(()), self.waited);
         }
     }
 
-    /// Tells the request its own answer. One that the script has handed over, undone, is to be sent again: `true`. An
-    /// answer may show that this is no server to ask: then that error comes back.
-    pub(crate) fn tell(&mut self, answer: Answered) -> Result<bool, StoreError> {
+    /// Answers a group. Returns `true` if the script has handed the group over undecided, so that it has to be sent again,
+    /// and an error if the answer shows that this server is of no use.
+    pub(crate) fn answer(&mut self, answer: GroupAnswer) -> Result<bool, StoreError> {
         let Ask::Group(group, reply) = &mut self.ask else { return Ok(false) };
         match answer {
-            // A replica refuses inside the script. Elsewhere there may be a server that does not.
+            // A replica rejects the write inside the script. A new connection may find the master.
             Some(Err(error)) if error.kind() == StoreErrorKind::ReadOnly => {
                 let error = error.outage();
                 send(reply, Err(error.clone()), self.waited);
@@ -146,6 +158,67 @@ impl Job {
 fn send<T>(reply: &mut Option<Reply<T>>, result: Result<T, StoreError>, waited: Duration) {
     if let Some(reply) = reply.take() {
         // The caller may have been cancelled.
-        let _ = reply.send(Told { result, waited });
+        let _ = reply.send(Answer { result, waited });
     }
+}
+
+pin_project! {
+    /// Waits for an answer.
+    #[derive(Debug)]
+    pub(crate) struct Wait<T> {
+        #[pin]
+        answer: Receiver<T>,
+        task: Arc<Health>,
+        timer: Option<Timer>,
+    }
+}
+
+impl<T> Wait<T> {
+    /// `task` is the one that will answer.
+    pub(crate) fn new(answer: Receiver<T>, task: Arc<Health>) -> Wait<T> {
+        Wait { answer, task, timer: None }
+    }
+
+    /// The answer without the backstop.
+    #[cfg(feature = "redis")]
+    pub(crate) fn into_receiver(self) -> Receiver<T> {
+        self.answer
+    }
+}
+
+impl<T> Future for Wait<T> {
+    type Output = Answer<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer<T>> {
+        let this = self.project();
+        let failed = |error, waited| Poll::Ready(Answer { result: Err(error), waited });
+        match this.answer.poll(cx) {
+            Poll::Ready(Ok(answer)) => return Poll::Ready(answer),
+            // The task ended with its runtime. It may have sent the call, so the call is not sent again.
+            Poll::Ready(Err(_)) => return failed(task_ended(), Duration::ZERO),
+            Poll::Pending => {}
+        }
+        loop {
+            let timer = this.timer.get_or_insert_with(|| this.task.backstop.timer());
+            if timer.fires.poll_unpin(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if timer.due.elapsed() < LATE && !this.task.was_driven_within(PATIENCE) {
+                return failed(stalled(), this.task.backstop.after);
+            }
+            *this.timer = None;
+        }
+    }
+}
+
+/// The task that would answer has ended.
+pub(crate) fn task_ended() -> StoreError {
+    StoreError::new(StoreErrorKind::Unreachable, "the connection's task has ended with its runtime")
+}
+
+fn stalled() -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Stalled,
+        "no runtime drives the connection's task: the runtime that it was started on is blocked or idle",
+    )
 }

@@ -1,9 +1,12 @@
-//! The stores on servers.
+//! Stores on servers, shared by all processes that use them.
+//!
+//! A request never touches a connection. It puts its checks into a queue and waits for the answer, within its deadline; a task
+//! owns the connection, and decides all checks that wait together in one call.
 
 mod backlog;
 mod backoff;
+mod breaker;
 mod job;
-mod outage;
 mod queue;
 #[cfg(feature = "redis")]
 mod redis;
@@ -11,19 +14,22 @@ pub(crate) mod script;
 mod stopwatch;
 #[cfg(feature = "upstash")]
 mod upstash;
-mod wait;
 mod worker;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use job::Wait;
 pub(crate) use script::{Group, RemoteCheck};
-pub(crate) use wait::Wait;
 
 #[cfg(feature = "tls")]
-pub(crate) use self::redis::tls::Certificates;
+pub(crate) use self::redis::Certificates;
+#[cfg(feature = "redis")]
+use self::redis::{Cluster, SingleServer};
 use crate::error::{ConfigError, StoreError};
 use crate::store::Verdicts;
+use queue::Queue;
 
 /// Where a store's servers are, and how to log in.
 #[derive(Clone)]
@@ -31,14 +37,14 @@ pub(crate) enum Endpoint {
     #[cfg(feature = "redis")]
     Redis(Box<self::redis::Endpoint>),
     #[cfg(feature = "upstash")]
-    Upstash(std::sync::Arc<upstash::Endpoint>),
+    Upstash(Arc<upstash::Endpoint>),
 }
 
 impl Endpoint {
     /// Reads a URL that speaks Redis' protocol. An error never repeats any of it.
     #[cfg(feature = "redis")]
     pub(crate) fn redis(scheme: &str, rest: &str) -> Result<Endpoint, String> {
-        self::redis::url::parse(scheme, rest).map(|endpoint| Endpoint::Redis(Box::new(endpoint)))
+        self::redis::parse(scheme, rest).map(|endpoint| Endpoint::Redis(Box::new(endpoint)))
     }
 
     #[cfg(not(feature = "redis"))]
@@ -77,12 +83,14 @@ impl Endpoint {
     }
 }
 
-/// A store on one server or several, which answers later or not at all.
+/// A store that answers later, or not at all.
 pub(crate) enum RemoteStore {
     #[cfg(feature = "redis")]
-    Redis(self::redis::RedisStore),
+    Redis(Queue<SingleServer>),
+    #[cfg(feature = "redis")]
+    Cluster(Arc<Cluster>),
     #[cfg(feature = "upstash")]
-    Upstash(upstash::UpstashStore),
+    Upstash(Queue<upstash::Server>),
 }
 
 impl RemoteStore {
@@ -91,11 +99,14 @@ impl RemoteStore {
     pub(crate) fn new(endpoint: Endpoint, deadline: Duration, prefix: &str) -> RemoteStore {
         match endpoint {
             #[cfg(feature = "redis")]
-            Endpoint::Redis(endpoint) => RemoteStore::Redis(self::redis::RedisStore::new(*endpoint, deadline, prefix)),
+            Endpoint::Redis(endpoint) if endpoint.is_cluster() => {
+                RemoteStore::Cluster(Cluster::new(*endpoint, deadline, prefix))
+            }
+            #[cfg(feature = "redis")]
+            Endpoint::Redis(endpoint) => RemoteStore::Redis(Queue::new(SingleServer::new(*endpoint, deadline, prefix))),
             #[cfg(feature = "upstash")]
             Endpoint::Upstash(endpoint) => {
-                let settings = upstash::Settings::new(endpoint, deadline, prefix);
-                RemoteStore::Upstash(upstash::UpstashStore::new(settings))
+                RemoteStore::Upstash(Queue::new(upstash::Server::new(endpoint, deadline, prefix)))
             }
         }
     }
@@ -104,29 +115,32 @@ impl RemoteStore {
     pub(crate) fn ask(&self, group: Group, left: Duration) -> Result<Wait<Verdicts>, StoreError> {
         match self {
             #[cfg(feature = "redis")]
-            RemoteStore::Redis(store) => store.ask(group, left),
+            RemoteStore::Redis(queue) => queue.ask(group, left),
+            #[cfg(feature = "redis")]
+            RemoteStore::Cluster(cluster) => cluster.ask(group, left),
             #[cfg(feature = "upstash")]
-            RemoteStore::Upstash(store) => store.ask(group, left),
+            RemoteStore::Upstash(queue) => queue.ask(group, left),
         }
     }
 
-    /// Asks whether the server answers.
+    /// Asks whether the server answers; of a cluster, every node that has slots.
     pub(crate) fn ping(&self, left: Duration) -> Result<Wait<()>, StoreError> {
         match self {
             #[cfg(feature = "redis")]
-            RemoteStore::Redis(store) => store.ping(left),
+            RemoteStore::Redis(queue) => queue.ping(left),
+            #[cfg(feature = "redis")]
+            RemoteStore::Cluster(cluster) => cluster.ping(left),
             #[cfg(feature = "upstash")]
-            RemoteStore::Upstash(store) => store.ping(left),
+            RemoteStore::Upstash(queue) => queue.ping(left),
         }
     }
 
-    /// Whether the limits of one request may be on several servers, where some are charged and then given back.
+    /// Whether the limits of one request may be on several servers. Then some may be charged and given back.
     pub(crate) fn is_cluster(&self) -> bool {
         match self {
             #[cfg(feature = "redis")]
-            RemoteStore::Redis(store) => store.is_cluster(),
-            #[cfg(feature = "upstash")]
-            RemoteStore::Upstash(_) => false,
+            RemoteStore::Cluster(_) => true,
+            _ => false,
         }
     }
 }
@@ -136,9 +150,11 @@ impl fmt::Debug for RemoteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             #[cfg(feature = "redis")]
-            RemoteStore::Redis(store) => store.fmt(f),
+            RemoteStore::Redis(queue) => queue.fmt(f),
+            #[cfg(feature = "redis")]
+            RemoteStore::Cluster(cluster) => cluster.fmt(f),
             #[cfg(feature = "upstash")]
-            RemoteStore::Upstash(store) => store.fmt(f),
+            RemoteStore::Upstash(queue) => queue.fmt(f),
         }
     }
 }

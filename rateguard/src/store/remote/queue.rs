@@ -1,28 +1,22 @@
-//! The request's side of a store that servers share: a queue to the task that serves it, and what is known of the
-//! server. A request never touches a connection.
+//! The request's end of a store: a queue to the task that serves it. A request never touches a connection.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::backlog::Queue;
-use super::job::Job;
+use super::backlog::{self, Backlog, overloaded};
+use super::breaker::Health;
+use super::job::{Job, Wait};
 use super::script::Group;
-use super::wait::{Backstop, Wait};
-use super::worker::{Connector, supervise};
+use super::worker::{self, Connector};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Verdicts;
 
-/// Requests that wait for the server at most; more than that are not sent.
-pub(crate) const QUEUE: usize = 8192;
-/// A task that does not look at its queue for so long although there is something in it is driven by nobody.
-const NEGLECTED: Duration = Duration::from_secs(1);
-
-/// Knows how to reach a server. Shown, it is the server's address and nothing secret.
+/// A server, and how to reach it. `Debug` shows its address and no secret.
 pub(crate) trait Server: fmt::Debug + Send + Sync {
     type Connector: Connector;
 
@@ -32,134 +26,58 @@ pub(crate) trait Server: fmt::Debug + Send + Sync {
     fn deadline(&self) -> Duration;
 }
 
-/// The way to one server.
-pub(crate) struct Link<S> {
+/// The queue of one server.
+pub(crate) struct Queue<S> {
     server: Box<S>,
     task: RwLock<Task>,
 }
 
-/// The request's end of a task that serves the server.
+/// The request's end of a task.
 #[derive(Clone, Debug)]
 struct Task {
-    queue: mpsc::Sender<Job>,
+    jobs: mpsc::Sender<Job>,
     health: Arc<Health>,
-}
-
-/// What is known of the server, and of the task.
-pub(crate) struct Health {
-    state: AtomicU8,
-    reason: Mutex<Option<StoreError>>,
-    started: Instant,
-    /// When the task last looked at its queue, and when a job was last put into an empty one. In microseconds.
-    looked: AtomicU64,
-    filled: AtomicU64,
-    /// When those who wait give the task up.
-    pub(crate) backstop: Backstop,
 }
 
 /// A job that could not be sent, and why.
 pub(crate) type Unsent = (Job, StoreError);
 
-/// Not tried yet: checks wait for the outcome, within their deadline. Only ever so at the start.
-const STARTING: u8 = 0;
-const UP: u8 = 1;
-const DOWN: u8 = 2;
-
-impl Health {
-    pub(crate) fn new(deadline: Duration) -> Health {
-        Health {
-            state: AtomicU8::new(STARTING),
-            reason: Mutex::new(None),
-            started: Instant::now(),
-            looked: AtomicU64::new(0),
-            filled: AtomicU64::new(0),
-            backstop: Backstop::new(deadline),
-        }
-    }
-
-    pub(crate) fn up(&self) {
-        self.state.store(UP, Ordering::Release);
-    }
-
-    pub(crate) fn down(&self, reason: &StoreError) {
-        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.clone());
-        self.state.store(DOWN, Ordering::Release);
-    }
-
-    /// The task looks at its queue.
-    pub(crate) fn beat(&self, now: Instant) {
-        self.looked.store(self.micros(now), Ordering::Relaxed);
-    }
-
-    /// Whether the task has looked at its queue lately.
-    pub(crate) fn was_driven_within(&self, span: Duration) -> bool {
-        let looked = self.looked.load(Ordering::Relaxed);
-        let now = self.micros(Instant::now());
-        looked > 0 && now.saturating_sub(looked) < u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
-    }
-
-    fn refusal(&self) -> Option<StoreError> {
-        if self.state.load(Ordering::Acquire) != DOWN {
-            return None;
-        }
-        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn micros(&self, now: Instant) -> u64 {
-        u64::try_from(now.saturating_duration_since(self.started).as_micros()).unwrap_or(u64::MAX)
-    }
-}
-
 impl Task {
-    /// Whether there are jobs that nobody has looked at for a long time.
+    /// Whether there are jobs that the task has not looked at for a long time.
     fn is_neglected(&self) -> bool {
-        let filled = self.health.filled.load(Ordering::Relaxed);
-        self.queue.capacity() < QUEUE
-            && self.health.looked.load(Ordering::Relaxed) < filled
-            && self.health.micros(Instant::now()).saturating_sub(filled)
-                > u64::try_from(NEGLECTED.as_micros()).unwrap_or(u64::MAX)
+        self.jobs.capacity() < backlog::MOST && self.health.is_neglected()
     }
 
-    #[expect(clippy::result_large_err, reason = "what was handed in, so that it can be told")]
-    fn try_send(&self, job: Job) -> Result<(), mpsc::error::TrySendError<Job>> {
-        if self.queue.capacity() == QUEUE {
-            self.health.filled.store(self.health.micros(Instant::now()), Ordering::Relaxed);
+    #[expect(clippy::result_large_err, reason = "the job comes back, so that it can be answered")]
+    fn try_send(&self, job: Job) -> Result<(), TrySendError<Job>> {
+        if self.jobs.capacity() == backlog::MOST {
+            self.health.filled();
         }
-        self.queue.try_send(job)
+        self.jobs.try_send(job)
     }
 }
 
-/// The server's address, and what is known of it.
-impl<S: Server> fmt::Debug for Link<S> {
+/// Shows the server's address and state.
+impl<S: Server> fmt::Debug for Queue<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let task = self.task.read().unwrap_or_else(PoisonError::into_inner);
         write!(f, "{:?}, {:?}", self.server, task.health)
     }
 }
 
-impl fmt::Debug for Health {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.state.load(Ordering::Acquire), self.refusal()) {
-            (STARTING, _) => f.write_str("connecting"),
-            (_, Some(reason)) => write!(f, "down: {}", reason.kind().as_str()),
-            (_, None) => f.write_str("connected"),
-        }
-    }
-}
-
-impl<S: Server> Link<S> {
-    /// A link whose task starts here if there is a runtime, and else with the first check.
-    pub(crate) fn new(server: S) -> Link<S> {
+impl<S: Server> Queue<S> {
+    /// A queue whose task starts here if there is a runtime, and otherwise with the first job.
+    pub(crate) fn new(server: S) -> Queue<S> {
         let (closed, _) = mpsc::channel(1);
-        let task = Task { queue: closed, health: Arc::new(Health::new(server.deadline())) };
-        let link = Link { server: Box::new(server), task: RwLock::new(task) };
+        let task = Task { jobs: closed, health: Arc::new(Health::new(server.deadline())) };
+        let queue = Queue { server: Box::new(server), task: RwLock::new(task) };
         if let Ok(runtime) = current_runtime() {
-            link.start(&runtime);
+            queue.start(&runtime);
         }
-        link
+        queue
     }
 
-    /// Asks for something to be done, and waits for so long. An error if it is known that no answer would come.
+    /// Sends a group, whose answer may take `left`. An error if it is known that no answer would come.
     pub(crate) fn ask(&self, group: Group, left: Duration) -> Result<Wait<Verdicts>, StoreError> {
         let (reply, answer) = oneshot::channel();
         let task = self.send(Job::group(group, left, reply)).map_err(|(_, error)| error)?;
@@ -173,34 +91,34 @@ impl<S: Server> Link<S> {
         Ok(Wait::new(answer, task))
     }
 
-    /// Whether the server is known not to answer.
+    /// Whether the breaker is open.
     #[cfg(feature = "redis")]
     pub(crate) fn is_down(&self) -> bool {
-        self.task.read().unwrap_or_else(PoisonError::into_inner).health.state.load(Ordering::Acquire) == DOWN
+        self.task.read().unwrap_or_else(PoisonError::into_inner).health.is_down()
     }
 
-    /// Puts a job into the queue, and says whose queue that is.
-    #[expect(clippy::result_large_err, reason = "what was handed in, so that it can be told")]
+    /// Sends a job. Returns the state of the task that it was sent to.
+    #[expect(clippy::result_large_err, reason = "the job comes back, so that it can be answered")]
     pub(crate) fn send(&self, job: Job) -> Result<Arc<Health>, Unsent> {
         let sent = {
             let task = self.task.read().unwrap_or_else(PoisonError::into_inner);
-            // A task that has ended with its runtime leaves the last word behind; a new one may do better.
-            if let (false, Some(error)) = (task.queue.is_closed(), task.health.refusal()) {
+            // The reason of a task that has ended with its runtime is out of date; a new task may reach the server.
+            if let (false, Some(error)) = (task.jobs.is_closed(), task.health.outage()) {
                 return Err((job, error));
             }
             if job.left.is_zero() {
                 return Err((job, StoreError::timed_out()));
             }
             if task.is_neglected() {
-                Err(mpsc::error::TrySendError::Closed(job))
+                Err(TrySendError::Closed(job))
             } else {
                 task.try_send(job).map(|()| Arc::clone(&task.health))
             }
         };
         match sent {
             Ok(task) => Ok(task),
-            Err(mpsc::error::TrySendError::Full(job)) => Err((job, overloaded())),
-            Err(mpsc::error::TrySendError::Closed(job)) => match current_runtime() {
+            Err(TrySendError::Full(job)) => Err((job, overloaded())),
+            Err(TrySendError::Closed(job)) => match current_runtime() {
                 Ok(runtime) => {
                     let task = self.start(&runtime);
                     match task.try_send(job) {
@@ -213,24 +131,20 @@ impl<S: Server> Link<S> {
         }
     }
 
-    /// Starts the task on this runtime, unless another request was quicker. One that nobody drives answers what it has, if
-    /// ever it is driven again, and ends.
+    /// Starts a task on this runtime, unless another request was quicker. A neglected task answers its jobs, if a runtime
+    /// ever drives it again, and ends.
     fn start(&self, runtime: &Handle) -> Task {
         let mut task = self.task.write().unwrap_or_else(PoisonError::into_inner);
-        if task.queue.is_closed() || task.is_neglected() {
-            let (sender, jobs) = mpsc::channel(QUEUE);
+        if task.jobs.is_closed() || task.is_neglected() {
+            let (sender, jobs) = mpsc::channel(backlog::MOST);
             let health = Arc::new(Health::new(self.server.deadline()));
-            let server = format!("{:?}", self.server);
-            let queue = Queue::new(jobs, self.server.deadline(), Arc::clone(&health));
-            runtime.spawn(supervise(self.server.connector(), server, Arc::clone(&health), queue));
-            *task = Task { queue: sender, health };
+            let name = format!("{:?}", self.server);
+            let backlog = Backlog::new(jobs, self.server.deadline(), Arc::clone(&health));
+            runtime.spawn(worker::run(self.server.connector(), name, Arc::clone(&health), backlog));
+            *task = Task { jobs: sender, health };
         }
         task.clone()
     }
-}
-
-pub(crate) fn overloaded() -> StoreError {
-    StoreError::new(StoreErrorKind::Overloaded, "more checks wait for the store than it can answer in time")
 }
 
 pub(crate) fn current_runtime() -> Result<Handle, StoreError> {

@@ -1,10 +1,10 @@
 //! The time that counts against a store.
 //!
-//! A deadline measures the store, never the program. A task that is not polled for a while, since a handler blocks its
-//! thread, cannot know whether the answer came meanwhile; nor can one that is polled before the runtime has looked at its
-//! sockets, which a busy runtime does only now and then. So the task that serves a store looks at the time once a tick
-//! while anybody waits, and only after the runtime has seen to its sockets and the tasks that read them; and of what has
-//! passed since its last look, little more than a tick counts.
+//! A deadline measures the store, never the program. A task that is not polled for a while, because a handler blocks its
+//! thread, cannot know whether the answer has come in the meantime. Nor can a task that is polled before the runtime has
+//! polled its sockets, which a busy runtime does only now and then. So while a job waits, the task that serves the store looks
+//! at the time once a tick, and only after the runtime has polled its sockets and the tasks that read them. Of the time since
+//! its last look, at most a tick and a half counts.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -21,41 +21,41 @@ use tokio::task::yield_now;
 const LONGEST: Duration = Duration::from_millis(10);
 /// The shortest, for deadlines of a few milliseconds.
 const SHORTEST: Duration = Duration::from_millis(1);
-/// Turns of the runtime before a look counts: one in which it sees to its sockets, and one in which the task that reads
-/// from them, woken by that, is polled.
+/// Turns of the runtime before a look counts: in the first it polls its sockets; in the second, the task that reads from
+/// them, and was woken by that.
 const TURNS: u8 = 2;
 
-/// How often whoever waits for that long looks at the time.
+/// How often a task looks at the time that waits with this deadline.
 pub(crate) fn tick(deadline: Duration) -> Duration {
     (deadline / 10).clamp(SHORTEST, LONGEST)
 }
 
-/// Counts the time in which its task and its runtime are driven.
+/// Counts the time in which its task and its runtime run.
 #[derive(Debug)]
 pub(crate) struct Stopwatch {
     last: Instant,
     counted: Duration,
-    /// What counts between two looks at most.
+    /// The most that counts between two looks.
     most: Duration,
 }
 
 impl Stopwatch {
-    /// For a task that looks once a tick.
+    /// For a task that looks at the time once a tick.
     pub(crate) fn new(tick: Duration) -> Stopwatch {
         Stopwatch { last: Instant::now(), counted: Duration::ZERO, most: tick * 3 / 2 }
     }
 
-    /// What has counted so far.
+    /// The time counted so far.
     pub(crate) fn now(&self) -> Duration {
         self.at(Instant::now())
     }
 
-    /// The same, where the time is known.
+    /// The time counted up to `now`.
     pub(crate) fn at(&self, now: Instant) -> Duration {
         self.counted + now.saturating_duration_since(self.last).min(self.most)
     }
 
-    /// A look: what has passed so far counts, and what passes from now on will.
+    /// Looks at the time: what has passed counts, and a new span begins.
     pub(crate) fn look(&mut self, now: Instant) -> Duration {
         self.counted = self.at(now);
         self.last = now;
@@ -63,17 +63,17 @@ impl Stopwatch {
     }
 }
 
-/// Ticks, each of which ends with turns of the runtime.
+/// Ticks. Each ends with turns of the runtime.
 #[derive(Debug)]
 pub(crate) struct Ticks {
     tick: Duration,
     timer: Delay,
-    /// Turns that are still to come in this tick; none while the timer runs.
+    /// Turns left in this tick; 0 while the timer runs.
     turns: u8,
     turned: Arc<Turned>,
 }
 
-/// Told by the runtime when it has run what was ready and seen to its sockets.
+/// Woken by the runtime when it has polled what was ready, and its sockets.
 #[derive(Debug, Default)]
 struct Turned {
     is: AtomicBool,
@@ -88,8 +88,8 @@ impl Wake for Turned {
 }
 
 impl Turned {
-    /// Has the runtime tell at the end of this turn. A task that yields is not woken before; here only the waking is of
-    /// interest, so that no other wake is taken for it.
+    /// Asks the runtime to wake this at the end of its turn, which it does for a task that yields. A waker of its own keeps
+    /// other wakes of the task apart.
     fn begin(self: &Arc<Self>) {
         let waker = Waker::from(Arc::clone(self));
         let _ = pin!(yield_now()).poll(&mut Context::from_waker(&waker));
@@ -101,7 +101,7 @@ impl Ticks {
         Ticks { tick, timer: Delay::new(tick), turns: 0, turned: Arc::default() }
     }
 
-    /// Whether a tick is over. The next one begins.
+    /// Ready when a tick is over; then the next one begins.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.turns == 0 {
             ready!(pin!(&mut self.timer).poll(cx));
@@ -122,7 +122,8 @@ impl Ticks {
     }
 }
 
-/// What the future comes to; `None` if it takes longer than that, by a stopwatch. An answer that has come is always taken.
+/// The output of the future; `None` if it takes longer than the deadline, by a stopwatch. An output that is ready is always
+/// taken.
 pub(crate) async fn within<F: Future>(deadline: Duration, future: F) -> Option<F::Output> {
     let tick = tick(deadline);
     let mut watch = Stopwatch::new(tick);
@@ -134,7 +135,7 @@ pub(crate) async fn within<F: Future>(deadline: Duration, future: F) -> Option<F
     .await
 }
 
-/// What the future comes to. Until then something is done once a tick, which may end it.
+/// The output of the future. Until it is ready, `go_on` is called once a tick; `None` once that returns `false`.
 pub(crate) async fn each_tick<F: Future>(
     tick: Duration,
     future: F,
@@ -161,21 +162,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_pause_without_a_look_little_more_than_a_tick_counts() {
+    fn without_a_look_at_most_a_tick_and_a_half_counts() {
         let mut watch = Stopwatch::new(Duration::from_millis(10));
         let start = watch.last;
         let at = |millis| start + Duration::from_millis(millis);
         assert_eq!(watch.at(at(9)), Duration::from_millis(9));
         assert_eq!(watch.look(at(10)), Duration::from_millis(10));
         assert_eq!(watch.at(at(3000)), Duration::from_millis(25));
-        assert_eq!(watch.at(at(5000)), Duration::from_millis(25), "and nothing more until the next look");
+        assert_eq!(watch.at(at(5000)), Duration::from_millis(25), "and no more until the next look");
         assert_eq!(watch.look(at(5000)), Duration::from_millis(25));
-        assert_eq!(watch.look(at(4999)), Duration::from_millis(25), "no time is ever taken back");
+        assert_eq!(watch.look(at(4999)), Duration::from_millis(25), "time never runs backwards");
         assert_eq!(watch.look(at(5005)), Duration::from_millis(31));
     }
 
     #[test]
-    fn a_tick_suits_the_deadline() {
+    fn a_tick_is_a_tenth_of_the_deadline_within_bounds() {
         assert_eq!(tick(Duration::from_millis(100)), Duration::from_millis(10));
         assert_eq!(tick(Duration::from_secs(10)), Duration::from_millis(10));
         assert_eq!(tick(Duration::from_millis(20)), Duration::from_millis(2));
@@ -183,22 +184,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_takes_too_long_is_given_up_and_what_has_come_is_taken() {
+    async fn a_future_that_takes_too_long_is_given_up_and_a_ready_one_is_taken() {
         let deadline = Duration::from_millis(30);
         assert_eq!(within(deadline, std::future::ready(1)).await, Some(1));
         assert_eq!(within(deadline, std::future::pending::<()>()).await, None);
     }
 
     #[tokio::test]
-    async fn a_thread_that_blocks_over_and_over_does_not_use_up_the_deadline() {
-        // A task that never leaves the thread alone for longer than it takes to come back to it.
+    async fn a_thread_that_blocks_again_and_again_does_not_use_up_the_deadline() {
+        // A task that blocks the thread, yields, and blocks it again.
         let blocks = tokio::spawn(async {
             for _ in 0..30 {
                 std::thread::sleep(Duration::from_millis(20));
                 tokio::task::yield_now().await;
             }
         });
-        // By the wall's clock it is over after two of them.
+        // By the wall clock, the deadline has passed after twenty of the thirty.
         assert_eq!(within(Duration::from_millis(400), blocks).await.map(|joined| joined.is_ok()), Some(true));
     }
 }

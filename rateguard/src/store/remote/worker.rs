@@ -1,38 +1,39 @@
-//! The task that owns the way to a server: connects, serves the queue, and connects again.
+//! The task that owns the connection to a server: it connects, serves the jobs, and connects again.
 //!
-//! While the server cannot be reached, requests are told so at once and cost nothing; this task alone keeps trying,
-//! at growing intervals. So what it knows is the circuit breaker: it opens when the connection breaks or is given up
-//! after calls without an answer, its attempts to connect are the probes, and it closes when one of them succeeds. An
-//! answer that is an error (out of memory, a forbidden command) opens nothing: it came in time, costs its round trip
-//! and no more, may concern some keys alone, and the first check after the cure is counted.
+//! While the server cannot be reached, requests are told so at once and cost nothing; only this task keeps trying, with a
+//! backoff. That makes it a circuit breaker: it opens when the connection breaks or is given up after calls without an
+//! answer, attempts to connect are its probes, and it closes when one of them succeeds. An answer that is an error (out of
+//! memory, a forbidden command) does not open it: the answer came in time, may concern some keys only, and the first check
+//! after the cause is removed is counted.
 //!
 //! A call that may have run is never sent again.
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::backlog::Queue;
-use super::outage::Outage;
-use super::queue::Health;
+use super::backlog::Backlog;
+use super::backoff::{Backoff, SETTLED};
+use super::breaker::Health;
 use super::stopwatch::within;
 use crate::error::StoreError;
+use crate::telemetry;
 
-/// Calls in a row without an answer, or so many deadlines of silence, before the server is given up.
+/// After this many calls in a row without an answer, or this many deadlines of silence, the server is given up.
 pub(crate) const PATIENCE: u32 = 3;
 
-/// How long all that is needed before the first check may take: the name, the connection, the script, and whatever has to
-/// be tried twice.
+/// How long everything before the first check may take: resolving the name, connecting, loading the scripts, and whatever
+/// has to be tried twice.
 const CONNECT_ALL: Duration = Duration::from_secs(3);
 
 /// Why a connection is no longer served.
 pub(crate) enum End {
-    /// The last handle is gone.
+    /// The last handle to the store is gone.
     Finished,
-    /// The other end closed a connection on which nothing was under way, as servers do with idle ones.
+    /// The server closed a connection that no call was using, as servers do with idle connections.
     #[cfg(feature = "redis")]
     Closed,
-    /// The connection is of no use.
+    /// The connection cannot be used any more.
     Lost(StoreError),
 }
 
@@ -40,35 +41,35 @@ pub(crate) enum End {
 pub(crate) trait Connector: Send + Sync + 'static {
     type Connection: Send;
 
-    /// Connects, and sees whether the server would count. It may be given up at any point.
+    /// Connects, and finds out whether the server would count. It may be dropped at any await.
     fn connect(&mut self) -> impl Future<Output = Result<Self::Connection, StoreError>> + Send;
 
-    /// Answers the queue for as long as the connection is of use.
+    /// Answers the jobs for as long as the connection can be used.
     fn serve(
         &self,
         connection: Self::Connection,
         outage: &mut Outage,
-        queue: &mut Queue,
+        backlog: &mut Backlog,
     ) -> impl Future<Output = End> + Send;
 
-    /// Whatever else there is to do when the server cannot be reached.
+    /// Called when the server cannot be reached.
     fn lost(&self) {}
 }
 
-/// Runs until the last handle is gone. The server's name is for the log.
-pub(crate) async fn supervise<C: Connector>(mut connector: C, server: String, health: Arc<Health>, mut queue: Queue) {
-    let mut outage = Outage::new(server);
+/// Runs until the last handle to the store is gone. The log calls the server `name`.
+pub(crate) async fn run<C: Connector>(mut connector: C, name: String, health: Arc<Health>, mut backlog: Backlog) {
+    let mut outage = Outage::new(name);
     loop {
         let connecting = within(CONNECT_ALL, connector.connect());
-        let Some(connected) = queue.while_waiting(connecting).await else { return };
+        let Some(connected) = backlog.while_waiting(connecting).await else { return };
         let lost = match connected.unwrap_or_else(|| Err(StoreError::timed_out())) {
             Ok(connection) => {
                 health.up();
                 outage.answers();
-                match connector.serve(connection, &mut outage, &mut queue).await {
+                match connector.serve(connection, &mut outage, &mut backlog).await {
                     End::Finished => return,
-                    // Nobody was failed, so this is no outage yet. Whoever asks now waits for the attempt, within the
-                    // deadline; if it fails, that begins one.
+                    // No job has failed, so this is not an outage yet. Jobs that come now wait for the next connection,
+                    // within their deadline; if it cannot be made, the outage begins.
                     #[cfg(feature = "redis")]
                     End::Closed => continue,
                     End::Lost(error) => error,
@@ -78,10 +79,61 @@ pub(crate) async fn supervise<C: Connector>(mut connector: C, server: String, he
         };
         health.down(&lost);
         connector.lost();
-        queue.fail(&lost);
+        backlog.fail(&lost);
         let pause = outage.goes_on(&lost);
-        if queue.rest(pause, &lost).await.is_none() {
+        if backlog.pause(pause, &lost).await.is_none() {
             return;
         }
     }
+}
+
+/// Reports an outage: one line when it begins, one when it is over.
+pub(crate) struct Outage {
+    server: String,
+    since: Option<Instant>,
+    backoff: Backoff,
+}
+
+impl Outage {
+    fn new(server: String) -> Outage {
+        Outage { server, since: None, backoff: Backoff::default() }
+    }
+
+    /// How long to wait before the next attempt.
+    fn goes_on(&mut self, error: &StoreError) -> Duration {
+        if self.since.is_none() {
+            self.since = Some(Instant::now());
+            warn(&self.server, error);
+        }
+        telemetry::breaker(&self.server, true);
+        self.backoff.next()
+    }
+
+    /// The server answers; whether it keeps doing so is not known yet.
+    fn answers(&self) {
+        telemetry::breaker(&self.server, false);
+    }
+
+    /// The connection has lasted: the outage, if there was one, is over.
+    pub(crate) fn settled(&mut self) {
+        self.answers();
+        self.backoff.reset();
+        if let Some(since) = self.since.take() {
+            tracing::info!(
+                store = self.server,
+                seconds = since.elapsed().saturating_sub(SETTLED).as_secs_f32(),
+                "rateguard: the store answers again; limits are enforced"
+            );
+        }
+    }
+}
+
+/// Logs that an outage begins.
+pub(crate) fn warn(server: &str, error: &StoreError) {
+    tracing::warn!(
+        store = server,
+        reason = error.kind().as_str(),
+        error = %error,
+        "rateguard: the store does not answer; until it does, the failure policy decides"
+    );
 }

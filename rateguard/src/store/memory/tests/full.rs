@@ -1,4 +1,4 @@
-//! A store that is full: nobody gets more than the rule allows, and few get less.
+//! A full store: no client gets more than the algorithm allows, and few get less.
 
 use super::*;
 use crate::quota::Algorithm;
@@ -30,7 +30,7 @@ fn quotas() -> [Quota; 6] {
     ]
 }
 
-/// What the rules alone say of each client, without any bound on their number: the oracle.
+/// The oracle: the exact state of each client, without a bound on their number.
 struct Exact(Vec<Vec<State>>);
 
 impl Exact {
@@ -39,8 +39,8 @@ impl Exact {
         Exact(quotas().iter().map(fresh).collect())
     }
 
-    /// Before the clock steps back: what has run out is gone if the store has given it up. What the store still holds
-    /// counts again, there and here.
+    /// Before the clock steps back: forgets an expired state if the store no longer has it. States that the store still has
+    /// count again, there and here.
     fn forget_what_is_gone(&mut self, now: u64, shard: &mut Shard) {
         for (policy, (states, quota)) in (0_u32..).zip(self.0.iter_mut().zip(quotas())) {
             for (number, state) in (0_u128..).zip(states) {
@@ -52,8 +52,8 @@ impl Exact {
     }
 }
 
-/// Random checks of all algorithms, alone and in groups, with give-backs and resets, against a shard with this many slots.
-/// Returns how many of them were allowed, and how many denied that the rule would have allowed.
+/// Random checks of all algorithms, alone and in groups, with refunds and resets, against a shard with this many slots.
+/// Returns how many were allowed, and how many were denied although the algorithm would have allowed them.
 fn random_checks(seed: u64, slots: usize, clients: u64, step: u64, steps_back: bool) -> (u32, u32) {
     let mut numbers = Numbers(seed * 0x9E37_79B9 + 1);
     let mut shard = Shard::new(slots);
@@ -69,7 +69,7 @@ fn random_checks(seed: u64, slots: usize, clients: u64, step: u64, steps_back: b
         let group: Vec<(usize, usize, MemoryCheck)> = (0..=numbers.below(2))
             .map(|_| {
                 let policy = usize::try_from(numbers.below(6)).unwrap();
-                // A few come often.
+                // A few clients come often.
                 let number = if numbers.below(3) == 0 { numbers.below(8) } else { numbers.below(clients) };
                 let cost = u32::try_from(numbers.below(3) + 1).unwrap();
                 let fingerprint = client(u32::try_from(policy).unwrap() + 1, u128::from(number));
@@ -102,7 +102,7 @@ fn random_checks(seed: u64, slots: usize, clients: u64, step: u64, steps_back: b
                 for ((.., check), (store, rule)) in group.iter().zip(assessed.iter().zip(&rule)) {
                     assert!(
                         rule.allowed || !store.allowed,
-                        "seed {seed}, turn {turn}: {check:?} is allowed against the rule: {store:?}, {rule:?}"
+                        "seed {seed}, turn {turn}: {check:?} is allowed although the algorithm denies it: {store:?}, {rule:?}"
                     );
                     assert!(
                         store.available <= rule.available,
@@ -128,8 +128,8 @@ fn random_checks(seed: u64, slots: usize, clients: u64, step: u64, steps_back: b
 }
 
 #[test]
-fn never_more_than_the_rule_allows_however_full_the_store_and_however_clients_move() {
-    // From a few clients too many to many more than there are places of any sort.
+fn never_more_than_the_algorithm_allows_however_full_the_store_and_however_clients_move() {
+    // From a few clients too many, to many more than there are slots and places.
     for (slots, clients) in [(1, 10), (1, 60), (4, 20), (4, 200), (16, 60), (16, 1000)] {
         for seed in 0..6 {
             for step in [MS / 10, MS, 8 * MS] {
@@ -141,7 +141,7 @@ fn never_more_than_the_rule_allows_however_full_the_store_and_however_clients_mo
 }
 
 #[test]
-fn never_more_than_the_rule_allows_when_the_clock_steps_back() {
+fn never_more_than_the_algorithm_allows_when_the_clock_steps_back() {
     for (slots, clients) in [(1, 10), (4, 20), (4, 200), (16, 1000)] {
         for seed in 100..106 {
             for step in [MS, 8 * MS] {
@@ -152,14 +152,14 @@ fn never_more_than_the_rule_allows_when_the_clock_steps_back() {
 }
 
 #[test]
-fn a_shard_with_room_for_all_denies_nobody_whom_the_rule_allows() {
+fn a_shard_with_room_for_all_denies_nothing_that_the_algorithm_allows() {
     for seed in 0..4 {
         let (_, wrongly) = random_checks(seed, 10_000, 500, MS, false);
         assert_eq!(wrongly, 0);
     }
 }
 
-/// Clients that spend all they have, then one request of each newcomer: how many in a thousand newcomers are denied.
+/// Clients use their whole quota, then each newcomer sends one request: how many of a thousand newcomers are denied.
 fn wrongly_denied(max_keys: u128, live: u128, quota: Quota) -> u128 {
     let store = MemoryStore::new(usize::try_from(max_keys).unwrap());
     let check = |number: u128, cost| MemoryCheck { fingerprint: client(1, number), quota, cost, shadow: false };
@@ -171,24 +171,24 @@ fn wrongly_denied(max_keys: u128, live: u128, quota: Quota) -> u128 {
     }
     let wrongly: u128 = (live..live + newcomers).map(denied).sum();
     let still: u128 = (0..live - newcomers).map(denied).sum();
-    assert_eq!(still, live - newcomers, "who has spent all stays denied");
+    assert_eq!(still, live - newcomers, "clients without units left stay denied");
     wrongly * 1000 / newcomers
 }
 
 #[test]
-fn up_to_four_times_the_keys_newcomers_are_not_denied_and_beyond_that_more_are() {
+fn up_to_four_times_max_keys_newcomers_are_not_denied_and_beyond_that_some_are() {
     let five = Duration::from_secs(60);
     for quota in [Quota::sliding_window(5, five), Quota::token_bucket(5, five), Quota::fixed_window(1, five)] {
         let at = |times: u128| wrongly_denied(20_000, 20_000 * times, quota);
         let denied = [1, 2, 4, 6, 8].map(at);
         println!("{quota}: of 1000 newcomers denied at 1, 2, 4, 6, 8 times the keys: {denied:?}");
         assert!(denied[..3].iter().all(|&denied| denied <= 10), "{denied:?}");
-        assert!(denied[4] < 1000, "not all of them, even then: {denied:?}");
+        assert!(denied[4] < 1000, "but not all of them: {denied:?}");
     }
 }
 
 #[test]
-fn clients_that_do_not_spend_their_quota_may_be_many_more() {
+fn many_more_clients_fit_if_they_do_not_use_up_their_quota() {
     let store = MemoryStore::new(640);
     let quota = Quota::sliding_window(5, Duration::from_micros(WINDOW));
     let check = |number: u128| MemoryCheck { fingerprint: client(1, number), quota, cost: 1, shadow: false };
@@ -197,7 +197,7 @@ fn clients_that_do_not_spend_their_quota_may_be_many_more() {
 }
 
 #[test]
-fn a_full_store_keeps_its_cap_and_lets_nobody_go() {
+fn a_full_store_keeps_its_cap_and_forgets_no_client() {
     let store = MemoryStore::new(640);
     for blocked in 0..100 {
         assert!(allowed(&store, 0, blocked) && allowed(&store, 0, blocked) && !allowed(&store, 0, blocked));
@@ -207,18 +207,18 @@ fn a_full_store_keeps_its_cap_and_lets_nobody_go() {
     }
     assert!(store.len() <= 640);
     for blocked in 0..100 {
-        assert!(!allowed(&store, 2000, blocked), "nobody gets a fresh quota by flooding the store");
+        assert!(!allowed(&store, 2000, blocked), "flooding the store gives no client a fresh quota");
     }
     for newcomer in 1000..100_000 {
         let _ = allowed(&store, WINDOW + 1000, newcomer);
     }
     for newcomer in 300_000..302_000 {
-        assert!(allowed(&store, 3 * WINDOW, newcomer), "what ran out does not count any more");
+        assert!(allowed(&store, 3 * WINDOW, newcomer), "expired units do not count any more");
     }
 }
 
 #[test]
-fn the_sketch_is_made_when_the_store_is_full_and_goes_when_it_counts_nothing() {
+fn the_sketch_is_made_when_the_store_is_full_and_dropped_when_it_counts_nothing() {
     let mut shard = Shard::new(10);
     let newcomers = |shard: &mut Shard, now: u64, numbers: std::ops::Range<u128>| {
         numbers.filter(|&number| shard.check(now, &check(number)).allowed).count()
@@ -232,7 +232,7 @@ fn the_sketch_is_made_when_the_store_is_full_and_goes_when_it_counts_nothing() {
 }
 
 #[test]
-fn a_client_moves_to_a_slot_with_what_the_sketch_counted() {
+fn a_client_moves_to_a_slot_with_its_count_from_the_sketch() {
     for quota in quotas().into_iter().filter(|quota| quota.limit() > 1) {
         let mut shard = Shard::new(1);
         let window = quota.window_micros();
@@ -250,7 +250,7 @@ fn a_client_moves_to_a_slot_with_what_the_sketch_counted() {
 }
 
 #[test]
-fn no_policy_loses_its_share_of_the_slots_to_the_flood_of_another() {
+fn a_flood_of_one_policy_does_not_take_the_share_of_another() {
     let mut shard = Shard::new(100);
     let long = Quota::sliding_window(3, Duration::from_secs(86_400));
     let short = Quota::sliding_window(3, Duration::from_secs(1));
@@ -266,17 +266,17 @@ fn no_policy_loses_its_share_of_the_slots_to_the_flood_of_another() {
     for number in 10..200 {
         let _ = shard.check(2, &of(1, short, number));
     }
-    assert_eq!((shard.slots_of(2), shard.slots_of(4)), (50, 50), "and takes more, up to its share");
+    assert_eq!((shard.slots_of(2), shard.slots_of(4)), (50, 50), "and takes more slots, up to its share");
     for number in 0..300 {
         let taken = shard.peek(3, &of(2, long, number)).available;
-        assert!(taken <= 2, "who gave up a slot is still counted");
+        assert!(taken <= 2, "clients that lost their slot are still counted");
     }
     assert!(shard.check(4, &of(3, short, 0)).allowed);
-    assert_eq!(shard.slots_of(6), 1, "the only key of a policy has a slot at once");
+    assert_eq!(shard.slots_of(6), 1, "the only key of a policy gets a slot at once");
 }
 
 #[test]
-fn a_client_in_the_sketch_gets_back_what_it_gives_back() {
+fn a_client_in_the_sketch_can_use_refunded_units_again() {
     for quota in quotas().into_iter().filter(|quota| quota.limit() > 1) {
         let mut shard = Shard::new(1);
         let of = |number, cost| MemoryCheck { fingerprint: client(1, number), quota, cost, shadow: false };

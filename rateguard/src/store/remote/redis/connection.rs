@@ -8,34 +8,39 @@ use std::time::Duration;
 use futures_timer::Delay;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use redis::{RedisError, RedisResult, Value};
+use redis::{RedisResult, Value};
+use tokio::task::coop::unconstrained;
 use tokio::task::yield_now;
 
-use super::calls::Batch;
-use super::connect::{Connection, Connector, Settings};
-use super::reply;
+use super::batch::Batch;
+use super::connect::{Connection, Connector};
+use super::dispatch::Dispatch;
+use super::error::{failed, is_lost};
 use super::window::Window;
 use crate::error::{StoreError, StoreErrorKind};
-use crate::store::remote::backlog::{Queue, Turn};
+use crate::store::remote::backlog::{Backlog, Turn};
 use crate::store::remote::backoff::SETTLED;
 use crate::store::remote::job::BATCH;
-use crate::store::remote::outage::Outage;
-use crate::store::remote::queue::Server;
-use crate::store::remote::worker::{End, PATIENCE};
+use crate::store::remote::worker::{self, End, Outage, PATIENCE};
 use crate::telemetry;
 
-/// After so many turns others have theirs.
+/// After this many turns, other tasks of the runtime run.
 const TURNS: u32 = 64;
 
-impl Server for Settings {
-    type Connector = Connector;
+impl<D: Dispatch> worker::Connector for Connector<D> {
+    type Connection = Connection;
 
-    fn connector(&self) -> Connector {
-        Connector::new(self.clone())
+    async fn connect(&mut self) -> Result<Connection, StoreError> {
+        self.connection().await
     }
 
-    fn deadline(&self) -> Duration {
-        self.deadline
+    async fn serve(&self, connection: Connection, outage: &mut Outage, backlog: &mut Backlog) -> End {
+        // With Tokio's budget used up, it would look as if no answer had come. The loop yields by itself.
+        unconstrained(serve(connection, self.deadline, &self.dispatch, outage, backlog)).await
+    }
+
+    fn lost(&self) {
+        self.dispatch.lost();
     }
 }
 
@@ -46,34 +51,43 @@ struct Flight {
     batch: Batch,
 }
 
-/// The answer to the flight of that number.
-type Landing = Pin<Box<dyn Future<Output = (u64, RedisResult<Vec<RedisResult<Value>>>)> + Send>>;
+type Results = RedisResult<Vec<RedisResult<Value>>>;
+
+/// The number of a flight, and the results of its calls.
+type Landing = Pin<Box<dyn Future<Output = (u64, Results)> + Send>>;
 
 /// What is under way on a connection.
-struct Flights {
+struct Flights<'d, D> {
     connection: Connection,
+    dispatch: &'d D,
     deadline: Duration,
     under_way: VecDeque<Flight>,
     landings: FuturesUnordered<Landing>,
     next: u64,
     last_sent: Duration,
-    /// When the server last said something.
+    /// When the server last answered.
     heard: Duration,
     window: Window,
 }
 
-pub(super) async fn serve(connection: Connection, deadline: Duration, outage: &mut Outage, queue: &mut Queue) -> End {
+async fn serve<D: Dispatch>(
+    connection: Connection,
+    deadline: Duration,
+    dispatch: &D,
+    outage: &mut Outage,
+    backlog: &mut Backlog,
+) -> End {
     let closed = connection.closed.clone();
     let mut closed = std::pin::pin!(closed.wait());
-    let mut flights = Flights::new(connection, deadline);
+    let mut flights = Flights::new(connection, deadline, dispatch);
     let mut turns: u32 = 0;
     let mut settled = false;
     let mut lasted = Delay::new(SETTLED);
     loop {
-        // What has come is read before anybody is told that nothing came.
+        // Answers that have come are read before any job is told that none came.
         let lost = tokio::select! {
             biased;
-            Some((number, results)) = flights.landings.next() => flights.land(number, results, queue),
+            Some((number, results)) = flights.landings.next() => flights.land(number, results, backlog),
             () = &mut closed => {
                 if settled && flights.under_way.is_empty() {
                     return End::Closed;
@@ -85,17 +99,17 @@ pub(super) async fn serve(connection: Connection, deadline: Duration, outage: &m
                 outage.settled();
                 None
             }
-            turn = queue.turn(!flights.under_way.is_empty()) => match turn {
+            turn = backlog.turn(!flights.under_way.is_empty()) => match turn {
                 Turn::Ended => return End::Finished,
                 Turn::Jobs => None,
-                Turn::Tick => flights.tick(queue),
+                Turn::Tick => flights.tick(backlog),
             },
         };
         if let Some(error) = lost {
             flights.fail(&error);
             return End::Lost(error);
         }
-        flights.send_what_waits(queue);
+        flights.send_waiting(backlog);
         turns = turns.wrapping_add(1);
         if turns.is_multiple_of(TURNS) {
             yield_now().await;
@@ -103,10 +117,11 @@ pub(super) async fn serve(connection: Connection, deadline: Duration, outage: &m
     }
 }
 
-impl Flights {
-    fn new(connection: Connection, deadline: Duration) -> Flights {
+impl<'d, D: Dispatch> Flights<'d, D> {
+    fn new(connection: Connection, deadline: Duration, dispatch: &'d D) -> Flights<'d, D> {
         Flights {
             connection,
+            dispatch,
             deadline,
             under_way: VecDeque::new(),
             landings: FuturesUnordered::new(),
@@ -117,18 +132,18 @@ impl Flights {
         }
     }
 
-    /// Sends as much of the queue as is of use now.
-    fn send_what_waits(&mut self, queue: &mut Queue) {
-        while queue.len() > 0 {
-            let now = queue.now();
+    /// Sends as many of the waiting jobs as the window allows.
+    fn send_waiting(&mut self, backlog: &mut Backlog) {
+        while backlog.len() > 0 {
+            let now = backlog.now();
             let under_way = self.under_way.len();
-            let is_full = queue.len() >= BATCH;
+            let is_full = backlog.len() >= BATCH;
             if !self.window.allows(under_way, is_full, now.saturating_sub(self.last_sent)) {
                 return;
             }
-            // With nothing under way there is no telling how long an answer takes, but by asking.
+            // With no call under way, only a call can tell how long an answer takes.
             let expected = (under_way > 0).then(|| self.window.expected());
-            let jobs = queue.take(BATCH, expected);
+            let jobs = backlog.take(BATCH, expected);
             if !jobs.is_empty() {
                 telemetry::batch(jobs.len());
                 self.send(Batch::new(jobs), now);
@@ -140,35 +155,30 @@ impl Flights {
         let number = self.next;
         self.next += 1;
         self.last_sent = now;
-        let answer = batch.commands(&self.connection.scripts).send(self.connection.link.clone());
-        self.landings.push(Box::pin(async move { (number, answer.await) }));
+        let results = batch.commands(&self.connection.scripts).send(self.connection.redis.clone());
+        self.landings.push(Box::pin(async move { (number, results.await) }));
         self.under_way.push_back(Flight { number, sent: now, batch });
     }
 
-    /// Tells those who asked. An error means that the connection is of no use.
-    fn land(
-        &mut self,
-        number: u64,
-        results: RedisResult<Vec<RedisResult<Value>>>,
-        queue: &mut Queue,
-    ) -> Option<StoreError> {
-        let now = queue.now();
+    /// Answers the jobs of a flight. Returns an error if the connection cannot be used any more.
+    fn land(&mut self, number: u64, results: Results, backlog: &mut Backlog) -> Option<StoreError> {
+        let now = backlog.now();
         let at = self.under_way.iter().position(|flight| flight.number == number)?;
         let mut flight = self.under_way.remove(at)?;
         self.heard = now;
-        self.window.answered(number, now.saturating_sub(flight.sent), queue.len() > 0, self.next);
+        self.window.answered(number, now.saturating_sub(flight.sent), backlog.len() > 0, self.next);
         flight.batch.settle(now);
         match results {
             Ok(results) => {
-                let rest = flight.batch.tell(results, self.connection.member.as_ref());
+                let rest = flight.batch.answer(results, self.dispatch);
                 if let Some(again) = rest.again {
                     self.send(again, now);
                 }
-                rest.useless
+                rest.lost
             }
             Err(error) => {
                 let is_lost = is_lost(&error);
-                let error = reply::failed(error);
+                let error = failed(error);
                 let error = if is_lost { error.outage() } else { error };
                 flight.batch.fail(&error);
                 is_lost.then_some(error)
@@ -176,9 +186,9 @@ impl Flights {
         }
     }
 
-    /// Time has passed: tells those whose time is over. A server that has been silent for long is given up.
-    fn tick(&mut self, queue: &mut Queue) -> Option<StoreError> {
-        let now = queue.now();
+    /// Time has passed: fails the jobs whose time is over. Returns an error if the server has been silent for too long.
+    fn tick(&mut self, backlog: &mut Backlog) -> Option<StoreError> {
+        let now = backlog.now();
         for flight in &mut self.under_way {
             flight.batch.expire(now);
         }
@@ -196,11 +206,4 @@ impl Flights {
 
 fn connection_closed() -> StoreError {
     StoreError::new(StoreErrorKind::Unreachable, "the server closed the connection")
-}
-
-/// Whether a new connection is needed, or could lead to a better server.
-pub(super) fn is_lost(error: &RedisError) -> bool {
-    error.is_unrecoverable_error()
-        || error.is_io_error()
-        || matches!(reply::code(error).as_deref(), Some("READONLY" | "MASTERDOWN" | "NOAUTH" | "WRONGPASS"))
 }

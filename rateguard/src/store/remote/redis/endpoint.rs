@@ -1,22 +1,22 @@
-//! Which server to connect to: one that has an address, the one that the sentinels name, or those of a cluster.
+//! Which server to connect to: the one at an address, the master that sentinels name, or the nodes of a cluster.
 
 use std::fmt;
 use std::time::Duration;
 
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, RedisError};
 
-use super::Address;
-use super::reply;
+use super::cluster::Address;
+use super::error::failed;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::remote::stopwatch::within;
 
-/// A sentinel that says nothing for so long is passed over. There are others.
+/// After this much silence the next sentinel is asked.
 const SENTINEL: Duration = Duration::from_secs(1);
 
 /// Where the server is, and how to log in.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
-    /// With a placeholder for the address unless that is the way.
+    /// The address is a placeholder unless `way` is `Way::Address`.
     info: ConnectionInfo,
     way: Way,
 }
@@ -25,7 +25,7 @@ pub(crate) struct Endpoint {
 enum Way {
     Address,
     Sentinels(Sentinels),
-    /// Nodes to ask for the others.
+    /// Nodes to ask for the slot map.
     Cluster(Vec<Address>),
 }
 
@@ -40,21 +40,21 @@ impl Endpoint {
         Endpoint { info, way: Way::Address }
     }
 
-    /// The master that these sentinels know by this name. Whatever `info` says besides the address is the master's.
+    /// The master that these sentinels know by this name. `info`, but for the address, is the master's.
     pub(crate) fn sentinels(info: ConnectionInfo, nodes: Vec<ConnectionInfo>, service: String) -> Endpoint {
         Endpoint { info, way: Way::Sentinels(Sentinels { nodes, service }) }
     }
 
-    /// The cluster that these nodes belong to. Whatever `info` says besides the address is every node's.
+    /// The cluster of these nodes. `info`, but for the address, is every node's.
     pub(crate) fn cluster(info: ConnectionInfo, seeds: Vec<Address>) -> Endpoint {
         Endpoint { info, way: Way::Cluster(seeds) }
     }
 
-    pub(super) fn is_cluster(&self) -> bool {
+    pub(crate) fn is_cluster(&self) -> bool {
         matches!(self.way, Way::Cluster(_))
     }
 
-    /// The nodes of the cluster that are known without asking.
+    /// The nodes from the URL.
     pub(super) fn seeds(&self) -> &[Address] {
         match &self.way {
             Way::Cluster(seeds) => seeds,
@@ -75,7 +75,7 @@ impl Endpoint {
         self.info = info;
     }
 
-    /// Certificates to believe, and to show, instead of the system's and none.
+    /// Sets the certificates to trust instead of the system's, and the client certificate to show.
     #[cfg(feature = "tls")]
     pub(crate) fn set_certificates(&mut self, certificates: &redis::TlsCertificates) -> Result<(), RedisError> {
         let secured = |info: &ConnectionInfo| {
@@ -96,8 +96,7 @@ impl Endpoint {
         matches!(self.info.addr(), ConnectionAddr::TcpTls { .. })
     }
 
-    /// Where the server is now. The sentinels are asked in turn; whoever has led somewhere goes first the next time,
-    /// unless `turn` is another.
+    /// The server's address now. Sentinels are asked one after the other, from the `turn`-th on, until one knows the master.
     pub(super) async fn resolve(&self, turn: usize) -> Result<ConnectionInfo, StoreError> {
         let Way::Sentinels(sentinels) = &self.way else { return Ok(self.info.clone()) };
         let mut last = StoreError::new(StoreErrorKind::Unreachable, "there are no sentinels");
@@ -107,10 +106,10 @@ impl Endpoint {
             match asked.unwrap_or_else(|| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into())) {
                 Ok(Some((host, port))) => return Ok(self.info.clone().set_addr(self.at(host, port))),
                 Ok(None) => {
-                    let unknown = format!("sentinel {} does not know {:?}", node.addr(), sentinels.service);
+                    let unknown = format!("sentinel {} does not know the master {:?}", node.addr(), sentinels.service);
                     last = StoreError::new(StoreErrorKind::Unreachable, unknown);
                 }
-                Err(error) => last = reply::failed(error),
+                Err(error) => last = failed(error),
             }
         }
         Err(last)
@@ -133,7 +132,7 @@ async fn ask(sentinel: &ConnectionInfo, service: &str) -> Result<Option<(String,
     redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(service).query_async(&mut connection).await
 }
 
-/// Addresses alone, and no credentials.
+/// Shows the addresses and no credentials.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.way {

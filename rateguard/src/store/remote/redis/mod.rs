@@ -1,28 +1,22 @@
-//! Counts in Redis: one sorted set or log a key, one script call for all the checks that wait together.
-//!
-//! A request never touches the connection. It puts its checks into a queue and waits for the answer, for as long as
-//! its deadline allows; a task owns the connection and answers the queue.
+//! Counts in Redis: a sorted set, a log or a few numbers for each key, and one script call for all checks that wait together.
 
-mod calls;
+mod batch;
 mod cluster;
 mod command;
 mod connect;
 mod connection;
+mod dispatch;
 mod endpoint;
-mod reply;
-mod store;
+mod error;
+mod server;
 #[cfg(feature = "tls")]
-pub(crate) mod tls;
-pub(crate) mod url;
+mod tls;
+mod url;
 mod window;
 
-pub(crate) use cluster::Address;
+pub(crate) use cluster::Cluster;
 pub(crate) use endpoint::Endpoint;
-pub(crate) use store::RedisStore;
-
-use crate::store::remote::job::Job;
-use crate::store::remote::script::Group;
-use crate::store::remote::script::{Op, RemoteCheck};
-
-/// The way to one server.
-type Link = super::queue::Link<connect::Settings>;
+pub(crate) use server::SingleServer;
+#[cfg(feature = "tls")]
+pub(crate) use tls::Certificates;
+pub(crate) use url::parse;

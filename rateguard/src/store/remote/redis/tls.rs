@@ -2,10 +2,10 @@
 
 use redis::{ClientTlsConfig, TlsCertificates};
 
+use super::endpoint::Endpoint;
 use crate::error::ConfigError;
-use crate::store::remote::redis::Endpoint;
 
-/// What the builder was told.
+/// The certificates that the builder was given.
 #[derive(Clone, Default)]
 pub(crate) struct Certificates {
     pub(crate) authority: Option<Vec<u8>>,
@@ -13,14 +13,12 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
-    /// For a store that would not use any.
+    /// An error if there are certificates, for a store that does not use them.
     #[cfg(feature = "upstash")]
     pub(crate) fn are_unused(&self) -> Result<(), ConfigError> {
         match self.setting() {
             None => Ok(()),
-            Some(setting) => {
-                Err(ConfigError::unshown(setting, "it is for rediss:// alone, and no certificate of it is used"))
-            }
+            Some(setting) => Err(ConfigError::unshown(setting, "it is only for rediss://, so it would not be used")),
         }
     }
 
@@ -36,10 +34,10 @@ impl Certificates {
     pub(crate) fn apply(&self, endpoint: &mut Endpoint) -> Result<(), ConfigError> {
         let Some(setting) = self.setting() else { return Ok(()) };
         if !endpoint.is_tls() {
-            return Err(ConfigError::unshown(setting, "the URL is not rediss://, so no certificate is used"));
+            return Err(ConfigError::unshown(setting, "the URL is not rediss://, so it would not be used"));
         }
-        let wrong = || ConfigError::unshown(setting, "it is no certificate, or no key, in PEM (-----BEGIN …)");
-        // Without any, the library would trust nobody and say so with every connection.
+        let wrong = || ConfigError::unshown(setting, "it is not a certificate or key in PEM (-----BEGIN …)");
+        // Without a certificate in it, the library would trust no server, and every connection would fail.
         let is_pem = |pem: &Vec<u8>| pem.windows(11).any(|bytes| bytes == b"-----BEGIN ");
         if !self.authority.iter().all(is_pem) {
             return Err(wrong());

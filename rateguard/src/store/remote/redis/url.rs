@@ -2,11 +2,12 @@
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
 
-use crate::store::remote::redis::Endpoint;
+use super::cluster::Address;
+use super::endpoint::Endpoint;
 
 const SENTINEL_PORT: &str = "26379";
 
-/// Reads a URL of one of our schemes. An error never repeats any of it.
+/// Reads a URL of one of our schemes. Errors never repeat any part of it.
 pub(crate) fn parse(scheme: &str, rest: &str) -> Result<Endpoint, String> {
     if scheme.starts_with("rediss") && !cfg!(feature = "tls") {
         return Err(format!("this build has no TLS for {scheme}://: enable the feature \"tls\" of rateguard"));
@@ -22,23 +23,23 @@ pub(crate) fn parse(scheme: &str, rest: &str) -> Result<Endpoint, String> {
     }
 }
 
-/// Nobody logs in without a password: the server would not be asked to, and every check would fail.
-const NO_PASSWORD: &str = "there is a user without a password: a password alone is written with a colon in front, as in \
-                           redis://:password@host, and a user with it as in redis://user:password@host";
+/// The client library sends no login without a password, so every check would fail.
+const NO_PASSWORD: &str = "it has a user without a password: write a password alone with a colon in front, as in \
+                           redis://:password@host, and a user with a password as in redis://user:password@host";
 
 /// `redis[s]://[[user]:password@]host[:port][/database][?protocol=resp2]`.
 fn one(text: &str) -> Result<ConnectionInfo, String> {
     if names_several_hosts(text) {
         return Err(
-            "redis:// is one server: several sentinels are written redis+sentinel://host1,host2/name, and nodes of a \
-                    cluster redis+cluster://host1,host2"
+            "redis:// is one server: write several sentinels as redis+sentinel://host1,host2/name, and the nodes of a \
+                    cluster as redis+cluster://host1,host2"
                 .to_owned(),
         );
     }
     if has_slash_before_at(text) {
-        return Err("a / in a password is written %2F".to_owned());
+        return Err("write a / in a password as %2F".to_owned());
     }
-    let url = url::Url::parse(text).map_err(|error| format!("it is no URL ({error})"))?;
+    let url = url::Url::parse(text).map_err(|error| format!("it is not a URL ({error})"))?;
     if url.host_str().is_none_or(str::is_empty) {
         return Err("it names no host".to_owned());
     }
@@ -47,18 +48,18 @@ fn one(text: &str) -> Result<ConnectionInfo, String> {
     }
     let database = url.path().trim_start_matches('/');
     if !database.is_empty() && database.parse::<u32>().is_err() {
-        return Err("the database after the last / is no number".to_owned());
+        return Err("the database after the last / is not a number".to_owned());
     }
-    // The newer protocol where the server has it, unless the older one is asked for.
+    // RESP3 if the server has it, unless the URL asks for RESP2.
     let older = url.query_pairs().any(|(_, value)| value == "resp2");
     if let Some((name, _)) = url.query_pairs().find(|(name, _)| name != "protocol") {
         return Err(unknown_parameter(&name, text.split_once('?').map_or("", |(_, after)| after)));
     }
     if url.fragment().is_some() {
-        return Err("a # in a password is written %23".to_owned());
+        return Err("write a # in a password as %23".to_owned());
     }
     // The library's own message could repeat the URL.
-    let info = url.into_connection_info().map_err(|_| "it is no Redis URL".to_owned())?;
+    let info = url.into_connection_info().map_err(|_| "it is not a Redis URL".to_owned())?;
     let protocol = if older { ProtocolVersion::RESP2 } else { ProtocolVersion::RESP3 };
     let settings = info.redis_settings().clone().set_protocol(protocol);
     Ok(info.set_redis_settings(settings))
@@ -76,16 +77,16 @@ fn names_several_hosts(text: &str) -> bool {
     split_credentials(authority).1.contains(',')
 }
 
-/// With all that follows the question mark.
+/// `query` is everything after the question mark.
 fn unknown_parameter(name: &str, query: &str) -> String {
-    // Before an @ stand credentials: this query began with a password's question mark.
+    // Credentials come before an @, so this question mark is in a password.
     if query.contains('@') {
-        return "a ? in a password is written %3F".to_owned();
+        return "write a ? in a password as %3F".to_owned();
     }
     format!("the parameter {name:?} is unknown")
 }
 
-/// What comes before the last `@`, with it, or nothing; and what comes after.
+/// Splits after the last `@`. Without one, the first part is empty.
 fn split_credentials(text: &str) -> (&str, &str) {
     text.rfind('@').map_or(("", text), |at| text.split_at(at + 1))
 }
@@ -96,18 +97,18 @@ fn unix(rest: &str) -> Result<Endpoint, String> {
     let at = head.find('/').ok_or("it names no path to a socket")?;
     let (credentials, path) = head.split_at(at);
     if !credentials.is_empty() && !credentials.ends_with('@') {
-        return Err("a socket's path is absolute, so three slashes follow the scheme".to_owned());
+        return Err("the path of a socket is absolute, so three slashes follow the scheme".to_owned());
     }
-    // Or they would be a part of the path, which the log shows.
+    // Otherwise the credentials would be a part of the path, which the log shows.
     if path.split('/').nth(1).is_some_and(|first| first.contains('@')) {
-        return Err("what stands before an @ comes before the path, so two slashes follow the scheme: \
+        return Err("credentials come before the path, so two slashes follow the scheme: \
                     redis+unix://:password@/path"
             .to_owned());
     }
     let mut database = "";
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
         let number = parameter.strip_prefix("db=").filter(|number| number.parse::<u32>().is_ok());
-        database = number.ok_or("a socket's only parameter is `db`, the number of the database")?;
+        database = number.ok_or("the only parameter of a socket is `db`, the number of the database")?;
     }
     let address = ConnectionAddr::Unix(path.into());
     if !address.is_supported() {
@@ -117,14 +118,14 @@ fn unix(rest: &str) -> Result<Endpoint, String> {
 }
 
 /// `[[user]:password@]host[:port],…/name[/database][?sentinel_username=…&sentinel_password=…]`: the credentials before
-/// the hosts are the master's.
+/// the hosts are those of the master.
 fn sentinels(scheme: &str, rest: &str) -> Result<Endpoint, String> {
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (credentials, rest) = split_credentials(rest);
     let (hosts, path) = rest.split_once('/').unwrap_or((rest, ""));
     let (service, database) = path.split_once('/').unwrap_or((path, ""));
     if service.is_empty() || service.contains('#') {
-        return Err("it does not say which master: the name follows the hosts, as in host1,host2/mymaster".to_owned());
+        return Err("it does not name the master: its name follows the hosts, as in host1,host2/mymaster".to_owned());
     }
     let (mut username, mut password, mut protocol) = (None, None, String::new());
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -136,11 +137,11 @@ fn sentinels(scheme: &str, rest: &str) -> Result<Endpoint, String> {
         }
     }
     if username.is_some() && password.as_ref().is_none_or(|password| password.is_empty()) {
-        return Err("there is a sentinel_username without a sentinel_password".to_owned());
+        return Err("it has a sentinel_username without a sentinel_password".to_owned());
     }
     let mut nodes = Vec::new();
     for host in hosts.split(',') {
-        // An IPv6 address has colons of its own, within brackets.
+        // An IPv6 address has colons as well, inside its brackets.
         let has_port = host.rsplit(']').next().is_some_and(|end| end.contains(':'));
         let port = if has_port { String::new() } else { format!(":{SENTINEL_PORT}") };
         let node = one(&format!("{scheme}://{host}{port}"))?;
@@ -157,10 +158,8 @@ fn sentinels(scheme: &str, rest: &str) -> Result<Endpoint, String> {
     Ok(Endpoint::sentinels(master, nodes, service.to_owned()))
 }
 
-/// `[[user]:password@]host[:port],…[/0][?protocol=resp2]`: the credentials are every node's.
+/// `[[user]:password@]host[:port],…[/0][?protocol=resp2]`: the credentials are those of every node.
 fn cluster(scheme: &str, rest: &str) -> Result<Endpoint, String> {
-    use crate::store::remote::redis::Address;
-
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (credentials, rest) = split_credentials(rest);
     let (hosts, database) = rest.split_once('/').unwrap_or((rest, ""));
@@ -173,7 +172,7 @@ fn cluster(scheme: &str, rest: &str) -> Result<Endpoint, String> {
             ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
                 seeds.push(Address { host: host.clone(), port: *port });
             }
-            _ => return Err("a cluster's nodes have addresses".to_owned()),
+            _ => return Err("the nodes of a cluster have addresses".to_owned()),
         }
     }
     let every = one(&format!("{scheme}://{credentials}node?{query}"))?;

@@ -1,27 +1,27 @@
 //! How many calls may be under way at once, and how long an answer is expected to take.
 //!
-//! A call decides up to 64 checks, and what waits meanwhile shares the next one: with a server nearby one call at a time is
-//! the least work for everybody. Where the round trip is long, or the server has more to do, that is too few. So the
-//! window grows by one with each answer that comes soon while more checks wait than it lets through, and shrinks by a
-//! quarter when answers take long: then the server itself is the limit, and more calls would only wait there, to be
-//! charged and answered too late. (The idea is that of TCP Vegas: Brakmo and Peterson, 1995.)
+//! A call decides up to 64 checks, and the checks that come meanwhile share the next one. With a server nearby, one call at a
+//! time is the least work for both sides. Where the round trip is long, or the server is busy, one is too few. So the window
+//! grows by one with each quick answer while checks wait, and shrinks by a quarter when answers take long: then the server is
+//! the limit, and further calls would only wait there, and be charged and answered too late. (The idea of TCP Vegas: Brakmo
+//! and Peterson, 1995.)
 
 use std::time::Duration;
 
-/// Calls under way at most.
+/// The most calls under way.
 const MOST: usize = 128;
-/// A call that is not full waits so long after the one before it, so that it gathers some.
+/// A call that is not full is sent this long after the one before it, so that it gathers more checks.
 const GATHER: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 pub(super) struct Window {
     deadline: Duration,
     calls: usize,
-    /// The quickest answer lately.
+    /// The quickest recent answer.
     quickest: Option<Duration>,
-    /// What an answer takes usually.
+    /// How long an answer usually takes.
     usual: Duration,
-    /// Calls that were sent before this one were sent when the window was wider.
+    /// The number of the first call that was sent after the window last shrank.
     shrunk_at: u64,
 }
 
@@ -30,21 +30,21 @@ impl Window {
         Window { deadline, calls: 1, quickest: None, usual: Duration::ZERO, shrunk_at: 0 }
     }
 
-    /// Whether another call may be sent while so many are under way. `since` is how long ago the last one was sent.
+    /// Whether another call may be sent. `since` is how long ago the last one was sent.
     pub(super) fn allows(&self, under_way: usize, is_full: bool, since: Duration) -> bool {
         under_way == 0
             || (under_way < self.calls && (is_full || since >= GATHER.max(self.quickest.unwrap_or_default() / 4)))
     }
 
-    /// How long an answer takes, as far as can be told.
+    /// How long an answer is expected to take.
     pub(super) fn expected(&self) -> Duration {
         self.usual
     }
 
-    /// A call, numbered in the order of sending, was answered after so long. `wanted` says whether checks wait for a call
-    /// that the window does not let through; `next` is the number of the next call.
+    /// A call was answered. Calls are numbered in the order of sending. `wanted` says whether checks wait that the window does
+    /// not allow to be sent; `next` is the number of the next call.
     pub(super) fn answered(&mut self, call: u64, took: Duration, wanted: bool, next: u64) {
-        // An old minimum is forgotten slowly: the way to the server may have become longer.
+        // An old minimum is forgotten slowly, because the round trip may have become longer.
         let quickest = self.quickest.map_or(took, |quickest| took.min(quickest + quickest / 256));
         self.quickest = Some(quickest);
         self.usual = (self.usual * 7 + took) / 8;
@@ -68,7 +68,7 @@ mod tests {
     const SOON: Duration = Duration::from_micros(100);
 
     #[test]
-    fn one_call_at_a_time_is_enough_while_nobody_waits_for_another() {
+    fn one_call_at_a_time_is_enough_while_no_checks_wait() {
         let mut window = Window::new(100 * MILLI);
         assert!(window.allows(0, false, Duration::ZERO));
         for call in 0..1000 {
@@ -78,25 +78,25 @@ mod tests {
     }
 
     #[test]
-    fn where_the_round_trip_is_long_and_many_wait_there_are_more_calls_under_way() {
+    fn with_a_long_round_trip_and_waiting_checks_more_calls_are_under_way() {
         let mut window = Window::new(100 * MILLI);
         for call in 0..200 {
             window.answered(call, 20 * MILLI, true, call + 1);
         }
         assert!(window.allows(MOST - 1, true, Duration::ZERO));
-        assert!(!window.allows(MOST, true, Duration::from_secs(1)), "but not without bound");
-        assert!(!window.allows(1, false, MILLI), "a call that is not full gathers some more");
+        assert!(!window.allows(MOST, true, Duration::from_secs(1)), "but not without a bound");
+        assert!(!window.allows(1, false, MILLI), "a call that is not full gathers more checks");
         assert!(window.allows(1, false, 5 * MILLI));
     }
 
     #[test]
-    fn when_answers_take_long_there_are_fewer_calls_but_never_none() {
+    fn when_answers_take_long_fewer_calls_are_under_way_but_never_none() {
         let mut window = Window::new(100 * MILLI);
         for call in 0..63 {
             window.answered(call, MILLI, true, call + 1);
         }
         assert!(window.allows(63, true, Duration::ZERO));
-        // All that were under way together say the same, once.
+        // The calls that were under way together shrink the window once.
         for call in 63..127 {
             window.answered(call, 60 * MILLI, true, 127);
         }

@@ -1,8 +1,8 @@
-//! A call of one of the two scripts: which groups it decides, how it is written and its reply is read.
+//! A call of one of the two scripts: the groups it decides, its arguments, and its reply.
 //!
-//! `check.lua` is for what nearly every request asks, `whole.lua` for the rest. Many requests that ask for a unit of the
-//! same limit are one operation of which as much is allowed as fits, in their order; what each of them is answered is
-//! worked out here, as if they had come one after the other.
+//! `check.lua` is for what nearly every request asks, `whole.lua` for the rest. Requests that each ask for one unit of the
+//! same limit share one operation: the script says how many units fit, and here each request is answered as if they had come
+//! one after the other.
 
 use smallvec::SmallVec;
 
@@ -12,15 +12,33 @@ use super::group::{Group, Op, RemoteCheck};
 use crate::error::StoreError;
 use crate::store::Verdicts;
 
-/// As many groups of one call, limits of one group and different quotas as `check.lua` has characters for.
+/// The most groups in a call, limits in a group and different quotas that `check.lua` has characters for.
 const MOST: usize = 64;
+
+/// The Lua function `make_counter_rule(kind)`. Each file is a part of its body, so that a call only makes the functions of the
+/// kinds that it needs.
+macro_rules! counter_rules {
+    () => {
+        concat!(
+            "local function make_counter_rule(kind)\n",
+            include_str!("counters.lua"),
+            "if kind == 'f' then\n",
+            include_str!("fixed_window.lua"),
+            "elseif kind == 'c' then\n",
+            include_str!("sliding_counter.lua"),
+            "else\n",
+            include_str!("token_bucket.lua"),
+            "end\nend\n",
+        )
+    };
+}
 
 /// Which script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Script {
-    /// One unit each of one limit or of several.
+    /// `check.lua`: one unit of each limit.
     Check,
-    /// Everything.
+    /// `whole.lua`: everything.
     Whole,
 }
 
@@ -36,25 +54,22 @@ impl Script {
     /// Its text.
     pub(crate) const fn text(self) -> &'static str {
         match self {
-            Script::Check => concat!(include_str!("head.lua"), include_str!("counters.lua"), include_str!("check.lua")),
-            Script::Whole => concat!(
-                include_str!("head.lua"),
-                include_str!("counters.lua"),
-                include_str!("log.lua"),
-                include_str!("whole.lua")
-            ),
+            Script::Check => concat!(include_str!("head.lua"), counter_rules!(), include_str!("check.lua")),
+            Script::Whole => {
+                concat!(include_str!("head.lua"), counter_rules!(), include_str!("log.lua"), include_str!("whole.lua"))
+            }
         }
     }
 }
 
-/// The scripts' names on a server.
+/// The names (hashes) of the scripts on a server.
 #[derive(Debug, Default)]
-pub(crate) struct Names {
+pub(crate) struct ScriptNames {
     check: String,
     whole: String,
 }
 
-impl Names {
+impl ScriptNames {
     pub(crate) fn get(&self, script: Script) -> &str {
         match script {
             Script::Check => &self.check,
@@ -75,18 +90,20 @@ impl Names {
 pub(crate) struct Call<'g> {
     script: Script,
     groups: &'g [&'g Group],
-    /// Beside each group, with which it shares an operation.
+    /// For each group, the operation that it shares. Empty for `whole.lua`.
     shares: Vec<Share>,
 }
 
-/// The first of those that share an operation, and how many they are. The others have 0.
+/// The operation of a group.
 #[derive(Clone, Copy, Debug)]
 struct Share {
+    /// The first group of the operation.
     first: usize,
+    /// How many groups share the operation, at the first of them; 0 at the others.
     units: usize,
 }
 
-/// How a call was made, without the groups: enough to read its reply.
+/// A call without its groups: enough to read its reply.
 #[cfg(feature = "redis")]
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -94,11 +111,11 @@ pub(crate) struct Plan {
     shares: Vec<Share>,
 }
 
-/// The answer to one group; `None` if `check.lua` has handed it over, undone.
-pub(crate) type Answered = Option<Result<Verdicts, StoreError>>;
+/// The answer to one group; `None` if `check.lua` has handed it over to `whole.lua`, undecided.
+pub(crate) type GroupAnswer = Option<Result<Verdicts, StoreError>>;
 
 impl<'g> Call<'g> {
-    /// A call that decides these, which are all for one script.
+    /// A call that decides these groups, which are all for the same script.
     pub(crate) fn new(groups: &'g [&'g Group]) -> Call<'g> {
         let simple = groups.len() <= MOST && groups.iter().all(|group| Script::of(group) == Script::Check);
         if simple && encode::quotas(groups.iter().copied()).len() <= MOST {
@@ -113,7 +130,7 @@ impl<'g> Call<'g> {
         Plan { script: self.script, shares: self.shares }
     }
 
-    /// The call that was made of these groups by this plan.
+    /// The call that was made of these groups.
     #[cfg(feature = "redis")]
     pub(crate) fn with_plan(groups: &'g [&'g Group], plan: Plan) -> Call<'g> {
         Call { script: plan.script, groups, shares: plan.shares }
@@ -123,7 +140,7 @@ impl<'g> Call<'g> {
         self.script
     }
 
-    /// What follows the script's name or text: the number of keys, the keys, and the rest.
+    /// Writes what follows the script's name or text: the number of keys, the keys, and the other arguments.
     pub(crate) fn write(&self, to: &mut impl Arguments) {
         match self.script {
             Script::Check => {
@@ -131,18 +148,18 @@ impl<'g> Call<'g> {
                     self.operations().map(|(_, group, units)| (group, units)).collect();
                 encode::write_check(to, &operations);
             }
-            Script::Whole => encode::write(to, self.groups),
+            Script::Whole => encode::write_whole(to, self.groups),
         }
     }
 
-    /// The answers to each group, or an error if the reply is not what the script sends.
-    pub(crate) fn read(&self, parts: impl IntoIterator<Item = Part>) -> Result<Vec<Answered>, StoreError> {
+    /// The answer to each group, or an error if the reply is not one of the script's.
+    pub(crate) fn read(&self, parts: impl IntoIterator<Item = Part>) -> Result<Vec<GroupAnswer>, StoreError> {
         if self.script == Script::Whole {
             return Ok(decode::groups(parts, self.groups)?.into_iter().map(Some).collect());
         }
         let mut parts = parts.into_iter();
         let now = decode::time(&mut parts)?;
-        let mut answers: Vec<Answered> = self.groups.iter().map(|_| None).collect();
+        let mut answers: Vec<GroupAnswer> = self.groups.iter().map(|_| None).collect();
         for (first, group, units) in self.operations() {
             let Some(answer) = decode::checked(now, &mut parts, group, units)? else { continue };
             let mut sharers = answers.iter_mut().zip(&self.shares).filter(|(_, share)| share.first == first);
@@ -152,7 +169,7 @@ impl<'g> Call<'g> {
                         let (place, _) = sharers.next().ok_or_else(decode::malformed)?;
                         *place = Some(Ok(verdicts));
                     }
-                    // Without an answer it would be sent again, and it has run.
+                    // Without an answer the group would be sent again, although it has run.
                     if sharers.next().is_some() {
                         return Err(decode::malformed());
                     }
@@ -171,7 +188,7 @@ impl<'g> Call<'g> {
     }
 }
 
-/// Who shares with whom: those that ask for a unit of one and the same limit.
+/// Groups that ask for one unit of the same limit share an operation.
 fn shares(groups: &[&Group]) -> Vec<Share> {
     let mut shares: Vec<Share> = Vec::with_capacity(groups.len());
     let mut marks: SmallVec<[u64; MOST]> = SmallVec::new();
@@ -202,7 +219,7 @@ fn is_same(one: &RemoteCheck, other: &RemoteCheck) -> bool {
     one.shadow == other.shadow && one.compact == other.compact && one.quota == other.quota && one.key == other.key
 }
 
-/// Tells most keys apart, so that few are compared.
+/// A quick hash of the key, so that few keys are compared.
 fn mark(check: &RemoteCheck) -> u64 {
     let word = |bytes: &[u8]| bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
     let fold = |mark: u64, bytes: &[u8]| (mark.rotate_left(5) ^ word(bytes)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -210,103 +227,4 @@ fn mark(check: &RemoteCheck) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::quota::Quota;
-    use std::time::Duration;
-
-    #[derive(Default)]
-    struct Words(Vec<String>);
-
-    impl Arguments for Words {
-        fn text(&mut self, text: &str) {
-            self.0.push(text.to_owned());
-        }
-
-        fn number(&mut self, number: u64) {
-            self.0.push(number.to_string());
-        }
-    }
-
-    fn check(key: &str) -> RemoteCheck {
-        let quota = Quota::sliding_window(3, Duration::from_secs(60));
-        RemoteCheck { key: key.to_owned(), ..RemoteCheck::new(String::new(), quota, 1) }
-    }
-
-    fn group(keys: &[&str]) -> Group {
-        Group::new(Op::Check, keys.iter().map(|key| check(key)).collect())
-    }
-
-    #[test]
-    fn checks_of_one_limit_are_one_operation_and_each_is_answered_as_if_it_came_after_the_last() {
-        let groups = ["a", "b", "a", "a"].map(|key| group(&[key]));
-        let groups: Vec<&Group> = groups.iter().collect();
-        let call = Call::new(&groups);
-        let mut words = Words::default();
-        call.write(&mut words);
-        assert_eq!(words.0, ["2", "a", "b", "+300", "z", "3", "60000000"]);
-
-        // Two are left of a's, and none of b's.
-        let numbers = [1000, 2, 2, 70, -1, 0, 0, 50, 50];
-        let answers = call.read(numbers.map(Part::Number)).unwrap();
-        let told: Vec<_> = answers
-            .into_iter()
-            .map(|answer| answer.unwrap().unwrap()[0])
-            .map(|verdict| (verdict.allowed, verdict.remaining, verdict.reset_after, verdict.retry_after))
-            .collect();
-        assert_eq!(
-            told,
-            [(true, 1, 70, None), (false, 0, 50, Some(50)), (true, 0, 70, None), (false, 0, 70, Some(70))]
-        );
-    }
-
-    #[test]
-    fn limits_together_and_what_is_no_plain_check_share_nothing() {
-        let groups = [group(&["a", "b"]), group(&["a", "b"]), group(&["a"])];
-        let groups: Vec<&Group> = groups.iter().collect();
-        let mut words = Words::default();
-        Call::new(&groups).write(&mut words);
-        assert_eq!(words.0, ["5", "a", "b", "a", "b", "a", "&200&2000", "z", "3", "60000000"]);
-
-        let peek = Group::new(Op::Peek, [check("a")].into_iter().collect());
-        let costly = Group::new(Op::Check, [RemoteCheck { cost: 2, ..check("a") }].into_iter().collect());
-        for other in [peek, costly] {
-            assert_eq!(Call::new(&[&other]).script(), Script::Whole);
-        }
-    }
-
-    #[test]
-    fn what_is_handed_over_has_no_answer_and_an_error_is_that_of_its_own_limit() {
-        let groups = ["a", "b", "a", "c"].map(|key| group(&[key]));
-        let groups: Vec<&Group> = groups.iter().collect();
-        let parts = [Part::Number(1000), Part::Number(-1), Part::Text("OOM no memory".to_owned())];
-        let parts = parts.into_iter().chain([1, 3, 0, -1].map(Part::Number));
-        let answers = Call::new(&groups).read(parts).unwrap();
-        assert!(answers[0].is_none() && answers[2].is_none());
-        assert!(answers[1].as_ref().unwrap().is_err());
-        assert_eq!(answers[3].as_ref().unwrap().as_ref().unwrap()[0].remaining, 2);
-    }
-
-    #[test]
-    fn a_reply_that_is_not_the_scripts_is_an_error_never_a_panic() {
-        let groups = [group(&["a"]), group(&["a"]), group(&["b", "c"])];
-        let groups: Vec<&Group> = groups.iter().collect();
-        let call = Call::new(&groups);
-        let good = [1, 2, 3, 0, -1, 1, 3, 0, -1, 1, 3, 0, -1];
-        assert!(call.read(good.map(Part::Number)).is_ok());
-        for cut in 0..good.len() {
-            assert!(call.read(good.map(Part::Number).into_iter().take(cut)).is_err());
-        }
-        assert!(call.read(good.map(Part::Number).into_iter().chain([Part::Number(1)])).is_err());
-        for odd in [-2, 3, i64::MIN, i64::MAX] {
-            assert!(call.read(good.map(|n| Part::Number(if n == 2 { odd } else { n }))).is_err());
-        }
-        for at in 1..good.len() {
-            for odd in [-1, i64::MIN, i64::MAX] {
-                let mut numbers = good;
-                numbers[at] = odd;
-                let _ = call.read(numbers.map(Part::Number));
-            }
-        }
-    }
-}
+mod tests;

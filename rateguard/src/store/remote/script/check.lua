@@ -1,24 +1,24 @@
--- What nearly every request asks: one unit each of one limit or of several together, or none of them. What is not that
--- simple after all is handed over undone: `whole.lua` is to be asked for it.
+-- Decides what nearly every request asks: one unit of one limit, or of several limits together, all or none. A group that
+-- turns out to be less simple is handed over, undecided: the caller then sends it to `whole.lua`.
 --
--- KEYS  one for each limit, in order.
--- ARGV  what is asked, as one text, and then the different quotas (see `read_quota`). The text names for each limit its
---       quota by a character, `0` for the first, and so on. Before the limits of a group of several stands `&` and their
---       number, and before one that so many requests ask for, of which as many as fit are to be admitted, stands `+`
---       and theirs; both are written as the character so many places after `0`.
--- Reply the time; then for each group an error as a string, or a -1 if it is handed over, or four integers for each
---       limit: how many units are admitted (a group's are charged if that is 1 for each limit that enforces), and three
---       as `whole.lua` has them.
+-- KEYS   one key for each limit, in order.
+-- ARGV   the plan as one text, then the different quotas (see `read_quota`). The plan has a character for each limit, which
+--        names its quota: `0` for the first, and so on. A group of several limits begins with `&` and their number. A limit that
+--        several requests ask for begins with `+` and their number: as many of them as fit are allowed. These numbers are
+--        characters as well: `0` for 0, and so on.
+-- Reply  the time. Then for each group: an error as a string; or -1 if the group is handed over; or four integers for each
+--        limit: how many units are allowed (a group is charged if this is 1 for each limit that is not in shadow mode), and
+--        three as in the reply of `whole.lua`.
 --
--- All in one piece: a function would cost a check as much as all that Lua does for it.
+-- There are no functions here: calling one would cost about as much as everything else that Lua does for a check.
 
 local byte, sub, fail, pack, read = string.byte, string.sub, pcall, struct.pack, struct.unpack
 local KEYS = KEYS
--- Members later than this are later than now.
+-- Larger members are later than now.
 local LATEST = NOW_TEXT .. LAST
 local DIGITS = #LATEST
 local STAMP_NOW = pack(STAMP, NOW)
--- So many bytes that have expired are let stand at the head of a log.
+-- A log keeps up to this many expired bytes, so that most charges only append.
 local STALE = 72
 
 local quotas, rules, arg = {}, {}, 2
@@ -29,7 +29,7 @@ while ARGV[arg] do
   if kind ~= 'z' and kind ~= 'l' then rules[kind] = rules[kind] or make_counter_rule(kind) end
 end
 
--- For a group of several: what the first step found about each.
+-- For a group of several limits: what the first step found out about each.
 local granted_of, kind_of, x_of, y_of, z_of = {}, {}, {}, {}, {}
 local replies, n = { NOW }, 1
 local plan, at, key_at = ARGV[1], 1, 0
@@ -42,7 +42,7 @@ while what do
     units, at = byte(plan, at + 1) - 48, at + 2
   end
   local before = n
-  local admitted, again = true, false
+  local allowed, again = true, false
   local q, key, kind, granted, x, y, z
   for i = 1, limits do
     q, key = quotas[byte(plan, at + i - 1) - 47], KEYS[key_at + i]
@@ -50,11 +50,11 @@ while what do
     local limit, window = q.limit, q.window
     local available, idle, retry, used = 0, 0, -1, 0
     if kind == 'z' then
-      -- x: the newest member; y: its number; z: the first that counts.
+      -- x: the newest member; y: its number; z: the oldest member that counts.
       local newest = try('ZRANGE', key, '-2', '-1')
       x, y, z = newest[1], FIRST - 1, nil
       if x and (#x ~= DIGITS or x > LATEST or newest[2] ~= q.window_text) then
-        -- No member of ours, a clock that stepped back, or another window.
+        -- Not a member of ours, or a clock that stepped back, or another window.
         again = true
       elseif x then
         local oldest = try('ZRANGEBYSCORE', key, q.after, '(inf', 'LIMIT', '0', '1')
@@ -66,11 +66,11 @@ while what do
           used = (y - 100 * a - 10 * b - c + 5328) % NUMBERS + 1
           idle = since + window - NOW
         elseif z or oldest.err then
-          -- No member of ours, or no answer.
+          -- Not a member of ours, or an error.
           again = true
         end
       elseif newest.err then
-        -- It has become a log.
+        -- The key holds a log.
         kind = 'l'
       end
       if kind == 'z' and used < limit then
@@ -93,7 +93,7 @@ while what do
       end
     end
     if kind == 'l' then
-      -- x: the string; y: where what counts begins in it; z: when the newest was admitted.
+      -- x: the string; y: the place of the first entry that counts; z: the time of the newest unit, if any counts.
       x = try('GET', key)
       y, z = HEAD + 1, nil
       if not q.exact then
@@ -104,7 +104,7 @@ while what do
         local head = x.err or sub(x, 1, 23)
         local merged = head == q.merged
         if not merged and head ~= q.exact then
-          -- No log of ours, or one that was charged under other windows.
+          -- Not a log of ours, or one that was charged under other windows.
           again = true
           break
         end
@@ -118,15 +118,16 @@ while what do
         z = first + later
         local joins = merged and (NOW - first) * PARTS < window
         if z > NOW or (not merged and limit > MOST_EXACT) then
-          -- A clock that stepped back, or an exact log that is to be merged.
+          -- A clock that stepped back, or an exact log that has to be merged.
           again = true
         elseif z <= since then
-          -- As good as none.
+          -- No entry counts any more.
           y, z = length + 1, nil
         else
           if merged then first, later = read(ENTRY, x, y) else first = read(STAMP, x, y) end
           if first + later <= since then
-            -- The first that counts is after `y` and not after `high`. Most often it is one of the first.
+            -- The first entry that counts comes after `y`, at `high` at the latest. Most often it is one of the first, so the
+            -- steps begin small and double.
             local high, step = newest, size
             while high - y > size do
               local probe = y + step
@@ -142,11 +143,11 @@ while what do
             used = (length + 1 - y) / size
             if used > limit then retry = read(STAMP, x, y + STAMP_SIZE * (used - limit)) + window - NOW end
           else
-            -- Before the first entry, the head ends with a total as well.
+            -- A total comes before each entry, also before the first.
             local gone = read(TOTAL, x, y - 6)
             used = (read(TOTAL, x, length - 5) - gone) % TOTALS
             if used > limit then
-              -- The entry with which enough of them will have left.
+              -- Finds the entry whose leaving makes room.
               local low, high = y - size, newest
               while high - low > size do
                 local probe = low + floor((high - low) / (2 * size)) * size
@@ -155,7 +156,7 @@ while what do
               first, later = read(ENTRY, x, high)
               retry = first + later + window - NOW
             elseif y == newest and joins then
-              -- The oldest takes the charge, and with it leaves later.
+              -- The oldest entry takes the charge, and then leaves later.
               idle = -idle
             end
           end
@@ -180,7 +181,7 @@ while what do
       end
     end
     if again then break end
-    if granted == 0 and not q.shadow then admitted = false end
+    if granted == 0 and not q.shadow then allowed = false end
     replies[n + 1], replies[n + 2], replies[n + 3], replies[n + 4] = granted, available, idle, retry
     n = n + 4
     if limits > 1 then granted_of[i], kind_of[i], x_of[i], y_of[i], z_of[i] = granted, kind, x, y, z end
@@ -195,11 +196,11 @@ while what do
         q, key = quotas[byte(plan, at + i - 1) - 47], KEYS[key_at + i]
         granted, kind, x, y, z = granted_of[i], kind_of[i], x_of[i], y_of[i], z_of[i]
       end
-      if granted > 0 and (admitted or limits == 1) then
+      if granted > 0 and (allowed or limits == 1) then
         if kind == 'z' then
           local renew, answer = not x or x < q.stretch, nil
           if x and (renew or floor((y + granted) / q.every) ~= floor(y / q.every)) then
-            -- Only if there is something to remove: a write here would let the next one past maxmemory.
+            -- Only if there is something to remove: after this write, Redis would accept the ZADD even above maxmemory.
             answer = try('ZRANGE', key, '0', '0')
             if answer[1] ~= z then
               answer = try('ZREMRANGEBYSCORE', key, '-inf', format('%d', NOW - q.window))
@@ -253,7 +254,7 @@ while what do
           else
             answer = try('SETRANGE', key, kept, tail)
           end
-          -- A status is a table as well.
+          -- A status reply is a table as well.
           if type(answer) == 'table' and answer.err then failure = answer.err end
         else
           local ok, problem = fail(rules[kind].charge, key, q, granted, x, y, z, true)
@@ -262,7 +263,7 @@ while what do
       elseif granted == 0 or z == 'mend' then
         local ok, problem = true, nil
         if kind ~= 'z' and kind ~= 'l' then
-          ok, problem = fail(rules[kind].refuse, key, q, x, y, z)
+          ok, problem = fail(rules[kind].deny, key, q, x, y, z)
         elseif x then
           ok, problem = fail(mend_ttl, key, q.longest)
         end
@@ -272,7 +273,7 @@ while what do
     end
   end
   if failure then
-    -- In the place of what the first step has said.
+    -- Replaces what the first step has put into the reply.
     for i = before + 2, n do replies[i] = nil end
     n = before + 1
     replies[n] = type(failure) == 'table' and failure.err or failure

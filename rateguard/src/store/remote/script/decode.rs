@@ -1,4 +1,4 @@
-//! From what the script said to verdicts and errors.
+//! From a script's reply to verdicts and errors.
 
 use std::num::NonZeroU64;
 
@@ -19,11 +19,11 @@ use crate::store::Verdicts;
 pub(crate) enum Part {
     Number(i64),
     Text(String),
-    /// What the script never sends.
+    /// Nothing that a script sends.
     Other,
 }
 
-/// The answers to each group, or an error if the reply is not what the script sends.
+/// The answer of `whole.lua` to each group, or an error if the reply is not one of the script's.
 pub(crate) fn groups(
     parts: impl IntoIterator<Item = Part>,
     asked: &[&Group],
@@ -35,7 +35,7 @@ pub(crate) fn groups(
     Ok(answers)
 }
 
-/// What every reply begins with.
+/// Every reply begins with the server's time.
 pub(super) fn time(parts: &mut impl Iterator<Item = Part>) -> Result<u64, StoreError> {
     match parts.next() {
         Some(Part::Number(now)) => u64::try_from(now).map_err(|_| malformed()),
@@ -43,15 +43,15 @@ pub(super) fn time(parts: &mut impl Iterator<Item = Part>) -> Result<u64, StoreE
     }
 }
 
-/// What is left over belongs to nobody, so nothing can be trusted to belong where it was put.
+/// If parts are left over, the others may belong to other groups than they were taken for.
 pub(super) fn end(parts: &mut impl Iterator<Item = Part>) -> Result<(), StoreError> {
     if parts.next().is_none() { Ok(()) } else { Err(malformed()) }
 }
 
-/// The verdicts for each request that shares an operation, or its error; nothing if it is handed over.
+/// The verdicts for each request that shares an operation, or its error; `None` if it is handed over.
 type Checked = Option<Result<SmallVec<[Verdicts; 1]>, StoreError>>;
 
-/// Takes the part of an operation that so many requests share out of the reply of `check.lua`.
+/// Reads one operation from the reply of `check.lua`; `requests` share it.
 pub(super) fn checked(
     now: u64,
     parts: &mut impl Iterator<Item = Part>,
@@ -83,7 +83,7 @@ fn take(parts: &mut impl Iterator<Item = Part>, count: usize) -> Result<SmallVec
     if numbers.len() == count { Ok(numbers) } else { Err(malformed()) }
 }
 
-/// What each of several requests for one unit is answered, of which as many were allowed as fitted.
+/// The verdicts for requests of one unit each, of which the first ones were allowed, as many as fit.
 fn one_after_the_other(
     now: u64,
     numbers: &[i64],
@@ -103,7 +103,7 @@ fn one_after_the_other(
     Ok((0..requests).map(verdict).collect())
 }
 
-/// Takes one group's part of the reply: its own error, or its verdicts.
+/// Reads one group from the reply of `whole.lua`: its own error, or its verdicts.
 fn answer(
     now: u64,
     parts: &mut impl Iterator<Item = Part>,
@@ -111,7 +111,7 @@ fn answer(
 ) -> Result<Result<Verdicts, StoreError>, StoreError> {
     let checks = match group.op {
         Op::Check | Op::Peek => group.checks.as_slice(),
-        // Said by the absence of an error alone, which the next group's numbers must not be taken for.
+        // The script sends a 1 for these.
         Op::Refund(_) | Op::Reset => &[],
     };
     let mut numbers: SmallVec<[i64; 8]> = SmallVec::new();
@@ -140,7 +140,7 @@ fn verdicts(now: u64, numbers: &[i64], checks: &[RemoteCheck], op: Op) -> Result
     Ok(found.into_iter().zip(checks).map(verdict).collect())
 }
 
-/// What the script found before the charge.
+/// What the script found, before the charge.
 fn assessment(numbers: &[i64], check: &RemoteCheck) -> Result<(Found, Assessment), StoreError> {
     let found = Found::read(numbers, check)?;
     let mut assessed = found.assess(&check.quota, check.cost);
@@ -155,21 +155,23 @@ impl Receipt {
     }
 }
 
-/// What the script says was counted. The rule is one: of what it leaves to the caller, the rules in `algorithm` make the
-/// rest. Times are told from the beginning of the window, or from now.
+/// What the script has found under the key. The rules in `algorithm` work out the rest, so that there is one set of rules for
+/// both stores. Times are relative to the beginning of the window, or to now.
 #[derive(Clone, Copy)]
 enum Found {
-    /// Units left; until the first leaves, 0 if there is none, and whether it takes a charge and leaves later; until the
-    /// cost fits.
     Log {
+        /// Units left.
         available: u32,
+        /// The time until the first unit leaves; 0 if there is none.
         idle: u64,
+        /// Whether the first entry takes a charge, and then leaves later.
         renews: bool,
+        /// The time until the cost fits.
         retry_after: Option<u64>,
     },
     Counter(Counter, u64),
     Pair(Pair, u64),
-    /// And how many tokens had been charged.
+    /// With the number of tokens charged so far.
     Bucket(Bucket, u64),
 }
 
@@ -212,7 +214,7 @@ impl Found {
         }
     }
 
-    /// Takes units, after which others may be asked for. What to show to have them given back.
+    /// Takes units, and returns their receipt. The next request of a shared operation finds them gone.
     fn charge(&mut self, now: u64, quota: &Quota, cost: u32) -> Receipt {
         let mut at = now;
         match self {
@@ -221,7 +223,7 @@ impl Found {
                 if *renews {
                     *idle = quota.window_micros();
                 }
-                // Once none is left, the first that leaves makes room for the next.
+                // Once no unit is left, the first that leaves makes room for the next request.
                 *retry_after = (*available == 0).then_some(*idle);
             }
             Found::Counter(counter, now) => counter.charge(*now, cost),
@@ -237,7 +239,7 @@ impl Found {
 }
 
 pub(crate) fn malformed() -> StoreError {
-    StoreError::new(StoreErrorKind::Protocol, "the server's answer is not the script's")
+    StoreError::new(StoreErrorKind::Protocol, "the server's answer is not one of the script's")
 }
 
 #[cfg(test)]
@@ -256,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_that_is_not_the_scripts_is_an_error_never_a_panic() {
+    fn a_reply_that_is_not_the_scripts_is_an_error_and_never_a_panic() {
         for algorithm in
             [Algorithm::SlidingWindow, Algorithm::SlidingCounter, Algorithm::FixedWindow, Algorithm::TokenBucket]
         {
@@ -279,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_groups_error_is_its_own() {
+    fn an_error_belongs_to_its_own_group() {
         let error = Part::Text("WRONGTYPE Operation against a key".to_owned());
         let values = [1, 1, 5, 0, -1].map(Part::Number).into_iter().chain([error]);
         let asked = asks(Algorithm::SlidingWindow);

@@ -21,16 +21,15 @@ fn form(check: &RemoteCheck) -> &'static str {
     if check.shadow { shadow } else { enforced }
 }
 
-/// Where arguments are written to: a command of some protocol.
+/// A command, to which arguments are added.
 pub(crate) trait Arguments {
     fn text(&mut self, text: &str);
     fn number(&mut self, number: u64);
 }
 
-/// The different quotas of a call, with the forms that they are kept in.
+/// The different quotas of a call, with the form in which each is kept.
 pub(super) struct Quotas(SmallVec<[(&'static str, Quota); 4]>);
 
-/// The quotas of these groups.
 pub(super) fn quotas<'g>(groups: impl Iterator<Item = &'g Group>) -> Quotas {
     let mut quotas = Quotas(SmallVec::new());
     for check in groups.flat_map(|group| &group.checks) {
@@ -46,9 +45,9 @@ impl Quotas {
         self.0.len()
     }
 
-    /// Which of them it is, from 0.
+    /// The index of the check's quota.
     fn number(&self, check: &RemoteCheck) -> usize {
-        // Every one of them was put there.
+        // It was put there.
         self.0.iter().position(|known| *known == (form(check), check.quota)).unwrap_or_default()
     }
 
@@ -72,7 +71,7 @@ fn keys<'g>(to: &mut impl Arguments, groups: impl Iterator<Item = &'g Group> + C
     }
 }
 
-/// What follows the text or the name of `check.lua` in a call, of groups that so many requests ask for.
+/// The arguments of `check.lua`: groups, and how many requests share each.
 pub(super) fn write_check(to: &mut impl Arguments, operations: &[(&Group, usize)]) {
     let groups = operations.iter().map(|(group, _)| *group);
     keys(to, groups.clone());
@@ -90,25 +89,25 @@ pub(super) fn write_check(to: &mut impl Arguments, operations: &[(&Group, usize)
     quotas.write(to);
 }
 
-/// The character so many places after `0`.
+/// The number as a character: `0` for 0, and so on.
 fn character(number: usize) -> char {
     u8::try_from(number).map_or('0', |number| char::from(b'0'.saturating_add(number)))
 }
 
-/// What follows the text or the name of `whole.lua` in a call: the number of keys, the keys, and the rest.
-pub(crate) fn write(to: &mut impl Arguments, groups: &[&Group]) {
+/// The arguments of `whole.lua`.
+pub(super) fn write_whole(to: &mut impl Arguments, groups: &[&Group]) {
     keys(to, groups.iter().copied());
     let quotas = quotas(groups.iter().copied());
     to.number(quotas.len() as u64);
     quotas.write(to);
     for group in groups {
-        let (what, receipt) = match group.op {
+        let (op, receipt) = match group.op {
             Op::Check => ("check", None),
             Op::Peek => ("peek", None),
             Op::Refund(receipt) => ("refund", Some(receipt)),
             Op::Reset => ("reset", None),
         };
-        to.text(what);
+        to.text(op);
         to.number(group.checks.len() as u64);
         for check in &group.checks {
             to.number(1 + quotas.number(check) as u64);

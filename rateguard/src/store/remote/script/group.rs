@@ -45,21 +45,21 @@ pub(crate) struct Group {
     #[expect(dead_code, reason = "it acts when it is dropped")]
     forgetting: SmallVec<[Arc<Forgetting>; 1]>,
     #[cfg(feature = "redis")]
-    pub(in crate::store::remote) route: Route,
+    pub(crate) route: Route,
 }
 
 /// The way of a group through a cluster.
 #[cfg(feature = "redis")]
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::store::remote) struct Route {
+pub(crate) struct Route {
     /// The slot of all its keys.
-    pub(in crate::store::remote) slot: u16,
+    pub(crate) slot: u16,
     /// How often a node has redirected it.
-    pub(in crate::store::remote) hops: u8,
+    pub(crate) hops: u8,
     /// Whether the node is asked while it is still importing the slot (`ASKING`).
-    pub(in crate::store::remote) asking: bool,
+    pub(crate) asking: bool,
     /// Whether it shares no call with other groups of its slot.
-    pub(in crate::store::remote) alone: bool,
+    pub(crate) alone: bool,
 }
 
 impl RemoteCheck {

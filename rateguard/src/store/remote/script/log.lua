@@ -1,15 +1,15 @@
--- The log, read and written as what `head.lua` says. Here it is a table: whether it is `merged`, the `size` of an entry,
--- `horizon`, `ends` and `next_horizon`, and as `body` the total before the entries and the entries. It is brought to this
--- moment when it is read, and written, as a whole, when there is something to write.
+-- The log (`head.lua` describes its format). Here it is a table: whether it is `merged`, the `size` of an entry, `horizon`,
+-- `ends` and `next_horizon`, and the `body`: the first total and the entries. After it is read it is brought to this moment.
+-- It is only written as a whole.
 local function make_log()
   local rule = {}
   local pack, read = struct.pack, struct.unpack
-  -- Far beyond what ours can be. What others have planted is not read entry by entry.
+  -- Longer than any log of ours. A longer string, written by somebody else, is not read entry by entry.
   local LONGEST = HEAD + 4 * PARTS * ENTRY_SIZE
 
   local function entries(log) return (#log.body - 6) / log.size end
 
-  -- The first and the latest hit of an entry.
+  -- The times of the first and the latest unit of an entry.
   local function entry(log, i)
     if not log.merged then
       local at = read(STAMP, log.body, STAMP_SIZE * i)
@@ -19,7 +19,7 @@ local function make_log()
     return first, first + later
   end
 
-  -- How many units there have been up to this entry.
+  -- How many units there were up to and including this entry.
   local function total(log, i)
     if not log.merged then return i end
     return (read(TOTAL, log.body, ENTRY_SIZE * i + 1))
@@ -27,7 +27,7 @@ local function make_log()
 
   local function units(log, after, up_to) return (total(log, up_to) - total(log, after)) % TOTALS end
 
-  -- The first entry that is not passed.
+  -- The first entry for which `passed` is false.
   local function first(log, passed)
     local low, high = 0, entries(log) + 1
     while high - low > 1 do
@@ -37,7 +37,7 @@ local function make_log()
     return high
   end
 
-  -- The first with a hit later than that.
+  -- The first entry with a unit later than `time`.
   local function later_than(log, time)
     return first(log, function(i)
       local _, latest = entry(log, i)
@@ -45,7 +45,7 @@ local function make_log()
     end)
   end
 
-  -- Where an entry begins.
+  -- The place in the body where an entry begins.
   local function place(log, i) return 7 + log.size * (i - 1) end
 
   local function joins_last(log)
@@ -54,7 +54,7 @@ local function make_log()
     return latest == NOW
   end
 
-  -- Puts neighbours together that one entry of this horizon can hold.
+  -- Merges neighbours that one entry of this horizon can hold.
   local function merge(log)
     local parts, from, to, sum = { pack(TOTAL, total(log, 0)) }, nil, nil, nil
     for i = 1, entries(log) do
@@ -72,8 +72,8 @@ local function make_log()
   end
 
   local function update(log)
-    -- A clock that stepped back leaves hits in the future. They happened, so they count; but only from now on, so that
-    -- nobody waits longer than a window.
+    -- A clock that stepped back leaves units in the future. They were charged, so they count; but as charged now, so that no
+    -- client waits longer than a window.
     local n = entries(log)
     local _, latest = entry(log, n)
     if latest > NOW then
@@ -96,7 +96,7 @@ local function make_log()
     return log
   end
 
-  -- The units of a sorted set, as a log.
+  -- Makes a log of the members of a sorted set.
   function rule.of_set(key, all)
     local parts, window = { pack(TOTAL, 0) }, tonumber(all[#all - 1])
     if #all < 4 or all[#all] ~= 'inf' or not window then foreign(key) end
@@ -109,7 +109,7 @@ local function make_log()
     return { merged = false, size = STAMP_SIZE, horizon = window, ends = 0, next_horizon = 0, body = body }
   end
 
-  -- A set of ours has no more members, of which the last is the window.
+  -- A set of ours has at most this many members; the last is the window.
   function rule.load_set(key) return rule.of_set(key, call('ZRANGE', key, 0, NUMBERS, 'WITHSCORES')) end
 
   local function load(key)
@@ -135,7 +135,7 @@ local function make_log()
     call('SET', key, head .. log.body, 'PX', lifetime(log.horizon))
   end
 
-  -- `loaded` is the log, if it is read already.
+  -- `loaded` is the log, if it was read already.
   function rule.assess(key, q, cost, _, loaded)
     local log = loaded or load(key)
     local limit, window = q.limit, q.window
@@ -148,7 +148,7 @@ local function make_log()
     end
     local used, idle, retry = units(log, live - 1, n), 0, -1
     if live <= n then idle = leaves(live) end
-    -- The oldest that counts takes the charge, and with it leaves later.
+    -- The oldest entry that counts takes the charge, and then leaves later.
     if live == n and joins_last(log) then idle = -idle end
     local available = math.max(0, limit - used)
     log.denied = cost > available
@@ -159,8 +159,8 @@ local function make_log()
     return not log.denied, available, idle, retry, log, nil, log.mend
   end
 
-  -- The first units of a key, in the form that is best for the limit. A key that is there, though nothing in it counts any
-  -- more, is overwritten, which only a string can do: while its slot moves, a key that was deleted cannot be written.
+  -- Writes the first units of a key, in the form that suits the limit. If the key still exists, although nothing in it counts
+  -- any more, it is overwritten, which only works with a string: while a slot moves, a deleted key cannot be written.
   local function begin(key, q, cost, exists)
     if q.kind == 'z' and not exists then
       local write = { 'inf', q.window_text }
@@ -206,8 +206,9 @@ local function make_log()
     write(key, log)
   end
 
-  -- What a longer window has denied is kept for it, or waiting would be shorter than was said.
-  function rule.refuse(key, q, log)
+  -- If a longer window has denied, the units are kept for that window. Otherwise the cost would fit sooner than the client was
+  -- told.
+  function rule.deny(key, q, log)
     if not log then return end
     if log.denied and entries(log) > 0 then
       if q.window > log.horizon then
@@ -224,8 +225,8 @@ local function make_log()
     end
   end
 
-  -- Gives units back: those charged at that time, from the very entry that holds them; without a time, the oldest, so
-  -- that what is left never counts for a shorter time than what was really admitted.
+  -- Gives units back: from the entry that holds the units charged at that time (`at`). Without a time, the oldest units, so
+  -- that those that stay count for at least as long as they should.
   function rule.refund(key, q, cost, at, log)
     local n = log and entries(log) or 0
     if n == 0 or at > NOW then return end
@@ -246,14 +247,14 @@ local function make_log()
     if not log.merged then
       log.body = log.body:sub(1, place(log, from) - 1) .. log.body:sub(place(log, from + gone))
     else
-      -- The first entry of which something is left.
+      -- The first entry of which units are left.
       local rest = first(log, function(i) return i < from or units(log, from - 1, i) <= gone end)
       local function moved(i, by)
         local a, b = entry(log, i)
         return pack(ENTRY, a, b - a, (total(log, i) + by) % TOTALS)
       end
       local parts = {}
-      -- The totals on one side of the gap are moved, on that with fewer of them.
+      -- The totals on one side of the gap are corrected: the side with fewer entries.
       if n - rest < from then
         parts[1] = log.body:sub(1, place(log, from) - 1)
         for i = rest, n do parts[#parts + 1] = moved(i, -gone) end

@@ -1,11 +1,15 @@
-//! The Lua scripts: what they are asked, how their arguments are written and their replies read. Nothing here knows how a
-//! call reaches the server.
+//! The Lua scripts: what they decide, how their arguments are written, and how their replies are read. Nothing here knows how
+//! a call reaches a server.
 
-pub(crate) mod call;
+mod call;
 pub(crate) mod decode;
-pub(crate) mod encode;
+mod encode;
 pub(crate) mod error_text;
-pub(crate) mod group;
+mod group;
 
-pub(crate) use call::{Call, Script};
+#[cfg(feature = "redis")]
+pub(crate) use call::Plan;
+pub(crate) use call::{Call, GroupAnswer, Script, ScriptNames};
+pub(crate) use decode::{Part, malformed};
+pub(crate) use encode::Arguments;
 pub(crate) use group::{Group, Op, RemoteCheck};

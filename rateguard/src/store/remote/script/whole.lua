@@ -1,29 +1,31 @@
--- Does what any number of requests ask, in one call. Each request is a group of limits. To check it is to charge all
--- of them if all admit it, and else none. A group's error is its own. What nearly every request asks, `check.lua` does
--- for less.
+-- Decides any number of groups of limits in one call. A check charges all limits of its group if all of them allow it, and
+-- otherwise none. An error of one group does not affect the others. `check.lua` does what nearly every request asks, and costs
+-- less.
 --
--- KEYS  one for each limit, in order.
--- ARGV  the number of different quotas, and each of them (see `read_quota`). Then for each group: what to do (check,
---       peek, refund, reset), the number of its limits, and for each: the number of its quota, the cost, for a token
---       bucket the time of the cost, and to refund, the receipt (-1: none).
--- Reply the time; then for each group an error as a string, or (refund and reset) a 1, or four integers for each limit:
---       admitted (1 or 0), and three that say what was counted before the charge. For a sliding window: units left,
---       microseconds until the first leaves (below 0 if it takes a charge and leaves later), microseconds until the cost fits
---       (-1: it does, or never will). For the others: the
---       state, from which the caller works out the rest.
+-- KEYS   one key for each limit, in order.
+-- ARGV   the number of different quotas, and each of them (see `read_quota`). Then for each group: the operation (check, peek,
+--        refund, reset), the number of its limits, and for each limit: the number of its quota, the cost, for a token bucket the
+--        time of the cost, and for a refund the receipt (-1: none).
+-- Reply  the time. Then for each group: an error as a string; or a 1 (refund and reset); or four integers for each limit: 1 if
+--        it is allowed, else 0, and three about the count before the charge. For a sliding window: the units left; the
+--        microseconds until the first unit leaves (negative if its entry takes a charge and then leaves later); the
+--        microseconds until the cost fits (-1: it fits now, or never will). For the other algorithms: the state, from which the
+--        caller works out the rest.
 --
--- Making a function costs as much as calling Redis once, and all of this runs with every call: so what a call does not
--- need is made by functions that it does not run.
+-- Making a function costs as much as a call of Redis, and the whole script runs with every call. So what a call does not need
+-- is made inside functions that it does not run.
 
--- Rules by their kind, made when they are first needed.
+-- The rule of a kind, made when it is first needed.
 local rule_of
 
--- A rule has: assess(key, q, cost, time) -> whether the cost fits, three numbers for the reply, three for the rule's
--- own later steps; charge(key, q, cost, …) and refuse(key, q, …), which get those three; refund(key, q, cost, at, …),
--- which gets the receipt (-1: none) and the first of those three. All that is read of a key is read by `assess`.
+-- A rule has these functions:
+--   assess(key, q, cost, time): whether the cost fits, three numbers for the reply, and three values for the other functions.
+--     It does all the reading.
+--   charge(key, q, cost, …), deny(key, q, …): with the three values.
+--   refund(key, q, cost, at, …): with the receipt (-1: none), and the first of the three values.
 
--- The sliding window of small limits, as a sorted set. What a set cannot keep becomes a log: units of several windows, of a
--- time that is later than now, or whose numbers have a gap.
+-- The sliding window of small limits, as a sorted set. It becomes a log when a set cannot keep the units: if they are of
+-- several windows, later than now, or if their numbers would have a gap.
 local function make_sorted_set()
   local rule, log = {}, rule_of('l')
 
@@ -33,7 +35,7 @@ local function make_sorted_set()
   function rule.assess(key, q, cost)
     local limit, window = q.limit, q.window
     local found = try('ZRANGE', key, -2, -1)
-    -- It has become a log.
+    -- The key holds a log.
     if found.err then return log.assess(key, q, cost) end
     local last, window_text = found[1], found[2]
     if not last then return cost <= limit, limit, 0, -1 end
@@ -51,7 +53,7 @@ local function make_sorted_set()
     local set = { last = last, first = first, used = used }
     if cost <= available then return true, available, idle, -1, set end
     if cost > limit then return false, available, idle, -1, set end
-    -- The unit with whose going the cost fits.
+    -- The unit whose leaving makes room for the cost.
     local needed = used + cost - limit
     local leaves = idle
     if needed > 1 then
@@ -74,7 +76,7 @@ local function make_sorted_set()
     end
     local renew = last < q.stretch
     if renew or floor((number + cost) / q.every) ~= floor(number / q.every) then
-      -- Only if there is something to remove: a write here would let the next one past maxmemory.
+      -- Only if there is something to remove: after this write, Redis would accept the ZADD even above maxmemory.
       if call('ZRANGE', key, 0, 0)[1] ~= first then
         call('ZREMRANGEBYSCORE', key, '-inf', format('%d', NOW - q.window))
       end
@@ -87,12 +89,12 @@ local function make_sorted_set()
     if renew then expire(key, q.longest) end
   end
 
-  function rule.refuse(key, q, set)
-    if not set or set.body then return log.refuse(key, q, set) end
+  function rule.deny(key, q, set)
+    if not set or set.body then return log.deny(key, q, set) end
     mend_ttl(key, q.longest)
   end
 
-  -- Units at either end can go; a gap would be counted.
+  -- Only units at either end can be removed, because a gap in the numbers would be counted.
   function rule.refund(key, q, cost, at, set)
     if not set or set.body then return log.refund(key, q, cost, at, set) end
     if set.used == 0 or at > NOW then return end
@@ -157,22 +159,22 @@ local key = 0
 local does = {}
 
 local function assess(limits)
-  local admitted = true
+  local allowed = true
   for _, l in ipairs(limits) do
     l.found = { l.q.rule.assess(l.key, l.q, l.cost, l.time) }
-    admitted = admitted and (l.found[1] or l.q.shadow)
+    allowed = allowed and (l.found[1] or l.q.shadow)
   end
-  return admitted
+  return allowed
 end
 
 function does.check(limits)
-  local admitted = assess(limits)
+  local allowed = assess(limits)
   for _, l in ipairs(limits) do
     local found, q = l.found, l.q
-    if admitted and found[1] and l.cost > 0 then
+    if allowed and found[1] and l.cost > 0 then
       q.rule.charge(l.key, q, l.cost, found[5], found[6], found[7])
     elseif not found[1] or found[7] == 'mend' then
-      q.rule.refuse(l.key, q, found[5], found[6], found[7])
+      q.rule.deny(l.key, q, found[5], found[6], found[7])
     end
   end
 end
@@ -181,7 +183,7 @@ does.peek = assess
 
 function does.refund(limits)
   for _, l in ipairs(limits) do
-    -- What is there before anything is taken.
+    -- Reads the count, and brings it to this moment.
     local found = { l.q.rule.assess(l.key, l.q, 0, { 0, 0 }) }
     if l.cost > 0 then l.q.rule.refund(l.key, l.q, l.cost, l.receipt, found[5]) end
   end
@@ -214,7 +216,7 @@ while ARGV[arg] do
       n = n + 4
     end
   else
-    -- Done, and nothing to tell.
+    -- Done.
     n = n + 1
     replies[n] = 1
   end

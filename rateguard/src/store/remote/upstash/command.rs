@@ -4,16 +4,14 @@ use std::io::Write;
 
 use axum::body::Bytes;
 
-use crate::store::remote::script::Call;
-use crate::store::remote::script::encode::Arguments;
+use crate::store::remote::script::{Arguments, Call};
 
-/// A command: an array of strings. A number is a string as well, since JSON's numbers may pass through a double on the
-/// other side.
+/// A command: an array of strings. Numbers are strings as well, because the service may read JSON numbers as doubles.
 struct Command(Vec<u8>);
 
 impl Command {
     fn finish(mut self) -> Bytes {
-        // Each word came with a comma behind it.
+        // A comma follows every word.
         self.0.pop();
         self.0.push(b']');
         self.0.into()
@@ -22,7 +20,7 @@ impl Command {
 
 impl Arguments for Command {
     fn text(&mut self, text: &str) {
-        // Into memory, so that it cannot fail.
+        // Writing to memory cannot fail.
         let _ = serde_json::to_writer(&mut self.0, text);
         self.0.push(b',');
     }
@@ -46,7 +44,7 @@ pub(super) fn by_name(name: &str, call: &Call<'_>) -> Bytes {
     evaluate("EVALSHA", name, call)
 }
 
-/// A call that brings the script's text along, for a service that has not seen it.
+/// A call that contains the script's text, for a service that does not have it yet.
 pub(super) fn by_text(call: &Call<'_>) -> Bytes {
     evaluate("EVAL", call.script().text(), call)
 }

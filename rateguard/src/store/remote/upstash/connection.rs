@@ -1,4 +1,4 @@
-//! One connection. There is one request on it at a time.
+//! One HTTP connection, with one request at a time.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -17,42 +17,44 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use tokio::task::JoinHandle;
 use tower_service::Service;
 
-use super::Endpoint;
+use super::endpoint::Endpoint;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::remote::backoff::SETTLED;
 use crate::store::remote::stopwatch::within;
 
-/// How long connecting may take, with the name's resolution and the handshakes.
+/// How long connecting may take, including the resolution of the name and the handshakes.
 const CONNECT: Duration = Duration::from_secs(3);
-/// After so much silence the system asks the other end whether it is still there.
+/// TCP keepalive: after this much silence the system probes the other end.
 const SILENCE: Duration = Duration::from_secs(15);
-/// A batch of checks is answered with some thousand bytes.
+/// The answer to a batch of checks has a few thousand bytes.
 const LONGEST_ANSWER: usize = 1024 * 1024;
 
 /// A connection that is ready for a request.
-pub(super) struct Lane {
+pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: JoinHandle<()>,
     since: Instant,
 }
 
-/// Why there is no answer.
+/// Why a request has no answer.
 pub(super) enum Unanswered {
-    /// The connection was closed before any of the request was sent.
+    /// The connection was closed before anything of the request was sent.
     Unsent,
-    /// It may have been sent, so it is not sent again.
+    /// The request may have been sent, so it is not sent again.
     Lost(StoreError),
 }
 
-impl Lane {
-    pub(super) async fn open(endpoint: &Endpoint) -> Result<Lane, StoreError> {
+impl Connection {
+    pub(super) async fn open(endpoint: &Endpoint) -> Result<Connection, StoreError> {
         match within(CONNECT, connect(endpoint)).await {
-            Some(opened) => opened.map_err(|error| StoreError::unreachable(whole(&*error)).caused_by(error.into())),
+            Some(opened) => {
+                opened.map_err(|error| StoreError::unreachable(with_causes(&*error)).caused_by(error.into()))
+            }
             None => Err(StoreError::new(StoreErrorKind::TimedOut, "no connection within 3 seconds")),
         }
     }
 
-    /// Posts a command. Redirects are answers like any other.
+    /// Posts a command. Redirects are not followed.
     pub(super) async fn post(
         &mut self,
         endpoint: &Endpoint,
@@ -67,12 +69,12 @@ impl Lane {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let response = match self.sender.try_send_request(request).await {
             Ok(response) => response,
-            // The request comes back if none of it was written.
+            // The request comes back if nothing of it was written.
             Err(mut error) => {
                 return Err(match error.take_message() {
                     Some(_) => Unanswered::Unsent,
                     None => Unanswered::Lost(
-                        StoreError::unreachable(whole(error.error())).caused_by(Arc::new(error.into_error())),
+                        StoreError::unreachable(with_causes(error.error())).caused_by(Arc::new(error.into_error())),
                     ),
                 });
             }
@@ -83,18 +85,18 @@ impl Lane {
             Ok(body) => Ok((status, body.to_bytes())),
             Err(error) if error.is::<LengthLimitError>() => Err(Unanswered::Lost(StoreError::new(
                 StoreErrorKind::Protocol,
-                "the answer is too long for the script's",
+                "the answer is too long to be one of the script's",
             ))),
-            Err(error) => Err(Unanswered::Lost(StoreError::unreachable(whole(&*error)).caused_by(error.into()))),
+            Err(error) => Err(Unanswered::Lost(StoreError::unreachable(with_causes(&*error)).caused_by(error.into()))),
         }
     }
 
-    /// Whether another request can be sent. After an answer.
+    /// Waits until another request can be sent. `false` if the connection has ended.
     pub(super) async fn is_ready(&mut self) -> bool {
         self.sender.ready().await.is_ok()
     }
 
-    /// Whether it was made only just now.
+    /// Whether it was made only a moment ago.
     pub(super) fn is_young(&self) -> bool {
         self.since.elapsed() < SETTLED
     }
@@ -104,28 +106,29 @@ impl Lane {
     }
 }
 
-/// A connection that was given up in the middle of a request must not go on with it.
-impl Drop for Lane {
+/// A request that was given up must not go on.
+impl Drop for Connection {
     fn drop(&mut self) {
         self.driver.abort();
     }
 }
 
-/// The next of these to be closed by the other end.
-pub(super) async fn closed(lanes: &mut Vec<Lane>) -> Lane {
-    poll_fn(|cx| match lanes.iter_mut().position(|lane| lane.poll_closed(cx).is_ready()) {
-        Some(at) => Poll::Ready(lanes.swap_remove(at)),
+/// The next of these connections that the service closes.
+pub(super) async fn closed(connections: &mut Vec<Connection>) -> Connection {
+    poll_fn(|cx| match connections.iter_mut().position(|lane| lane.poll_closed(cx).is_ready()) {
+        Some(at) => Poll::Ready(connections.swap_remove(at)),
         None => Poll::Pending,
     })
     .await
 }
 
-async fn connect(endpoint: &Endpoint) -> Result<Lane, Box<dyn Error + Send + Sync>> {
+async fn connect(endpoint: &Endpoint) -> Result<Connection, Box<dyn Error + Send + Sync>> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_keepalive(Some(SILENCE));
-    // It needs a timer of the runtime, which may have none. The other family is tried when the first fails.
+    // Happy eyeballs needs a timer of the runtime, which may have none. The second address family is tried when the first
+    // fails.
     tcp.set_happy_eyeballs_timeout(None);
     let mut connector = HttpsConnectorBuilder::new()
         .with_tls_config(endpoint.tls.clone())
@@ -136,14 +139,14 @@ async fn connect(endpoint: &Endpoint) -> Result<Lane, Box<dyn Error + Send + Syn
     let stream = connector.call(endpoint.uri.clone()).await?;
     let (sender, connection) = handshake(stream).await?;
     let driver = tokio::spawn(async move {
-        // How it ended is told to whoever waits for an answer.
+        // The request that waits for an answer gets the error.
         let _ = connection.await;
     });
-    Ok(Lane { sender, driver, since: Instant::now() })
+    Ok(Connection { sender, driver, since: Instant::now() })
 }
 
-/// An error with its causes.
-fn whole(error: &(dyn Error + 'static)) -> String {
+/// The text of an error and its causes.
+fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

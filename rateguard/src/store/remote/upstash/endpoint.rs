@@ -9,7 +9,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::error::ConfigError;
 
-/// The address, what to authenticate with, and whom to believe.
+/// The address, the credentials, and the certificates to trust.
 pub(crate) struct Endpoint {
     pub(super) uri: Uri,
     /// The path to post to.
@@ -24,8 +24,8 @@ const FORMS: &str = "use the REST URL and the token that Upstash's console shows
                      such as https://eu1-merry-cat-12345.upstash.io";
 
 impl Endpoint {
-    /// Reads a URL and a token; the settings are what errors call them. Neither is ever shown: the two are easily mixed
-    /// up.
+    /// Reads a URL and a token. Each comes with the name that errors call it. Errors show neither of them, because the two are
+    /// easily confused.
     pub(crate) fn parse(
         (url_setting, url): (&str, &str),
         (token_setting, token): (&str, &str),
@@ -34,18 +34,18 @@ impl Endpoint {
         if url.is_empty() {
             return Err(wrong("it is empty"));
         }
-        let parsed = url::Url::parse(url).map_err(|_| wrong("it is no URL"))?;
+        let parsed = url::Url::parse(url).map_err(|_| wrong("it is not a URL"))?;
         let secure = match parsed.scheme() {
             "https" => true,
             "http" => false,
             "redis" | "rediss" => return Err(wrong("it is an address for Redis' own protocol (REDIS_URL)")),
-            _ => return Err(wrong("it begins with neither https:// nor http://")),
+            _ => return Err(wrong("it does not begin with https:// or http://")),
         };
         if !parsed.username().is_empty() || parsed.password().is_some() {
-            return Err(wrong("there is a user or a password in it; the token is given apart"));
+            return Err(wrong("it contains a user or a password; the token is a setting of its own"));
         }
         if parsed.query().is_some() || parsed.fragment().is_some() {
-            return Err(wrong("there is a ? or # in it"));
+            return Err(wrong("it contains a ? or a #"));
         }
         let host = parsed.host_str().unwrap_or_default();
         let host = parsed.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
@@ -63,7 +63,7 @@ impl Endpoint {
         })
     }
 
-    /// What the service said, as far as it may be told: never the token, and not at any length.
+    /// A text of the service, shortened, and without the token.
     pub(super) fn quote(&self, text: &str) -> String {
         const LONGEST: usize = 300;
         let text = text.replace(&self.token, "***");
@@ -79,7 +79,10 @@ fn authorization(setting: &str, token: &str) -> Result<HeaderValue, ConfigError>
         return Err(ConfigError::unshown(setting, format!("it is empty: {FORMS}")));
     }
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(ConfigError::unshown(setting, "there is a space, a line break or another odd character in it"));
+        return Err(ConfigError::unshown(
+            setting,
+            "it contains a space, a line break or another character that tokens do not have",
+        ));
     }
     let mut value = HeaderValue::try_from(format!("Bearer {token}"))
         .map_err(|_| ConfigError::unshown(setting, "it cannot be used in a header"))?;
@@ -87,20 +90,20 @@ fn authorization(setting: &str, token: &str) -> Result<HeaderValue, ConfigError>
     Ok(value)
 }
 
-/// The certificates that the system trusts, which are only read if they are needed.
+/// Trusts the system's certificates, which are only read if they are needed.
 fn tls(secure: bool) -> Result<ClientConfig, String> {
     let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("TLS cannot be used: {error}"))?;
     let builder = if secure {
-        builder.with_native_roots().map_err(|error| format!("this system trusts no certificates ({error})"))?
+        builder.with_native_roots().map_err(|error| format!("the system's certificates cannot be read ({error})"))?
     } else {
         builder.with_root_certificates(RootCertStore::empty())
     };
     Ok(builder.with_no_client_auth())
 }
 
-/// The address alone.
+/// Shows the address only.
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.uri)
@@ -127,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_what_to_write_and_nothing_secret_is_shown() {
+    fn an_error_says_what_to_write_and_shows_no_secret() {
         for url in [
             "",
             "hunter2",

@@ -1,11 +1,12 @@
-//! Counts in Upstash's Redis, over its REST protocol: the same script, and one HTTP request for all the checks that wait
+//! Counts in Upstash's Redis, over its REST protocol: the same scripts, and one HTTP request for all checks that wait
 //! together.
 //!
 //! The protocol: a command is a JSON array, posted with the token in the header `Authorization`; the answer is
-//! `{"result": …}` or `{"error": "…"}`. HTTP lets one request be under way on a connection, and a round trip over the
-//! internet is long, so there are up to four connections. They are ours, each with its own task, instead of a client's
-//! pool: a connection is made before a check needs it, and nothing is ever sent twice but what was not sent at all.
+//! `{"result": …}` or `{"error": "…"}`. HTTP/1 allows one request at a time on a connection, and a round trip over the
+//! internet is long, so there are up to four connections. They are ours rather than an HTTP client's pool: a connection is
+//! made before a check needs it, and a request is sent again only if nothing of it was sent.
 
+mod client;
 mod command;
 mod connection;
 mod endpoint;
@@ -18,14 +19,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::queue::{Link, Server};
+use super::queue;
 use service::Connector;
 
-/// The store.
-pub(crate) type UpstashStore = Link<Settings>;
-
-/// How the task reaches the service.
-pub(crate) struct Settings {
+/// Upstash's service, and how it is asked.
+pub(crate) struct Server {
     endpoint: Arc<Endpoint>,
     /// How long a call may take.
     deadline: Duration,
@@ -33,20 +31,20 @@ pub(crate) struct Settings {
     prefix: String,
 }
 
-impl Settings {
-    pub(crate) fn new(endpoint: Arc<Endpoint>, deadline: Duration, prefix: &str) -> Settings {
-        Settings { endpoint, deadline, prefix: prefix.to_owned() }
+impl Server {
+    pub(super) fn new(endpoint: Arc<Endpoint>, deadline: Duration, prefix: &str) -> Server {
+        Server { endpoint, deadline, prefix: prefix.to_owned() }
     }
 }
 
-/// Shows the address alone.
-impl fmt::Debug for Settings {
+/// Shows the address only.
+impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.endpoint, f)
     }
 }
 
-impl Server for Settings {
+impl queue::Server for Server {
     type Connector = Connector;
 
     fn connector(&self) -> Connector {

@@ -1,31 +1,28 @@
-//! Limits that are on several servers, all or nothing as far as a client can tell.
+//! Limits in several slots, decided together: a client sees all or nothing.
 //!
-//! One server decides a group in one script. Several cannot; so all of them are asked first what they would say. If one
-//! would refuse, that is the answer, and nothing was charged anywhere. If all would admit, all are charged; and if one
-//! refuses after all, because another request was quicker, the others give back what they took.
+//! One server decides a group in one script. Several servers cannot, so all of them are first asked what they would answer
+//! (a peek). If one would deny, that is the answer, and nothing is charged anywhere. If all would allow, all are charged; and
+//! if one denies after all, because another request was quicker, the others give back what they took.
 //!
-//! What is weaker than on one server: between the charge and its return, which is a round trip, others may be refused
-//! for want of the units that come back; and if this process, or a connection, ends in between, the charges that were
-//! made stay. Neither admits more than a limit.
+//! This is weaker than on one server. Between a charge and its return, which is one round trip, other requests may be denied
+//! because of the units that come back; and if this process or a connection ends in between, the charges stay. Neither
+//! allows more than a limit.
 
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::Cluster;
 use super::slots::slot;
 use crate::algorithm::Verdict;
-use crate::error::{StoreError, StoreErrorKind};
+use crate::error::StoreError;
 use crate::store::Verdicts;
-use crate::store::remote::job::{Reply, Told};
-use crate::store::remote::queue::current_runtime;
-use crate::store::remote::redis::{Group, Op, RemoteCheck};
-use crate::store::remote::wait::Answer;
+use crate::store::remote::job::{Answer, Receiver, Reply, task_ended};
+use crate::store::remote::script::{Group, Op, RemoteCheck};
 
-/// The checks of one part, by where they stand in the group.
-type Part = SmallVec<[usize; 2]>;
+/// The checks of one call, by their places in the group.
+pub(super) type Part = SmallVec<[usize; 2]>;
 
-/// A part for each slot; `None` if there is only one, as nearly always.
+/// A part for each slot; `None` if there is only one slot, as nearly always.
 pub(super) fn by_slot(group: &Group) -> Option<Vec<Part>> {
     let [first, rest @ ..] = group.checks.as_slice() else { return None };
     if rest.is_empty() {
@@ -46,88 +43,73 @@ pub(super) fn by_slot(group: &Group) -> Option<Vec<Part>> {
     Some(parts.into_iter().map(|(_, part)| part).collect())
 }
 
-/// A part for each check, while a slot is on its way from one node to another and has keys on both.
+/// A part for each check, for a slot that is moving from one node to another and has keys on both.
 pub(super) fn one_by_one(group: &Group) -> Vec<Part> {
     (0..group.checks.len()).map(|at| Part::from_slice(&[at])).collect()
 }
 
-/// Starts it; the answer comes by `reply`.
-pub(super) fn start(
-    cluster: &Cluster,
-    group: Group,
-    parts: Vec<Part>,
-    left: Duration,
-    reply: Reply<Verdicts>,
-) -> Result<(), StoreError> {
-    let runtime = current_runtime()?;
-    let cluster = cluster.this.clone();
-    runtime.spawn(async move {
-        // The last handle is gone, and with it whoever would wait.
-        let Some(cluster) = cluster.upgrade() else { return };
-        let apart = Apart { cluster: &cluster, group: &group, parts: &parts };
-        apart.decide(left, reply).await;
-    });
-    Ok(())
-}
-
-/// Whether all of these answer, for a health check.
-pub(super) async fn all_answer(pings: Vec<Result<Answer<()>, StoreError>>, reply: Reply<()>) {
-    let mut all = Told { result: Ok(()), waited: Duration::ZERO };
+/// Answers a ping once all of these are answered.
+pub(super) async fn all_answer(pings: Vec<Result<Receiver<()>, StoreError>>, reply: Reply<()>) {
+    let mut all = Answer { result: Ok(()), waited: Duration::ZERO };
     for ping in pings {
-        let told = match ping {
-            Ok(answer) => told(answer).await,
-            Err(error) => Told { result: Err(error), waited: Duration::ZERO },
+        let answer = match ping {
+            Ok(receiver) => receive(receiver).await,
+            Err(error) => Answer { result: Err(error), waited: Duration::ZERO },
         };
-        all.result = all.result.and(told.result);
-        all.waited = all.waited.max(told.waited);
+        all.result = all.result.and(answer.result);
+        all.waited = all.waited.max(answer.waited);
     }
     // The caller may have been cancelled.
     let _ = reply.send(all);
 }
 
-struct Apart<'a> {
-    cluster: &'a Cluster,
-    group: &'a Group,
-    parts: &'a [Part],
+/// A group, and how a part of it is sent to its node.
+pub(super) struct CrossSlot<'a, S> {
+    pub(super) submit: S,
+    pub(super) deadline: Duration,
+    pub(super) group: &'a Group,
+    pub(super) parts: &'a [Part],
 }
 
-impl Apart<'_> {
-    async fn decide(&self, left: Duration, reply: Reply<Verdicts>) {
+type PartAnswers = Vec<Result<Verdicts, StoreError>>;
+
+impl<S: Fn(Group, Duration) -> Receiver<Verdicts>> CrossSlot<'_, S> {
+    pub(super) async fn decide(&self, left: Duration, reply: Reply<Verdicts>) {
         let is_check = matches!(self.group.op, Op::Check);
         let op = if is_check { Op::Peek } else { self.group.op };
-        let (seen, waited) = self.ask_all(op, left).await;
-        let seen = self.together(seen);
+        let (peeked, waited) = self.ask_all(op, left).await;
+        let peeked = self.join(peeked);
         // A caller that was cancelled is not charged.
-        let go_on = is_check && !reply.is_closed() && seen.as_ref().is_ok_and(|seen| self.all_admit(seen));
+        let go_on = is_check && !reply.is_closed() && peeked.as_ref().is_ok_and(|verdicts| self.all_allow(verdicts));
         if !go_on {
-            let _ = reply.send(Told { result: seen, waited });
+            let _ = reply.send(Answer { result: peeked, waited });
             return;
         }
         let (charged, more) = self.ask_all(Op::Check, left.saturating_sub(waited)).await;
         let waited = waited + more;
-        let together = self.together(charged.clone());
-        if together.as_ref().is_ok_and(|verdicts| self.all_admit(verdicts)) {
-            let _ = reply.send(Told { result: together, waited });
+        let joined = self.join(charged.clone());
+        if joined.as_ref().is_ok_and(|verdicts| self.all_allow(verdicts)) {
+            let _ = reply.send(Answer { result: joined, waited });
             return;
         }
-        let (given_back, returned) = self.give_back(charged);
-        let _ = reply.send(Told { result: self.together(returned), waited });
-        for answer in given_back {
+        let (refunds, remaining) = self.give_back(charged);
+        let _ = reply.send(Answer { result: self.join(remaining), waited });
+        for refund in refunds {
             // What cannot be given back expires.
-            let _ = told(answer).await;
+            let _ = receive(refund).await;
         }
     }
 
     /// The answer of each part, and how long the slowest took.
-    async fn ask_all(&self, op: Op, left: Duration) -> (Vec<Result<Verdicts, StoreError>>, Duration) {
+    async fn ask_all(&self, op: Op, left: Duration) -> (PartAnswers, Duration) {
         let group = |part: &Part| Group::new(op, self.checks(part).cloned().collect());
-        let asked: Vec<_> = self.parts.iter().map(|part| self.cluster.submit(group(part), left)).collect();
+        let asked: Vec<_> = self.parts.iter().map(|part| (self.submit)(group(part), left)).collect();
         let mut answers = Vec::with_capacity(asked.len());
         let mut waited = Duration::ZERO;
-        for answer in asked {
-            let told = told(answer).await;
-            waited = waited.max(told.waited);
-            answers.push(told.result);
+        for receiver in asked {
+            let answer = receive(receiver).await;
+            waited = waited.max(answer.waited);
+            answers.push(answer.result);
         }
         (answers, waited)
     }
@@ -136,8 +118,8 @@ impl Apart<'_> {
         part.iter().filter_map(|at| self.group.checks.get(*at))
     }
 
-    /// The answers of the parts as that of the group.
-    fn together(&self, answers: Vec<Result<Verdicts, StoreError>>) -> Result<Verdicts, StoreError> {
+    /// Joins the answers of the parts to one of the group.
+    fn join(&self, answers: PartAnswers) -> Result<Verdicts, StoreError> {
         let mut all: Vec<(usize, Verdict)> = Vec::with_capacity(self.group.checks.len());
         for (part, answer) in self.parts.iter().zip(answers) {
             all.extend(part.iter().copied().zip(answer?));
@@ -150,25 +132,21 @@ impl Apart<'_> {
         Ok(all.into_iter().map(|(_, verdict)| verdict).collect())
     }
 
-    fn all_admit(&self, verdicts: &Verdicts) -> bool {
+    fn all_allow(&self, verdicts: &Verdicts) -> bool {
         verdicts.iter().zip(&self.group.checks).all(|(verdict, check)| verdict.allowed || check.shadow)
     }
 
-    /// Has whatever was charged given back. Comes back with the verdicts as they are then.
-    fn give_back(
-        &self,
-        charged: Vec<Result<Verdicts, StoreError>>,
-    ) -> (Vec<Answer<Verdicts>>, Vec<Result<Verdicts, StoreError>>) {
-        let mut given_back = Vec::new();
-        let returned = self.parts.iter().zip(charged).map(|(part, answer)| {
+    /// Gives back what was charged. Returns the refunds under way, and the verdicts after them.
+    fn give_back(&self, charged: PartAnswers) -> (Vec<Receiver<Verdicts>>, PartAnswers) {
+        let mut refunds = Vec::new();
+        let remaining = self.parts.iter().zip(charged).map(|(part, answer)| {
             let mut verdicts = answer?;
             for (&at, verdict) in part.iter().zip(&mut verdicts) {
                 let (Some(receipt), Some(check)) = (verdict.receipt.take(), self.group.checks.get(at)) else {
                     continue;
                 };
-                let checks = [check.clone()].into_iter().collect();
-                let group = Group::new(Op::Refund(Some(receipt)), checks);
-                given_back.push(self.cluster.submit(group, self.cluster.deadline));
+                // Requests in this process may have been denied because of these units; the check has a `forget` for that.
+                refunds.push((self.submit)(Group::refund(check.clone(), Some(receipt)), self.deadline));
                 let capacity = check.quota.capacity();
                 verdict.remaining = verdict.remaining.saturating_add(check.cost).min(capacity);
                 if verdict.remaining == capacity {
@@ -177,14 +155,11 @@ impl Apart<'_> {
             }
             Ok(verdicts)
         });
-        let returned = returned.collect();
-        (given_back, returned)
+        let remaining = remaining.collect();
+        (refunds, remaining)
     }
 }
 
-async fn told<T>(answer: Answer<T>) -> Told<T> {
-    answer.await.unwrap_or_else(|_| Told {
-        result: Err(StoreError::new(StoreErrorKind::Unreachable, "the node's connection has ended")),
-        waited: Duration::ZERO,
-    })
+async fn receive<T>(receiver: Receiver<T>) -> Answer<T> {
+    receiver.await.unwrap_or_else(|_| Answer { result: Err(task_ended()), waited: Duration::ZERO })
 }

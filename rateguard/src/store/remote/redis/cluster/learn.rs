@@ -1,79 +1,125 @@
-//! The task that asks who has which slots, for as long as there is a reason to.
+//! The task that asks the nodes for the slot map, for as long as there is a reason to.
 
-use std::sync::Weak;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_timer::Delay;
+use redis::ConnectionInfo;
 
-use super::Cluster;
-use super::topology;
+use super::address::Address;
+use super::topology::{self, Range};
 use crate::error::{StoreError, StoreErrorKind};
-use crate::store::remote::backoff::Pace;
+use crate::store::remote::backoff::Backoff;
 use crate::store::remote::stopwatch::{each_tick, tick};
 
-/// At least so long between two times: ten in a second at the most, and two once it lasts.
+/// The shortest pause between two questions: at most ten in a second, and two once it lasts.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// The right to ask, which one task has at a time, and which it loses when it ends, be it with its runtime.
-pub(super) struct Turn {
-    cluster: Weak<Cluster>,
+/// Whether the slot map is being asked for.
+#[derive(Debug, Default)]
+pub(super) struct Learning {
+    /// Whether a task is asking. There is one at a time.
+    is_running: AtomicBool,
+    /// Whether to ask again.
+    wanted: AtomicBool,
 }
 
-impl Turn {
-    pub(super) fn take(cluster: &Cluster) -> Option<Turn> {
-        let is_free = !cluster.learning.swap(true, Ordering::SeqCst);
-        is_free.then(|| Turn { cluster: cluster.this.clone() })
+/// Has a slot map to learn.
+pub(super) trait Learner: Send + Sync + 'static {
+    fn learning(&self) -> &Learning;
+
+    fn deadline(&self) -> Duration;
+
+    /// The nodes to ask, in order.
+    fn nodes_to_ask(&self) -> Vec<(Address, ConnectionInfo)>;
+
+    /// Called once a tick while nodes are asked.
+    fn tick(&self);
+
+    /// A node has told the slot map.
+    fn install(&self, ranges: Vec<Range>);
+
+    /// No node has told it.
+    fn unknown(&self, error: &StoreError);
+
+    /// Whether there is a reason to ask again although the map is known.
+    fn has_doubts(&self) -> bool;
+}
+
+impl Learning {
+    pub(super) fn is_running(&self) -> bool {
+        self.is_running.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn want(&self) {
+        self.wanted.store(true, Ordering::SeqCst);
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::SeqCst)
     }
 }
 
-impl Drop for Turn {
+/// The right to ask. One task has it at a time, until the task ends, be it with its runtime.
+pub(super) struct Turn<L: Learner> {
+    learner: Weak<L>,
+}
+
+impl<L: Learner> Turn<L> {
+    pub(super) fn take(learner: &Arc<L>) -> Option<Turn<L>> {
+        let is_free = !learner.learning().is_running.swap(true, Ordering::SeqCst);
+        is_free.then(|| Turn { learner: Arc::downgrade(learner) })
+    }
+}
+
+impl<L: Learner> Drop for Turn<L> {
     fn drop(&mut self) {
-        if let Some(cluster) = self.cluster.upgrade() {
-            cluster.learning.store(false, Ordering::SeqCst);
+        if let Some(learner) = self.learner.upgrade() {
+            learner.learning().is_running.store(false, Ordering::SeqCst);
         }
     }
 }
 
-pub(super) async fn run(mut turn: Turn) {
-    let mut pace = Pace::default();
+pub(super) async fn run<L: Learner>(mut turn: Turn<L>) {
+    let mut backoff = Backoff::default();
     loop {
-        // Nothing of the cluster is held while others are waited for, so that it ends with its last handle.
-        let Some(cluster) = turn.cluster.upgrade() else { return };
-        cluster.wanted.store(false, Ordering::SeqCst);
-        let asked = cluster.whom_to_ask();
-        let tick = tick(cluster.deadline);
-        drop(cluster);
-        let mut learnt = Err(StoreError::new(StoreErrorKind::Unreachable, "there is no node to ask"));
+        // The cluster is not kept alive across an await, so that it ends with its last handle.
+        let Some(learner) = turn.learner.upgrade() else { return };
+        learner.learning().wanted.store(false, Ordering::SeqCst);
+        let nodes = learner.nodes_to_ask();
+        let tick = tick(learner.deadline());
+        drop(learner);
+        let mut answer = Err(StoreError::new(StoreErrorKind::Unreachable, "there is no node to ask"));
         let asking = async {
-            for (address, node) in asked {
-                learnt = topology::ask(node, &address).await;
-                if learnt.is_ok() {
+            for (address, node) in nodes {
+                answer = topology::ask(node, &address).await;
+                if answer.is_ok() {
                     break;
                 }
             }
         };
-        let waiting = turn.cluster.clone();
-        let expire = || waiting.upgrade().inspect(|cluster| cluster.expire_waiting()).is_some();
-        // Large, and rare.
-        Box::pin(each_tick(tick, asking, expire)).await;
-        let Some(cluster) = turn.cluster.upgrade() else { return };
-        match learnt {
-            Ok(ranges) => cluster.adopt(ranges),
-            Err(error) => cluster.in_vain(&error.outage()),
+        let ticking = turn.learner.clone();
+        let go_on = || ticking.upgrade().inspect(|learner| learner.tick()).is_some();
+        // The future is large, and rare.
+        Box::pin(each_tick(tick, asking, go_on)).await;
+        let Some(learner) = turn.learner.upgrade() else { return };
+        match answer {
+            Ok(ranges) => learner.install(ranges),
+            Err(error) => learner.unknown(&error.outage()),
         }
-        drop(cluster);
-        Delay::new(pace.next().max(SHORTEST)).await;
-        let Some(cluster) = turn.cluster.upgrade() else { return };
-        if cluster.wants_to_know() {
+        drop(learner);
+        Delay::new(backoff.next().max(SHORTEST)).await;
+        let Some(learner) = turn.learner.upgrade() else { return };
+        if learner.learning().is_wanted() || learner.has_doubts() {
             continue;
         }
         drop(turn);
-        // Whoever wanted to know since then has found the turn taken.
-        if !cluster.wanted.load(Ordering::SeqCst) {
+        // Who wanted the map since that check has found the turn taken.
+        if !learner.learning().is_wanted() {
             return;
         }
-        let Some(again) = Turn::take(&cluster) else { return };
+        let Some(again) = Turn::take(&learner) else { return };
         turn = again;
     }
 }

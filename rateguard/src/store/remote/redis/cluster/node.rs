@@ -1,70 +1,76 @@
-//! A node of a cluster, and what its connection's task knows of the cluster.
+//! A node of a cluster, and what its connection knows of the other nodes.
 
 use std::fmt;
 use std::sync::Weak;
 
 use redis::RedisError;
 
-use super::Cluster;
+use super::address::Address;
 use super::redirect::Redirect;
-use super::slots::slot;
 use crate::error::StoreError;
-use crate::store::remote::redis::Job;
-use crate::store::remote::redis::Link;
+use crate::store::remote::job::Job;
+use crate::store::remote::queue::Queue;
+use crate::store::remote::redis::dispatch::Dispatch;
+use crate::store::remote::redis::server::Server;
 
-/// How a node is called by the others, and how it is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Address {
-    pub(crate) host: String,
-    pub(crate) port: u16,
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
-    }
-}
-
-/// A master: a queue, a connection and a circuit breaker of its own, so that what happens to it is no other's trouble.
+/// A master. It has a queue, a connection and a circuit breaker of its own, so its failure does not affect other nodes.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) address: Address,
-    pub(super) link: Link,
+    pub(super) queue: Queue<Server<Member>>,
 }
 
-/// What a connection's task needs to know if its server is one of several. It does not keep the cluster alive.
+/// The cluster, as one of its nodes sees it.
+pub(super) trait Peers: Send + Sync {
+    /// The node cannot be reached. Another node may get its slots soon.
+    fn lost(&self);
+
+    /// Sends a job to where the redirect points.
+    fn redirect(&self, job: Job, redirect: &Redirect);
+
+    /// The node that has the slot of this key.
+    fn owner(&self, key: &str) -> Option<Address>;
+}
+
+/// The membership of a node in its cluster. It does not keep the cluster alive.
 #[derive(Clone)]
 pub(crate) struct Member {
-    pub(super) cluster: Weak<Cluster>,
-    pub(crate) address: Address,
+    pub(super) peers: Weak<dyn Peers>,
+    pub(super) address: Address,
 }
 
-impl Member {
-    /// The node cannot be reached. Another may have its slots soon.
-    pub(crate) fn lost(&self) {
-        if let Some(cluster) = self.cluster.upgrade() {
-            cluster.learn(None);
+impl Dispatch for Member {
+    fn lost(&self) {
+        if let Some(peers) = self.peers.upgrade() {
+            peers.lost();
         }
     }
 
-    /// The server has answered that it did not do this, and who would.
-    pub(crate) fn pass_on(&self, mut job: Job, redirect: &Redirect) {
-        match self.cluster.upgrade() {
-            Some(cluster) => cluster.redirect(job, redirect),
-            None => job.fail(StoreError::other("the last handle is gone")),
-        }
-    }
-
-    pub(crate) fn is_redirect(&self, error: &RedisError) -> bool {
+    fn is_redirect(&self, error: &RedisError) -> bool {
         Redirect::of(error, &self.address).is_some()
     }
 
-    /// What stands between a key's braces if its slot is one of this node's.
-    pub(crate) fn tag(&self) -> String {
-        let slots = self.cluster.upgrade().and_then(|cluster| cluster.slots());
-        let owner = |tag: &str| slots.as_ref()?.owner(slot(tag)).map(|owner| &owner.address);
-        let is_ours = |tag: &String| owner(tag) == Some(&self.address);
-        // A node with a hundredth of the slots is found by then all but certainly; and one without any has no such key.
+    fn redirect(&self, jobs: Vec<Job>, error: &RedisError) {
+        let redirect = match Redirect::of(error, &self.address) {
+            // Redis 6.2 also answers this if only some of the keys are here, so each job has to be asked by itself.
+            Some(Redirect::Ask(_)) if jobs.len() > 1 => Some(Redirect::TryAgain),
+            redirect => redirect,
+        };
+        let peers = self.peers.upgrade();
+        for mut job in jobs {
+            match (&peers, &redirect) {
+                (Some(peers), Some(redirect)) => peers.redirect(job, redirect),
+                _ => job.fail(StoreError::other("the last handle to the store is gone")),
+            }
+        }
+    }
+
+    /// A text whose slot is one of this node's.
+    fn probe_tag(&self) -> String {
+        let peers = self.peers.upgrade();
+        let owner = |tag: &str| peers.as_ref()?.owner(tag);
+        let is_ours = |tag: &String| owner(tag).as_ref() == Some(&self.address);
+        // This finds a node with a hundredth of the slots almost certainly; a node without slots has no such text.
         (0..2000).map(|n| format!("probe{n}")).find(is_ours).unwrap_or_else(|| "probe".to_owned())
     }
 }

@@ -1,16 +1,17 @@
-//! The slots of a cluster: which one a key is in, and which node has it.
+//! The slots of a cluster: the slot of a key, and the node of a slot.
 
 use std::sync::Arc;
 
-use super::node::{Address, Node};
+use super::address::Address;
+use super::node::Node;
 use super::topology::Range;
 
-/// How many there are, in every cluster.
+/// Every cluster has this many slots.
 const COUNT: u16 = 16_384;
-/// Of a slot that no node has. There are never so many nodes.
+/// The owner of a slot that no node has. A cluster never has this many nodes.
 const NOBODY: u16 = u16::MAX;
 
-/// The slot of a key, by what stands between its first braces (Redis Cluster specification, "Hash tags").
+/// The slot of a key, by the text between its first braces (Redis Cluster specification, "Hash tags").
 pub(super) fn slot(key: &str) -> u16 {
     crc16(tag(key).as_bytes()) % COUNT
 }
@@ -32,16 +33,16 @@ fn crc16(bytes: &[u8]) -> u16 {
     })
 }
 
-/// Who has which slot.
+/// The slot map.
 #[derive(Debug)]
 pub(super) struct Slots {
-    /// For each slot, where its node stands in `nodes`.
+    /// For each slot, the index of its node in `nodes`.
     owners: Vec<u16>,
     nodes: Vec<Arc<Node>>,
 }
 
 impl Slots {
-    /// From what the cluster says of itself; `node` makes a node of an address, once for each.
+    /// `node` finds or makes the node of an address. It is called once for each address.
     pub(super) fn new(ranges: Vec<Range>, mut node: impl FnMut(Address) -> Arc<Node>) -> Slots {
         let mut owners = vec![NOBODY; usize::from(COUNT)];
         let mut nodes: Vec<Arc<Node>> = Vec::new();
@@ -62,6 +63,11 @@ impl Slots {
         self.owners.get(usize::from(slot)).and_then(|at| self.nodes.get(usize::from(*at)))
     }
 
+    /// The node at this address.
+    pub(super) fn node(&self, address: &Address) -> Option<&Arc<Node>> {
+        self.nodes.iter().find(|node| node.address == *address)
+    }
+
     pub(super) fn nodes(&self) -> &[Arc<Node>] {
         &self.nodes
     }
@@ -72,14 +78,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_keys_slot_is_that_of_the_specification() {
+    fn the_slot_of_a_key_is_as_the_specification_says() {
         assert_eq!(crc16(b"123456789"), 0x31c3);
         for (key, number) in [("foo", 12_182), ("somekey", 11_058), ("foo{hash_tag}", 2515), ("", 0)] {
             assert_eq!(slot(key), number, "{key}");
         }
         assert_eq!(slot("ratelimit:{user:1}:a:sw2"), slot("user:1"));
         assert_eq!(slot("{user1000}.following"), slot("other:{user1000}:{x}"));
-        assert_eq!(tag("foo{}{bar}"), "foo{}{bar}", "empty braces are none");
+        assert_eq!(tag("foo{}{bar}"), "foo{}{bar}", "empty braces do not count");
         assert_eq!(tag("foo{{bar}}zap"), "{bar");
     }
 }

@@ -1,19 +1,18 @@
-//! Asking a node who has which slots.
+//! Asking a node for the slot map.
 
 use std::time::Duration;
 
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, ProtocolVersion, Value};
 
-use super::node::Address;
-use super::redirect::named;
+use super::address::Address;
 use crate::error::{StoreError, StoreErrorKind};
-use crate::store::remote::redis::reply;
+use crate::store::remote::redis::error::failed;
 use crate::store::remote::stopwatch::within;
 
-/// A node that says nothing for so long is passed over. There are others.
+/// After this much silence the next node is asked.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Slots in a row, and the master that has them.
+/// Consecutive slots, and the master that has them.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Range {
     pub(super) first: u16,
@@ -21,7 +20,7 @@ pub(super) struct Range {
     pub(super) master: Address,
 }
 
-/// What this node says. `CLUSTER SLOTS` is known to every version, and tells the ports of TLS to those who came by TLS.
+/// The slot map as this node knows it. Every version has `CLUSTER SLOTS`, and answers it over TLS with the TLS ports.
 pub(super) async fn ask(node: ConnectionInfo, here: &Address) -> Result<Vec<Range>, StoreError> {
     let asked = within(PATIENCE, async {
         let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
@@ -30,13 +29,13 @@ pub(super) async fn ask(node: ConnectionInfo, here: &Address) -> Result<Vec<Rang
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         redis::cmd("CLUSTER").arg("SLOTS").query_async::<Value>(&mut connection).await
     });
-    let answer = asked.await.ok_or_else(StoreError::timed_out)?.map_err(reply::failed)?;
+    let answer = asked.await.ok_or_else(StoreError::timed_out)?.map_err(failed)?;
     match ranges(answer, here) {
         Some(ranges) if ranges.is_empty() => {
-            Err(StoreError::new(StoreErrorKind::Busy, format!("{here} knows of no node that has a slot")))
+            Err(StoreError::new(StoreErrorKind::Busy, format!("{here} knows no node that has a slot")))
         }
         Some(ranges) => Ok(ranges),
-        None => Err(StoreError::new(StoreErrorKind::Protocol, "the answer to CLUSTER SLOTS is none")),
+        None => Err(StoreError::new(StoreErrorKind::Protocol, "the answer to CLUSTER SLOTS cannot be read")),
     }
 }
 
@@ -56,7 +55,7 @@ fn range(range: Value, here: &Address) -> Option<Range> {
         Value::Nil => String::new(),
         _ => return None,
     };
-    let master = Address { host: named(&host, here), port: u16::try_from(*port).ok()? };
+    let master = Address::told(&host, u16::try_from(*port).ok()?, here);
     Some(Range { first: u16::try_from(*first).ok()?, last: u16::try_from(*last).ok()?, master })
 }
 
@@ -69,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_node_says_is_read_and_what_is_no_answer_is_none() {
+    fn a_slot_map_is_read_and_anything_else_is_not() {
         let here = Address { host: "asked".to_owned(), port: 1 };
         let range = |host: Value, port| {
             let node = |host| Value::Array(vec![host, Value::Int(port), text("id"), Value::Array(vec![])]);

@@ -1,6 +1,6 @@
-//! What real servers answered: Redis 6.2.5, 7.0.15 and 8.2.3, Valkey 8.1.8 and 9.1.2; to a command by itself, to a script
-//! that caught the error (`redis.pcall`), to one that caught and raised it again, and to one that it ended. Of the text of
-//! MISCONF only the beginning is kept.
+//! Errors that real servers answered: Redis 6.2.5, 7.0.15 and 8.2.3, Valkey 8.1.8 and 9.1.2; to a command by itself, to a
+//! script that caught the error (`redis.pcall`), to a script that caught and raised it again, and to a script that it ended.
+//! Of the text of MISCONF only the beginning is kept.
 
 use super::*;
 use crate::error::StoreErrorKind::{
@@ -223,14 +223,14 @@ const ANSWERS: &[(StoreErrorKind, &str)] = &[
 ];
 
 #[test]
-fn an_error_is_known_by_every_servers_words_and_in_every_wrapping() {
+fn an_error_is_recognized_in_the_words_of_every_server_and_in_every_wrapping() {
     for (kind, text) in ANSWERS {
         assert_eq!(named(text).kind(), *kind, "{text}");
     }
 }
 
 #[test]
-fn the_log_shows_an_error_without_its_wrapping_and_a_mistake_of_the_script_with_its_line() {
+fn the_log_shows_an_error_without_its_wrapping_and_an_error_of_the_script_with_its_line() {
     for (text, shown) in [
         ("@user_script: 1: -OOM command not allowed.\r\n", "out_of_memory: OOM command not allowed."),
         (
@@ -247,7 +247,7 @@ fn the_log_shows_an_error_without_its_wrapping_and_a_mistake_of_the_script_with_
 }
 
 #[test]
-fn the_word_is_found_only_where_a_server_puts_it() {
+fn the_first_word_is_found_only_where_a_server_puts_it() {
     assert_eq!(
         code("ERR Error running script (call to f_f7): @user_script:1: @user_script: 1: -READONLY You"),
         "READONLY"

@@ -1,32 +1,17 @@
-//! From what the server said to verdicts and errors.
+//! What an error of the server, or of the connection, means.
 
 use std::error::Error;
 use std::sync::Arc;
 
-use redis::{RedisError, Value};
+use redis::RedisError;
 
 use crate::error::{StoreError, StoreErrorKind};
-use crate::store::remote::script::Call;
-use crate::store::remote::script::call::Answered;
-use crate::store::remote::script::decode::{Part, malformed};
 use crate::store::remote::script::error_text::{self, named};
 
-/// The answers to each group, or an error if the reply is not what the script sends.
-pub(super) fn groups(reply: Value, call: &Call<'_>) -> Result<Vec<Answered>, StoreError> {
-    let Value::Array(values) = reply else { return Err(malformed()) };
-    let part = |value| match value {
-        Value::Int(number) => Part::Number(number),
-        Value::BulkString(text) => Part::Text(String::from_utf8_lossy(&text).into_owned()),
-        Value::SimpleString(text) => Part::Text(text),
-        _ => Part::Other,
-    };
-    call.read(values.into_iter().map(part))
-}
-
-/// An error of the whole call.
+/// An error of a whole call.
 pub(super) fn failed(error: RedisError) -> StoreError {
     let text = error.to_string();
-    let kind = match said(&error) {
+    let kind = match server_text(&error) {
         _ if error.kind() == redis::ErrorKind::AuthenticationFailed => StoreErrorKind::Authentication,
         _ if error.is_timeout() => StoreErrorKind::TimedOut,
         Some(said) => return named(&said),
@@ -45,13 +30,20 @@ fn cause(error: RedisError) -> Arc<dyn Error + Send + Sync> {
     inner.unwrap_or_else(|| Arc::new(error))
 }
 
-/// The word that the server's error begins with, also if it happened inside a script.
-pub(super) fn code(error: &RedisError) -> Option<String> {
-    said(error).map(|said| error_text::code(&said).to_owned())
+/// Whether the connection cannot be used any more, or a new one may lead to a better server.
+pub(super) fn is_lost(error: &RedisError) -> bool {
+    error.is_unrecoverable_error()
+        || error.is_io_error()
+        || matches!(code(error).as_deref(), Some("READONLY" | "MASTERDOWN" | "NOAUTH" | "WRONGPASS"))
 }
 
-/// The error as the server wrote it, if it is one of a server.
-fn said(error: &RedisError) -> Option<String> {
+/// The first word of the server's error, also if the error happened inside a script.
+fn code(error: &RedisError) -> Option<String> {
+    server_text(error).map(|text| error_text::code(&text).to_owned())
+}
+
+/// The error as the server wrote it; `None` if it does not come from a server.
+fn server_text(error: &RedisError) -> Option<String> {
     let code = error.code()?;
     Some(error.detail().map_or_else(|| code.to_owned(), |detail| format!("{code} {detail}")))
 }
@@ -59,6 +51,7 @@ fn said(error: &RedisError) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use redis::Value;
 
     fn answered(text: &str) -> RedisError {
         let answer = redis::parse_redis_value(format!("-{text}\r\n").as_bytes());
@@ -66,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_whole_call_is_the_servers_also_if_a_script_was_ended_by_it() {
+    fn an_error_of_a_whole_call_is_named_by_the_servers_error_also_if_that_ended_the_script() {
         let ended = "ERR Error running script (call to f_f7): @user_script:1: @user_script: 1: ";
         for (text, word, kind) in [
             ("READONLY You can't write", "READONLY", StoreErrorKind::ReadOnly),
