@@ -71,9 +71,9 @@ impl Lane {
             Err(mut error) => {
                 return Err(match error.take_message() {
                     Some(_) => Unanswered::Unsent,
-                    None => {
-                        Unanswered::Lost(StoreError::unreachable(whole(error.error())).caused_by(Arc::new(error.into_error())))
-                    }
+                    None => Unanswered::Lost(
+                        StoreError::unreachable(whole(error.error())).caused_by(Arc::new(error.into_error())),
+                    ),
                 });
             }
         };
