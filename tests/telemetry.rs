@@ -120,7 +120,7 @@ async fn requests_are_counted_by_policy_and_outcome() {
     let text = prometheus().render();
     for expected in [
         "# TYPE rateguard_requests_total counter",
-        "# HELP rateguard_requests_total Requests by the policy that decided and by what it decided",
+        "# HELP rateguard_requests_total Requests by policy and by what it decided",
     ] {
         assert!(text.lines().any(|line| line == expected), "{text}");
     }
