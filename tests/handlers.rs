@@ -1,5 +1,5 @@
 //! Every form of handler that axum accepts, with a limit of two: two requests are answered as they would be without it,
-//! the third is refused. A limit that the request's head decides changes the signature alone; one over an argument
+//! the third is denied. A limit that the request's head decides changes the signature alone; one over an argument
 //! (`key = …` below) also puts the body behind a check, so what a body can do is tried with both.
 #![allow(clippy::unused_async, reason = "a handler is async whether it waits or not")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
@@ -354,34 +354,34 @@ mod answers {
         assert_eq!(got(get(response)).await.0, 204);
     }
 
-    struct Refused(String);
+    struct Invalid(String);
 
-    impl From<std::num::ParseIntError> for Refused {
-        fn from(error: std::num::ParseIntError) -> Refused {
-            Refused(error.to_string())
+    impl From<std::num::ParseIntError> for Invalid {
+        fn from(error: std::num::ParseIntError) -> Invalid {
+            Invalid(error.to_string())
         }
     }
 
-    impl IntoResponse for Refused {
+    impl IntoResponse for Invalid {
         fn into_response(self) -> Response {
             (StatusCode::BAD_REQUEST, self.0).into_response()
         }
     }
 
     #[rate_limit(limit = 2, window = 60)]
-    async fn parsed(Query(search): Query<Search>) -> Result<Json<u32>, Refused> {
+    async fn parsed(Query(search): Query<Search>) -> Result<Json<u32>, Invalid> {
         Ok(Json(search.words.parse()?))
     }
 
     #[rate_limit(limit = 2, window = 60, key = search.words)]
-    async fn parsed_by_argument(Query(search): Query<Search>) -> Result<Json<u32>, Refused> {
+    async fn parsed_by_argument(Query(search): Query<Search>) -> Result<Json<u32>, Invalid> {
         Ok(Json(search.words.parse()?))
     }
 
     #[rate_limit(limit = 2, window = 60, key = id)]
-    async fn some_result(Path(id): Path<u32>) -> Result<impl IntoResponse, Refused> {
+    async fn some_result(Path(id): Path<u32>) -> Result<impl IntoResponse, Invalid> {
         if id == 7 {
-            return Err(Refused("seven".to_owned()));
+            return Err(Invalid("seven".to_owned()));
         }
         Ok([(header::ETAG, "\"1\"")])
     }
@@ -418,9 +418,9 @@ mod answers {
 
     #[tokio::test]
     async fn may_be_results_that_are_returned_early() {
-        let refused = (400, "invalid digit found in string".to_owned());
-        assert_eq!(got(get(parsed)).await, refused);
-        assert_eq!(got(get(parsed_by_argument)).await, refused);
+        let invalid = (400, "invalid digit found in string".to_owned());
+        assert_eq!(got(get(parsed)).await, invalid);
+        assert_eq!(got(get(parsed_by_argument)).await, invalid);
         assert_eq!(got(get(some_result)).await, (400, "seven".to_owned()));
         assert_eq!(got(get(axums_own_result)).await, (418, "7".to_owned()));
         assert_eq!(got(get(boxed_at_the_end)).await, (409, "7".to_owned()));
@@ -469,7 +469,7 @@ mod upgrades {
     async fn closed(_: WebSocket) {}
 
     #[tokio::test]
-    async fn to_a_web_socket_come_about_or_are_refused() {
+    async fn to_a_web_socket_come_about_or_are_denied() {
         let limiter = RateLimitLayer::new(RateGuard::memory());
         let app = Router::new().route("/head", get(socket)).route("/{id}", get(socket_by_argument)).layer(limiter);
         let address = serve(app).await;

@@ -23,7 +23,7 @@ async fn handlers_in_a_library_that_denies_every_lint_are_limited_all_the_same()
     let app = App::new(routes);
     passes_twice(&app, "/alone", "alone").await;
     passes_twice(&app, "/unnamed/3", "3").await;
-    // In shadow: counted, never refused.
+    // In shadow: counted, never denied.
     assert_eq!(app.statuses(&["/head/3"; 4]).await, [200; 4]);
 }
 

@@ -463,7 +463,7 @@ mod shadows {
     const ON: bool = true;
 
     #[tokio::test]
-    async fn count_and_never_refuse() {
+    async fn count_and_never_deny() {
         let app = App::new(Router::new().route("/on", get(on)).route("/off", get(off)));
         assert_eq!(app.statuses(&["/on", "/on", "/off", "/off"]).await, [200, 200, 200, 429]);
         assert_eq!(left(&app, "handlers_options::shadows::on", 2, client()).await, 1);
@@ -514,7 +514,7 @@ mod stacks {
         let app = App::new(Router::new().route("/{tenant}", get(by_both)));
         assert_eq!(app.statuses(&["/a", "/a", "/a", "/b"]).await, [200, 200, 429, 200]);
         assert_eq!(left(&app, "late", 2, Key::new("key", "a")).await, 1);
-        assert_eq!(left(&app, "early", 9, client()).await, 6, "the refusal spent nothing");
+        assert_eq!(left(&app, "early", 9, client()).await, 6, "the denial spent nothing");
     }
 
     #[rate_limit(limit = 1, window = 1, key = "global")]

@@ -14,7 +14,7 @@ use rateguard::rate_limit;
 use rateguard_tests::App;
 use serde::{Deserialize, Serialize};
 
-/// Two requests pass with this body, the third is refused.
+/// Two requests pass with this body, the third is denied.
 async fn passes_twice(app: &App, path: &str, body: &str) {
     for _ in 0..2 {
         let answer = app.get(path).await;
@@ -204,7 +204,7 @@ mod instrument {
         assert_eq!(statuses[0], statuses[1]);
         let text = log.take();
         assert_eq!(app.get("/7").await.status, 429);
-        assert!(!log.take().contains("inside"), "refused before the body");
+        assert!(!log.take().contains("inside"), "denied before the body");
         text
     }
 
