@@ -53,6 +53,11 @@ impl fmt::Debug for TimeSource {
     }
 }
 
+/// Seconds, rounded up: a client that waits that long has waited long enough.
+pub(crate) fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
 /// A clock for tests of limited handlers. It moves only when a test moves it.
 ///
 /// ```

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
-use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, header};
+
+pub(crate) use crate::clock::whole_seconds;
 
 pub(crate) const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 pub(crate) const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -142,11 +143,6 @@ impl fmt::Debug for Headers {
         }
         if said { Ok(()) } else { f.write_str("NONE") }
     }
-}
-
-/// Seconds, rounded up: a client that waits that long has waited long enough.
-pub(crate) fn whole_seconds(time: Duration) -> u64 {
-    time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
 /// A number in decimal. One allocation; `HeaderValue::from` makes two.

@@ -9,6 +9,7 @@ use super::policies::KnownPolicy;
 use super::{Check, Checking, RateGuard};
 use crate::policy::Policy;
 use crate::quota::Quota;
+use crate::telemetry::log;
 
 impl RateGuard {
     /// Changes the quota of the policies of this name, in place of the one that the program was written with: on this
@@ -34,7 +35,7 @@ impl RateGuard {
     pub fn set_quota(&self, name: impl AsRef<str>, quota: Quota) -> bool {
         let name = name.as_ref();
         let known = self.inner.policies.set(name, quota, self.inner.settings.clock.micros());
-        tracing::info!(policy = name, %quota, known, "rateguard: a quota was set");
+        log::quota_set(name, quota, known);
         known
     }
 
@@ -44,7 +45,7 @@ impl RateGuard {
         let name = name.as_ref();
         let was_set = self.inner.policies.unset(name);
         if was_set {
-            tracing::info!(policy = name, "rateguard: a quota is the written one again");
+            log::quota_unset(name);
         }
         was_set
     }

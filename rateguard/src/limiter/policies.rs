@@ -8,6 +8,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::policy::Policy;
 use crate::quota::Quota;
+use crate::telemetry::log;
 
 /// Names that are kept at most: a program that makes names of what clients send must not fill the memory.
 const MOST: usize = 10_000;
@@ -159,14 +160,7 @@ impl Policies {
         };
         drop(book);
         if let (Some((quota, first)), Some(second)) = (contradicted, policy.place()) {
-            tracing::error!(
-                policy = policy.name(),
-                "rateguard: the policy {} has the quota {quota} at {first}, and {} at {second}. Both count in one bucket, so \
-                 what a client does under the one is counted under the other: give each a name of its own, or one quota. If \
-                 the quota depends on the client, make the policy with Policy::try_new",
-                policy.name(),
-                policy.quota(),
-            );
+            log::contradiction(policy.name(), [(quota, first), (policy.quota(), second)]);
         }
     }
 
@@ -236,12 +230,7 @@ impl Policies {
             return;
         }
         let known: Vec<String> = self.read().written.keys().take(50).cloned().collect();
-        tracing::warn!(
-            unknown = %unmatched.join(", "),
-            known = %known.join(", "),
-            "rateguard: quotas are set for policies that no request has met so far: are the names right? (a handler's \
-             policy is known from its first request on)"
-        );
+        log::unknown_policies(&unmatched, &known);
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Book> {

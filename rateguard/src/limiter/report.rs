@@ -7,8 +7,7 @@ use std::sync::atomic::Ordering;
 use super::Store;
 use super::{Check, Checking, RateGuard};
 use crate::decision::Decision;
-use crate::http::headers::whole_seconds;
-use crate::telemetry;
+use crate::telemetry::{self, log};
 
 /// A check that the store was asked about.
 #[derive(Debug)]
@@ -26,6 +25,12 @@ struct Whom {
     identity: String,
 }
 
+impl Whom {
+    fn denied(&self, decision: &Decision) {
+        log::denied(decision, &self.kind, &self.identity);
+    }
+}
+
 impl RateGuard {
     /// Tells of what was decided, now or when it is.
     pub(super) fn watch(&self, checks: &[Check<'_>], mut checking: Checking) -> Checking {
@@ -33,7 +38,7 @@ impl RateGuard {
             Checking::Done(decisions) => self.decided(checks, decisions),
             #[cfg(feature = "_shared")]
             Checking::Asked(asked) => {
-                let whom = is_heard().then(|| checks.iter().map(|check| self.whom(check)).collect());
+                let whom = log::wants_denials().then(|| checks.iter().map(|check| self.whom(check)).collect());
                 asked.as_mut().watch(Watch { started: telemetry::Started::now(), whom });
             }
             #[cfg(not(feature = "_shared"))]
@@ -46,7 +51,7 @@ impl RateGuard {
     #[inline]
     pub(super) fn decided(&self, checks: &[Check<'_>], decisions: &[Decision]) {
         telemetry::decided(decisions);
-        if decisions.iter().any(Decision::would_deny) && is_heard() {
+        if decisions.iter().any(Decision::would_deny) && log::wants_denials() {
             self.tell_refused(checks, decisions);
         }
         self.sizes();
@@ -55,13 +60,13 @@ impl RateGuard {
     /// Whether there is anything to tell of one decision.
     #[inline]
     pub(super) fn is_told(allowed: bool) -> bool {
-        cfg!(feature = "metrics") || (!allowed && is_heard())
+        cfg!(feature = "metrics") || (!allowed && log::wants_denials())
     }
 
     #[cold]
     fn tell_refused(&self, checks: &[Check<'_>], decisions: &[Decision]) {
         for (check, decision) in checks.iter().zip(decisions).filter(|(_, decision)| decision.would_deny()) {
-            tell(decision, &self.whom(check));
+            self.whom(check).denied(decision);
         }
     }
 
@@ -107,29 +112,9 @@ impl Watch {
         telemetry::decided(decisions);
         for (whom, decision) in self.whom.iter().flatten().zip(decisions) {
             if decision.would_deny() {
-                tell(decision, whom);
+                whom.denied(decision);
             }
         }
         limiter.sizes();
     }
-}
-
-/// Whether anybody listens to refusals.
-fn is_heard() -> bool {
-    tracing::enabled!(target: "rateguard", tracing::Level::DEBUG)
-}
-
-fn tell(decision: &Decision, whom: &Whom) {
-    tracing::debug!(
-        target: "rateguard",
-        policy = decision.policy(),
-        key_kind = whom.kind,
-        identity = whom.identity,
-        limit = decision.limit(),
-        retry_after = decision.retry_after().map(|wait| whole_seconds(wait).max(1)),
-        shadow = decision.is_shadow(),
-        from_deny_cache = decision.is_remembered(),
-        degraded = decision.degraded_reason().map(crate::error::StoreErrorKind::as_str),
-        "rateguard: denied"
-    );
 }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use smallvec::SmallVec;
 
 use crate::error::{StoreError, StoreErrorKind};
+use crate::telemetry::log;
 
 /// How often the log repeats a reason, in microseconds.
 const AGAIN: u64 = 60_000_000;
@@ -28,12 +29,7 @@ impl Warnings {
             return;
         }
         if let Some(checks) = self.due(error.kind(), now) {
-            tracing::warn!(
-                reason = error.kind().as_str(),
-                error = %error,
-                checks,
-                "rateguard: checks were not counted by the store; this process counts them, or denies them where the policy is closed"
-            );
+            log::not_counted(error, checks);
         }
     }
 

@@ -1,7 +1,9 @@
-//! Metrics, through the `metrics` facade. Without the feature, nothing is measured.
+//! What operators see: metrics, through the `metrics` facade, and the log. Without the feature `metrics`, nothing is
+//! measured.
 //!
-//! `guide/operations.md` has a table of the names, their labels and what they mean.
+//! `guide/operations.md` has tables of both.
 
+pub(crate) mod log;
 #[cfg_attr(not(feature = "metrics"), path = "no_metrics.rs")]
 mod metrics;
 

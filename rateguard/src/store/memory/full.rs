@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::telemetry;
+use crate::telemetry::{self, log};
 
 /// How often the log repeats it, in microseconds.
 const AGAIN: u64 = 60_000_000;
@@ -27,13 +27,7 @@ impl Full {
         telemetry::memory_overflow(checks);
         self.checks.fetch_add(checks, Ordering::Relaxed);
         if let Some(checks) = self.due(now) {
-            tracing::warn!(
-                max_keys = self.max_keys,
-                checks,
-                "rateguard: the memory store is full. Clients without a place are counted together, so that some may be \
-                 denied too early, and none is allowed too much. If these are your clients and no flood of made-up ones, \
-                 raise max_keys: a thousand more take about 0.3 MB"
-            );
+            log::memory_full(self.max_keys, checks);
         }
     }
 
