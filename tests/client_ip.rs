@@ -33,7 +33,7 @@ impl Server {
         Server(Router::new().route("/", get(async || ())).layer(layer.limit("one", quota, KeyBy::Ip)))
     }
 
-    async fn admits(&self, peer: IpAddr, lines: &[(HeaderName, HeaderValue)]) -> bool {
+    async fn allows(&self, peer: IpAddr, lines: &[(HeaderName, HeaderValue)]) -> bool {
         let mut request = request("/");
         request.extensions_mut().insert(ConnectInfo(SocketAddr::new(peer, 4711)));
         for (name, value) in lines {
@@ -154,13 +154,13 @@ async fn every_row_of_the_chapters_table_is_counted_where_it_says() {
     assert!(rows.len() > 100, "{} rows", rows.len());
     for row in rows {
         let server = Server::new(configure(row.configured));
-        assert!(server.admits(row.peer, &row.lines).await, "{}", row.text);
-        // What is counted there is refused now, from one end of the network to the other, and nobody else is.
+        assert!(server.allows(row.peer, &row.lines).await, "{}", row.text);
+        // What is counted there is denied now, from one end of the network to the other, and nobody else is.
         for address in [row.counted.0, last(row.counted)] {
-            assert!(!server.admits(address, &[]).await, "{address} should be where this is counted: {}", row.text);
+            assert!(!server.allows(address, &[]).await, "{address} should be where this is counted: {}", row.text);
         }
         for address in neighbours(row.counted) {
-            assert!(server.admits(address, &[]).await, "{address} should not be where this is counted: {}", row.text);
+            assert!(server.allows(address, &[]).await, "{address} should not be where this is counted: {}", row.text);
         }
     }
 }
@@ -184,7 +184,7 @@ async fn a_header_of_a_megabyte_costs_no_more_than_one_that_is_looked_at_whole()
         for _ in 0..30 {
             for (lines, quickest) in &mut quickest {
                 let start = Instant::now();
-                server.admits([10, 0, 0, 1].into(), lines).await;
+                server.allows([10, 0, 0, 1].into(), lines).await;
                 *quickest = start.elapsed().min(*quickest);
             }
         }

@@ -52,14 +52,14 @@ async fn many_identities_at_once_each_get_exactly_their_limit() {
             checks.spawn(async move { (n, limiter.check(&policy("each", 7), &user(n)).await) });
         }
     }
-    let mut admitted: HashMap<u32, u32> = HashMap::new();
+    let mut allowed: HashMap<u32, u32> = HashMap::new();
     while let Some(checked) = checks.join_next().await {
         let (n, decision) = checked.unwrap();
         assert_eq!(decision.degraded_reason(), None);
-        *admitted.entry(n).or_default() += u32::from(decision.allowed());
+        *allowed.entry(n).or_default() += u32::from(decision.allowed());
     }
-    assert_eq!(admitted.len(), 200);
-    assert!(admitted.values().all(|count| *count == 7), "{admitted:?}");
+    assert_eq!(allowed.len(), 200);
+    assert!(allowed.values().all(|count| *count == 7), "{allowed:?}");
     let nodes = cluster.nodes.iter().take(3).map(|node| node.keys().len());
     assert!(nodes.clone().all(|keys| keys > 20) && nodes.sum::<usize>() == 200, "every node has its share");
     assert_eq!(limiters[0].peek(&policy("each", 7), &user(3)).await.unwrap().remaining(), 0);
@@ -88,7 +88,7 @@ async fn limits_on_different_nodes_are_charged_together_or_not_at_all() {
         assert_eq!(remaining(&decisions), [7, 0, 7], "nothing was charged");
         assert!(decisions[1].retry_after().is_some_and(|wait| wait <= MINUTE && !wait.is_zero()));
     }
-    // A shadow's refusal is none.
+    // A limit in shadow mode denies nothing.
     let watched = policy("b", 3).shadow(true);
     let checks = [Check::new(&policies[0], &users[0]), Check::new(&watched, &users[1])];
     let decisions = limiter.check_all(&checks).await;
@@ -98,7 +98,7 @@ async fn limits_on_different_nodes_are_charged_together_or_not_at_all() {
 
 /// Whoever loses a race for the last unit on one node leaves nothing behind on the others.
 #[tokio::test(flavor = "multi_thread")]
-async fn at_once_no_limit_is_passed_and_what_was_refused_is_given_back() {
+async fn at_once_no_limit_is_passed_and_what_was_denied_is_given_back() {
     let cluster = RedisCluster::start();
     let limiter = connected(cluster.url()).await;
     let users = Arc::new(one_of_each(&cluster));
@@ -116,13 +116,13 @@ async fn at_once_no_limit_is_passed_and_what_was_refused_is_given_back() {
                 limiter.check_all(&checks).await
             });
         }
-        let mut admitted = 0;
+        let mut allowed = 0;
         while let Some(decisions) = tasks.join_next().await {
             let decisions = decisions.unwrap();
             assert!(decisions.iter().all(|decision| !decision.degraded()));
-            admitted += u32::from(decisions.iter().all(Decision::allowed));
+            allowed += u32::from(decisions.iter().all(Decision::allowed));
         }
-        assert!(admitted > 0 && admitted <= 20, "{admitted}");
+        assert!(allowed > 0 && allowed <= 20, "{allowed}");
         // What is given back is on its way for a moment after the answer.
         let patience = Instant::now() + Duration::from_secs(10);
         loop {
@@ -132,13 +132,13 @@ async fn at_once_no_limit_is_passed_and_what_was_refused_is_given_back() {
             }
             // A bucket refills meanwhile.
             let is_right = |used: &u32| match policies[0].quota().algorithm() {
-                rateguard::Algorithm::TokenBucket => *used <= admitted,
-                _ => *used == admitted,
+                rateguard::Algorithm::TokenBucket => *used <= allowed,
+                _ => *used == allowed,
             };
             if used.iter().all(is_right) {
                 break;
             }
-            assert!(Instant::now() < patience, "{admitted} were admitted, and {used:?} are counted");
+            assert!(Instant::now() < patience, "{allowed} were allowed, and {used:?} are counted");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -172,11 +172,11 @@ async fn stacked_limits_of_a_layer_and_of_attributes_work_as_on_one_server() {
     // What the layer had counted of the denied one was given back: three so far, and the fifth is the last.
     assert_eq!(ask("/plain").await.status(), 200);
     assert_eq!(ask("/plain").await.status(), 200);
-    let refused = ask("/plain").await;
-    assert_eq!(refused.status(), 429);
-    assert!(refused.headers().contains_key("retry-after"));
+    let denied = ask("/plain").await;
+    assert_eq!(denied.status(), 429);
+    assert!(denied.headers().contains_key("retry-after"));
     let everybody = limiter.peek(&policy("everybody", 50), &Key::global()).await.unwrap();
-    assert_eq!(everybody.remaining(), 45, "a refusal by one spends none of the others");
+    assert_eq!(everybody.remaining(), 45, "a denial by one spends none of the others");
 }
 
 #[tokio::test(flavor = "multi_thread")]

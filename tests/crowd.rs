@@ -1,4 +1,4 @@
-//! One of many processes that press on a few keys: what it was admitted, it prints.
+//! One of many processes that press on a few keys: what it was allowed, it prints.
 //!
 //! Arguments: the server's URL, the policy's limit and window in milliseconds, and for how many milliseconds to go on.
 //! Each line: key, and the wall clock in microseconds before and after the check.

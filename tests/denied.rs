@@ -1,4 +1,4 @@
-//! Programs that answer for refusals themselves.
+//! Programs that answer for denials themselves.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on says so")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -54,7 +54,7 @@ fn tell(denied: &Denied) -> Response {
         "window": denied.window().as_secs(),
         "retry": denied.retry_after().map(|wait| wait.as_secs_f64().ceil()),
         "status": denied.status().as_u16(),
-        "refusing": denied.decisions().iter().map(rateguard::Decision::policy).collect::<Vec<_>>(),
+        "denying": denied.decisions().iter().map(rateguard::Decision::policy).collect::<Vec<_>>(),
         "method": denied.head().method.as_str(),
         "path": denied.head().uri.path(),
         "says": denied.head().headers.get("x-says").map(|value| value.to_str().unwrap()),
@@ -105,9 +105,9 @@ async fn attributes_are_answered_for(builder: rateguard::RateGuardBuilder, serve
         assert_eq!(answer.number("x-ratelimit-remaining"), Some(if path == "/costly/6" { 4 } else { 0 }), "{path}");
         assert!(!answer.body.contains("s3cret"));
     }
-    let refused = told(&app.get("/stacked").await);
-    assert_eq!(refused["refusing"], serde_json::json!(["burst"]), "another identity: the hour is its own");
-    assert_eq!((&refused["kind"], &refused["policy"]), (&"global".into(), &"burst".into()));
+    let denied = told(&app.get("/stacked").await);
+    assert_eq!(denied["denying"], serde_json::json!(["burst"]), "another identity: the hour is its own");
+    assert_eq!((&denied["kind"], &denied["policy"]), (&"global".into(), &"burst".into()));
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn a_layers_limits_are_answered_for_and_the_kind_is_what_was_counted() {
             let answer = second(&app, "/x/bob").await;
             let told = told(&answer);
             assert_eq!((&told["policy"], &told["kind"]), (&name.into(), &kind.into()));
-            assert_eq!(told["refusing"], serde_json::json!([name]));
+            assert_eq!(told["denying"], serde_json::json!([name]));
             assert_eq!(told["user"], "alice");
             assert_eq!(answer.number("x-ratelimit-limit"), Some(1));
         }
@@ -184,7 +184,7 @@ async fn what_the_closure_leaves_out_is_added_and_what_it_says_stays() {
     let app = App::with(silent, routes());
     app.get("/ip").await;
     let answer = app.get("/ip").await;
-    // A refusal in gRPC is a 200, so the status is the closure's.
+    // A denial in gRPC is a 200, so the status is the closure's.
     assert_eq!((answer.status, answer.body.as_str()), (200, "<h1>Slow down</h1>"));
     assert_eq!(answer.number("retry-after"), Some(60));
     assert_eq!(answer.headers["cache-control"], "no-store");
@@ -224,7 +224,7 @@ async fn the_default_response_is_there_to_build_upon() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_never_ends_and_one_for_want_of_redis_are_told_as_what_they_are() {
+async fn a_denial_that_never_ends_and_one_for_want_of_redis_are_told_as_what_they_are() {
     let app = App::with(RateGuard::builder().on_denied(tell).build().unwrap(), routes());
     let answer = app.get("/costly/11").await;
     let too_large = told(&answer);
@@ -247,7 +247,7 @@ async fn a_refusal_that_never_ends_and_one_for_want_of_redis_are_told_as_what_th
 }
 
 #[tokio::test]
-async fn only_refusals_are_asked_about_and_nothing_of_the_request_is_shown_in_a_log() {
+async fn only_denials_are_asked_about_and_nothing_of_the_request_is_shown_in_a_log() {
     let calls = Arc::new(AtomicUsize::new(0));
     let shown = Arc::new(Mutex::new(String::new()));
     let (count, show) = (Arc::clone(&calls), Arc::clone(&shown));
@@ -269,13 +269,13 @@ async fn only_refusals_are_asked_about_and_nothing_of_the_request_is_shown_in_a_
     assert_eq!(calls.load(Ordering::Relaxed), 1);
     let shown = shown.lock().unwrap().clone();
     assert!(shown.contains("by-key") && !shown.contains("hunter2"), "{shown}");
-    // A mistake in how the program is put together is no refusal.
+    // A setup error is not a denial.
     let unset = App::new(Router::new()).map(|_| routes());
     assert_eq!(unset.get("/ip").await.status, 500);
 }
 
 #[tokio::test]
-async fn what_a_late_refusal_gives_back_is_given_back_all_the_same() {
+async fn what_a_late_denial_gives_back_is_given_back_all_the_same() {
     #[rate_limit(limit = 5, window = 60, name = "early")]
     #[rate_limit(limit = 1, window = 60, name = "waits", key = user)]
     async fn both(Path(user): Path<String>) {

@@ -1,4 +1,4 @@
-//! Refusals from memory: they cost Redis nothing, are right for as long as they are given, and end in time.
+//! Denials from memory: they cost Redis nothing, are right for as long as they are given, and end in time.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on says so")]
 
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ async fn spend(limiter: &RateGuard, policy: &Policy, key: &Key) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_knocks_on_is_refused_without_redis_being_asked() {
+async fn whoever_knocks_on_is_denied_without_redis_being_asked() {
     let server = RedisServer::start();
     let limiter = remembering(&server).await;
     let key = Key::user("spent");
@@ -65,25 +65,25 @@ async fn waiting_as_long_as_a_refusal_from_memory_says_is_enough() {
     ] {
         let policy = Policy::new(name, quota);
         let key = Key::global();
-        let (mut refused, mut admitted) = (0, 0);
-        while refused < 20 {
+        let (mut denied, mut allowed) = (0, 0);
+        while denied < 20 {
             while limiter.check(&policy, &key).await.allowed() {
-                admitted += 1;
+                allowed += 1;
             }
             // Some of them at once, so that most come from memory.
             for _ in 0..5 {
                 let last = limiter.check(&policy, &key).await;
                 if let Some(wait) = last.retry_after() {
                     let until = Instant::now() + wait;
-                    refused += 1;
-                    if refused % 5 == 0 {
+                    denied += 1;
+                    if denied % 5 == 0 {
                         tokio::time::sleep_until(until.into()).await;
                         assert!(limiter.check(&policy, &key).await.allowed(), "{name}");
                     }
                 }
             }
         }
-        assert!(admitted > 0);
+        assert!(allowed > 0);
     }
 }
 
@@ -106,7 +106,7 @@ async fn a_smaller_cost_or_a_shadow_is_asked_for_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_group_is_refused_for_the_limit_that_is_spent_and_shows_the_others_as_they_were() {
+async fn a_group_is_denied_for_the_limit_that_is_spent_and_shows_the_others_as_they_were() {
     let server = RedisServer::start();
     let limiter = remembering(&server).await;
     let key = Key::global();
@@ -156,17 +156,17 @@ async fn a_reset_by_another_server_is_seen_when_the_cap_has_passed() {
     let asked = Instant::now();
     spend(&limiter, &TWO, &key).await;
     other.reset(&TWO, &key).await.unwrap();
-    let mut refused = 0;
+    let mut denied = 0;
     while !limiter.check(&TWO, &key).await.allowed() {
-        refused += 1;
+        denied += 1;
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert!(refused > 0 || asked.elapsed() >= cap);
+    assert!(denied > 0 || asked.elapsed() >= cap);
     assert_eq!(limiter.peek(&TWO, &key).await.unwrap().remaining(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_stands_while_redis_is_away_and_no_longer() {
+async fn a_denial_stands_while_redis_is_away_and_no_longer() {
     let mut server = RedisServer::start();
     let build = |builder: RateGuardBuilder| builder.redis(server.url()).deadline(Duration::from_secs(10)).build();
     let limiter = build(RateGuard::builder().deny_cache(MINUTE)).unwrap();

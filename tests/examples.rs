@@ -136,7 +136,7 @@ async fn two_servers_have_one_quota_and_go_on_when_redis_does_not() {
 
     server.kill();
     until(&one, "/health", "degraded").await;
-    // Until then the last refusal stands: it is certain, whether Redis is there or not.
+    // Until then the last denial stands: it is certain, whether Redis is there or not.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let alone = [one.get("/").await.0, one.get("/").await.0, one.get("/").await.0];
     assert_eq!(alone, [200, 200, 429], "half of five for each of two servers, rounded down");

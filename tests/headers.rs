@@ -126,10 +126,10 @@ async fn where_nothing_is_left_t_is_the_retry_after() {
     clock.advance(Duration::from_millis(12_500));
     let last = app.get("/two").await;
     assert_eq!(list(&last, "ratelimit"), [member("two", &[("r", 0), ("t", 48)])]);
-    let refused = app.get("/two").await;
-    assert_eq!(refused.status, 429);
-    assert_eq!(list(&refused, "ratelimit"), [member("two", &[("r", 0), ("t", 48)])]);
-    assert_eq!(refused.number("retry-after"), Some(48));
+    let denied = app.get("/two").await;
+    assert_eq!(denied.status, 429);
+    assert_eq!(list(&denied, "ratelimit"), [member("two", &[("r", 0), ("t", 48)])]);
+    assert_eq!(denied.number("retry-after"), Some(48));
 }
 
 #[tokio::test]
@@ -201,7 +201,7 @@ async fn one_name_is_told_once_as_what_is_nearest_exhaustion() {
 }
 
 #[tokio::test]
-async fn each_choice_is_kept_by_served_and_refused_requests_alike() {
+async fn each_choice_is_kept_by_served_and_denied_requests_alike() {
     for (headers, x, ietf) in [
         (Headers::default(), true, false),
         (Headers::X_RATE_LIMIT, true, false),
@@ -214,7 +214,7 @@ async fn each_choice_is_kept_by_served_and_refused_requests_alike() {
         for status in [200, 200, 429] {
             let answer = app.get("/two").await;
             assert_eq!((answer.status, has_x(&answer), has_ietf(&answer)), (status, x, ietf), "{headers:?}");
-            assert_eq!(answer.number("retry-after").is_some(), status == 429, "a refusal says when, in any case");
+            assert_eq!(answer.number("retry-after").is_some(), status == 429, "a denial says when, in any case");
             if headers == Headers::NONE {
                 assert!(answer.headers.keys().all(|name| !name.as_str().contains("ratelimit")));
             }
@@ -272,9 +272,9 @@ async fn what_another_server_said_of_its_quota_is_neither_overwritten_nor_double
     assert_eq!(header(&answer.headers, "x-ratelimit-reset"), None, "no mixture of theirs and ours");
     assert_eq!(list(&answer, "ratelimit"), [member("upstream", &[("r", 7)])]);
     assert_eq!(header(&answer.headers, "ratelimit-policy"), None);
-    let refused = app.get("/").await;
-    assert_eq!((refused.status, refused.number("x-ratelimit-limit")), (429, Some(1)), "a refusal is ours alone");
-    assert!(has_ietf(&refused));
+    let denied = app.get("/").await;
+    assert_eq!((denied.status, denied.number("x-ratelimit-limit")), (429, Some(1)), "a denial is ours alone");
+    assert!(has_ietf(&denied));
 }
 
 #[tokio::test]
@@ -305,7 +305,7 @@ async fn shadows_and_what_could_not_be_counted_are_not_told() {
 }
 
 #[tokio::test]
-async fn a_script_in_a_browser_may_read_what_is_exposed_also_of_a_refusal() {
+async fn a_script_in_a_browser_may_read_what_is_exposed_also_of_a_denial() {
     let headers = Headers::X_RATE_LIMIT | Headers::IETF;
     let (limiter, _clock) = limiter(headers);
     let cors = CorsLayer::new().allow_origin(Any).expose_headers(headers.names());

@@ -102,13 +102,13 @@ async fn the_sixth_is_a_429_in_full(limiter: RateGuard) {
         assert_eq!(header(&response, "retry-after"), None);
         assert_eq!(response.text().await.unwrap(), "three");
     }
-    let refused = fetch(address, "/three").await;
-    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
-    assert!((1..=60).contains(&number(&refused, "retry-after").unwrap()));
-    assert_eq!(quota_headers(&refused).1, Some(0));
-    assert_eq!(header(&refused, "content-type").unwrap(), "application/problem+json");
-    assert_eq!(header(&refused, "cache-control").unwrap(), "no-store");
-    let problem: serde_json::Value = serde_json::from_str(&refused.text().await.unwrap()).unwrap();
+    let denied = fetch(address, "/three").await;
+    assert_eq!(denied.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!((1..=60).contains(&number(&denied, "retry-after").unwrap()));
+    assert_eq!(quota_headers(&denied).1, Some(0));
+    assert_eq!(header(&denied, "content-type").unwrap(), "application/problem+json");
+    assert_eq!(header(&denied, "cache-control").unwrap(), "no-store");
+    let problem: serde_json::Value = serde_json::from_str(&denied.text().await.unwrap()).unwrap();
     assert_eq!(problem["type"], "https://iana.org/assignments/http-problem-types#quota-exceeded");
     assert_eq!(problem["status"], 429);
     assert_eq!(problem["violated-policies"], serde_json::json!(["http::three"]));
@@ -177,18 +177,18 @@ async fn global_and_own_limit_are_both_counted_and_the_nearest_exhaustion_is_sho
     for _ in 0..2 {
         assert_eq!(fetch(address, "/three").await.status(), 200);
     }
-    let refused = fetch(address, "/three").await;
-    assert_eq!(refused.status(), 429);
-    assert_eq!(quota_headers(&refused).0, Some(3));
+    let denied = fetch(address, "/three").await;
+    assert_eq!(denied.status(), 429);
+    assert_eq!(quota_headers(&denied).0, Some(3));
     let served = fetch(address, "/free").await;
     assert_eq!(
         (quota_headers(&served).0, quota_headers(&served).1),
         (Some(5), Some(0)),
-        "the refused one was given back"
+        "the denied one was given back"
     );
-    let refused = fetch(address, "/free").await;
-    assert_eq!(refused.status(), 429);
-    assert_eq!(quota_headers(&refused).0, Some(5), "the global limit has counted all that were served");
+    let denied = fetch(address, "/free").await;
+    assert_eq!(denied.status(), 429);
+    assert_eq!(quota_headers(&denied).0, Some(5), "the global limit has counted all that were served");
 }
 
 #[tokio::test]
@@ -221,7 +221,7 @@ async fn the_layers_keys_and_its_skip_do_what_they_say() {
     for status in [200, 200, 429, 429] {
         assert_eq!(fetch_with(address, "/a", "x-api-key", "one").await.status(), status);
     }
-    // The refusals have spent nothing of the limit by path.
+    // The denials have spent nothing of the limit by path.
     assert_eq!(fetch_with(address, "/a", "x-api-key", "two").await.status(), 200);
     assert_eq!(fetch_with(address, "/a", "x-api-key", "three").await.status(), 200);
     assert_eq!(fetch_with(address, "/a", "x-api-key", "four").await.status(), 429);
@@ -292,8 +292,8 @@ fn upload(path: &str, headers: &str, body: &str) -> Vec<u8> {
     format!("POST {path} HTTP/1.1\r\nHost: a\r\n{headers}\r\n{body}").into_bytes()
 }
 
-/// `/attribute`, `/layer`, and `/own` with an answer of its own, all of which refuse.
-async fn refusing(limiter: RateGuard) -> SocketAddr {
+/// `/attribute`, `/layer`, and `/own` with an answer of its own, all of which deny.
+async fn denying(limiter: RateGuard) -> SocketAddr {
     #[rate_limit(limit = 1, window = 60)]
     async fn attribute(_: String) {}
 
@@ -313,11 +313,11 @@ async fn refusing(limiter: RateGuard) -> SocketAddr {
     address
 }
 
-const REFUSING: [(&str, u16); 3] = [("/attribute", 429), ("/layer", 429), ("/own", 413)];
+const DENYING: [(&str, u16); 3] = [("/attribute", 429), ("/layer", 429), ("/own", 413)];
 
 async fn a_refused_upload_is_told_that_its_connection_ends(limiter: RateGuard) {
-    let address = refusing(limiter).await;
-    for (path, refused) in REFUSING {
+    let address = denying(limiter).await;
+    for (path, denied) in DENYING {
         for (headers, body) in [
             ("Content-Length: 1000000\r\n", "x".repeat(10_000)),
             ("Content-Length: 10000\r\nExpect: 100-continue\r\n", String::new()),
@@ -326,7 +326,7 @@ async fn a_refused_upload_is_told_that_its_connection_ends(limiter: RateGuard) {
         ] {
             let mut connection = Connection::to(address).await;
             let (status, head) = connection.send(&upload(path, headers, &body)).await;
-            assert_eq!(status, refused, "{path} {headers}");
+            assert_eq!(status, denied, "{path} {headers}");
             assert!(head.contains("\r\nconnection: close\r\n"), "{path} {headers}: {head}");
             assert!(connection.ends().await, "{path} {headers}");
         }
@@ -341,20 +341,20 @@ async fn in_memory_a_refused_upload_is_told_that_its_connection_ends() {
 #[tokio::test]
 async fn in_redis_a_refused_upload_is_told_that_its_connection_ends() {
     let server = RedisServer::start();
-    // Without the deny cache each refusal comes from Redis, and so a little later.
+    // Without the deny cache each denial comes from Redis, and so a little later.
     let builder = RateGuard::builder().deny_cache(Duration::ZERO);
     a_refused_upload_is_told_that_its_connection_ends(connected(builder, &server).await).await;
 }
 
 #[tokio::test]
-async fn a_refused_request_with_a_small_body_or_none_keeps_its_connection() {
-    let address = refusing(RateGuard::memory()).await;
-    for (path, refused) in REFUSING {
+async fn a_denied_request_with_a_small_body_or_none_keeps_its_connection() {
+    let address = denying(RateGuard::memory()).await;
+    for (path, denied) in DENYING {
         let mut connection = Connection::to(address).await;
         for length in [0, 1, 100, 4096, 1000, 0] {
             let request = upload(path, &format!("Content-Length: {length}\r\n"), &"x".repeat(length));
             let (status, head) = connection.send(&request).await;
-            assert_eq!(status, refused, "{path} {length}");
+            assert_eq!(status, denied, "{path} {length}");
             assert!(!head.contains("connection:"), "{path} {length}: {head}");
         }
     }
@@ -362,7 +362,7 @@ async fn a_refused_request_with_a_small_body_or_none_keeps_its_connection() {
 
 #[tokio::test]
 async fn an_upload_that_is_read_keeps_its_connection() {
-    let address = refusing(RateGuard::memory()).await;
+    let address = denying(RateGuard::memory()).await;
     let mut connection = Connection::to(address).await;
     for _ in 0..3 {
         let request = upload("/open", "Content-Length: 100000\r\n", &"x".repeat(100_000));
@@ -404,7 +404,7 @@ async fn a_limit_by_address_without_addresses_answers_500() {
 }
 
 #[tokio::test]
-async fn a_shadow_policy_counts_but_neither_refuses_nor_shows() {
+async fn a_shadow_policy_counts_but_neither_denies_nor_shows() {
     let layer = RateLimitLayer::new(RateGuard::memory())
         .rule(HttpLimit::new("shadow", quota(1), KeyBy::Global).shadow(true))
         .limit("real", quota(9), KeyBy::Global);
@@ -457,6 +457,6 @@ async fn a_service_that_was_not_ready_is_not_called() {
             let response = service.ready().await.unwrap().call(Request::default()).await.unwrap();
             assert_eq!(response.status(), status);
         }
-        assert_eq!(strict.calls.load(Ordering::Relaxed), 3, "a refused request never reaches the service");
+        assert_eq!(strict.calls.load(Ordering::Relaxed), 3, "a denied request never reaches the service");
     }
 }

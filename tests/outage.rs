@@ -69,7 +69,7 @@ async fn the_first_check_of_a_new_limiter_is_counted() {
 #[derive(Default)]
 struct Tally {
     passed: AtomicUsize,
-    refused: AtomicUsize,
+    denied: AtomicUsize,
     /// Of those that passed.
     degraded: AtomicUsize,
 }
@@ -107,7 +107,7 @@ async fn redis_killed_under_load_is_never_a_5xx_and_limits_come_back_with_it() {
                     assert!(start.elapsed() < DEADLINE + A_LITTLE);
                     match response.status().as_u16() {
                         200 => tally.passed.fetch_add(1, Ordering::SeqCst),
-                        429 => tally.refused.fetch_add(1, Ordering::SeqCst),
+                        429 => tally.denied.fetch_add(1, Ordering::SeqCst),
                         other => panic!("answered {other}"),
                     };
                     if response.status() == 200 && !response.headers().contains_key("x-ratelimit-limit") {
@@ -118,18 +118,18 @@ async fn redis_killed_under_load_is_never_a_5xx_and_limits_come_back_with_it() {
             })
         })
         .collect();
-    more(&tally.refused).await;
+    more(&tally.denied).await;
     server.kill();
     more(&tally.degraded).await;
     server.launch();
     enforced_again(&limiter, &Key::user("probe")).await;
-    // A refusal from before the fault may be remembered for a second.
+    // A denial from before the fault may be remembered for a second.
     let patience = Instant::now() + Duration::from_secs(20);
     while tally.passed.load(Ordering::SeqCst) - tally.degraded.load(Ordering::SeqCst) < 20 {
         assert!(Instant::now() < patience, "the fresh window is not counted");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    more(&tally.refused).await;
+    more(&tally.denied).await;
     stop.store(true, Ordering::Relaxed);
     for client in clients {
         client.await.unwrap();
@@ -198,22 +198,22 @@ async fn closed_refuses_with_503_and_local_counts_here() {
 }
 
 #[tokio::test]
-async fn a_share_of_the_quota_is_counted_here_so_that_all_servers_together_admit_one() {
+async fn a_share_of_the_quota_is_counted_here_so_that_all_servers_together_allow_one() {
     let server = RedisServer::stopped();
     let limiter = RateGuard::builder().redis(server.url()).on_error(OnError::local_share(3)).build().unwrap();
-    let admitted = async |limit, cost| {
+    let allowed = async |limit, cost| {
         let policy = Policy::new("share", Quota::sliding_window(limit, Duration::from_secs(60)));
         let key = Key::user(format!("{limit} {cost}"));
-        let mut admitted = 0;
-        while admitted < 20 && limiter.check_cost(&policy, &key, cost).await.allowed() {
-            admitted += 1;
+        let mut allowed = 0;
+        while allowed < 20 && limiter.check_cost(&policy, &key, cost).await.allowed() {
+            allowed += 1;
         }
-        admitted
+        allowed
     };
-    assert_eq!(admitted(10, 1).await, 3, "a third, rounded down");
-    assert_eq!(admitted(2, 1).await, 1, "but never nothing");
-    assert_eq!(admitted(10, 8).await, 1, "a cost within the quota takes the whole share");
-    assert_eq!(admitted(10, 11).await, 0, "and one above it is never admitted");
+    assert_eq!(allowed(10, 1).await, 3, "a third, rounded down");
+    assert_eq!(allowed(2, 1).await, 1, "but never nothing");
+    assert_eq!(allowed(10, 8).await, 1, "a cost within the quota takes the whole share");
+    assert_eq!(allowed(10, 11).await, 0, "and one above it is never allowed");
 }
 
 #[tokio::test]
@@ -272,7 +272,7 @@ async fn a_check_that_nobody_waits_for_leaves_later_answers_right() {
     assert_eq!(u64::from(left.remaining()), 100 - counted);
 }
 
-/// As behind a name that follows the master. The old one hangs up on nobody and refuses every write, inside the script.
+/// As behind a name that follows the master. The old one hangs up on nobody and denies every write, inside the script.
 #[tokio::test]
 async fn a_master_that_became_a_replica_is_left_for_the_one_that_its_address_leads_to() {
     let (old, new) = (RedisServer::start(), RedisServer::start());
@@ -295,9 +295,9 @@ async fn a_master_that_became_a_replica_is_left_for_the_one_that_its_address_lea
         assert!(Instant::now() < patience, "still asks the old one: {reason:?}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let mut admitted = 1;
+    let mut allowed = 1;
     while limiter.check(&fifty, &Key::global()).await.allowed() {
-        admitted += 1;
-        assert!(admitted <= 50, "the new master's limit is not enforced");
+        allowed += 1;
+        assert!(allowed <= 50, "the new master's limit is not enforced");
     }
 }

@@ -202,19 +202,19 @@ async fn a_sorted_set_stays_compact_and_becomes_a_log_where_its_numbers_run_out(
     let server = RedisServer::start();
     let limiter = limiter(&server).await;
     let quick = Policy::new("quick", Quota::sliding_window(127, Duration::from_millis(5)));
-    let mut admitted = 0;
-    while admitted < 12_000 {
+    let mut allowed = 0;
+    while allowed < 12_000 {
         let decision = limiter.check_cost(&quick, &Key::global(), 64).await;
         assert!(!decision.degraded());
         match decision.retry_after() {
-            None => admitted += 64,
+            None => allowed += 64,
             Some(wait) => tokio::time::sleep(wait).await,
         }
         // And units that are taken one by one, some of them at once.
         let all = Key::global();
-        for decision in join_all((0..admitted % 25).map(|_| limiter.check(&quick, &all))).await {
+        for decision in join_all((0..allowed % 25).map(|_| limiter.check(&quick, &all))).await {
             assert!(!decision.degraded());
-            admitted += u32::from(decision.allowed());
+            allowed += u32::from(decision.allowed());
         }
         let key = "ratelimit:{global}:quick:sw2";
         let encoding: Option<String> = server.command(&["OBJECT", "ENCODING", key]);
@@ -271,7 +271,7 @@ async fn two_limiters_on_one_redis_count_together() {
         let fifty = fifty.clone();
         tasks.spawn(async move { limiter.check(&fifty, &Key::global()).await.allowed() });
     }
-    assert_eq!(tasks.join_all().await.into_iter().filter(|admitted| *admitted).count(), 50);
+    assert_eq!(tasks.join_all().await.into_iter().filter(|allowed| *allowed).count(), 50);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -183,7 +183,7 @@ async fn in_redis_only_failures_count() {
 }
 
 #[tokio::test]
-async fn in_a_group_that_is_refused_every_other_limit_keeps_its_units() {
+async fn in_a_group_that_is_denied_every_other_limit_keeps_its_units() {
     let limiter = Arc::new(RateGuard::memory());
     let (one, many) =
         (Policy::new("one", Quota::fixed_window(1, MINUTE)), Policy::new("many", Quota::token_bucket(9, MINUTE)));
@@ -202,7 +202,7 @@ async fn early_and_late(name: axum::extract::Path<String>) -> Response {
 }
 
 #[tokio::test]
-async fn a_late_refusal_gives_back_what_the_early_limits_took() {
+async fn a_late_denial_gives_back_what_the_early_limits_took() {
     let limiter = RateGuard::memory();
     let app = Router::new().route("/{name}", get(early_and_late)).layer(RateLimitLayer::new(limiter.clone()));
     let address = serve(app).await;

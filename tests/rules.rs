@@ -1,5 +1,5 @@
 //! The rules: memory, Redis running the script under a clock that the test moves, and a plain model say the same; and
-//! what was admitted keeps to the limit.
+//! what was allowed keeps to the limit.
 //!
 //! `RATEGUARD_SEQUENCES=10000` runs as many random sequences for each algorithm instead of some hundred.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so")]
@@ -54,7 +54,7 @@ enum Step {
     Requota(u32, usize),
     /// One of the charges made so far, and so many percent of it, against its receipt, which is used up.
     GiveBack(usize, u32),
-    /// As long as the last refusal said.
+    /// As long as the last denial said.
     WaitForRetry,
 }
 
@@ -116,7 +116,7 @@ struct Both {
 }
 
 impl Both {
-    /// Refusals are remembered for so long by the limiter on Redis.
+    /// Denials are remembered for so long by the limiter on Redis.
     async fn new(compact: bool, deny_cache: Duration) -> Both {
         let server = RedisServer::start_with_clock();
         let clock = ManualClock::new();
@@ -170,7 +170,7 @@ impl Both {
     }
 
     /// One unit together with one of another limit, until that is spent. Nobody has asked that one yet: what is
-    /// remembered of a refusal shows the other limits as they were.
+    /// remembered of a denial shows the other limits as they were.
     async fn check_beside_another(&self, policy: &Policy, key: &Key, model: &mut Model, now: u64, shadow: bool) {
         static OTHER: AtomicU64 = AtomicU64::new(0);
         let quota = policy.quota();
@@ -251,7 +251,7 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
     let mut policy = Policy::new("p", quota(algorithm, limit, window, burst));
     let mut model = Model::new(algorithm);
     let mut now = START;
-    let mut refused: Option<(u32, u64)> = None;
+    let mut denied: Option<(u32, u64)> = None;
     let mut quotas = vec![policy.quota()];
     let mut charges = Charges::default();
     for step in steps {
@@ -267,19 +267,19 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
                 // Most changes are of the limit alone.
                 let other = windows_of(window).get(which).copied().unwrap_or(quota.window());
                 policy = Policy::new("p", self::quota(algorithm, limit, other, burst));
-                // A refusal by the same quota may be remembered, and what another has admitted since would put it off.
+                // A denial by the same quota may be remembered, and what another has allowed since would put it off.
                 if quotas.contains(&policy.quota()) {
                     both.redis.refund(&policy, &key, 0).await.unwrap();
                 }
                 quotas.push(policy.quota());
-                refused = None;
+                denied = None;
                 continue;
             }
             Step::Reset => {
                 both.reset(&policy, &key).await;
                 model = Model::new(algorithm);
                 charges.life += 1;
-                refused = None;
+                denied = None;
                 // Redis tells the lives of a key apart by its clock, which never stands.
                 now += 1;
                 continue;
@@ -288,14 +288,14 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
                 let cost = share(percent);
                 both.refund(&policy, &key, cost).await;
                 model.refund(now, &quota, u64::from(cost), None);
-                refused = None;
+                denied = None;
                 continue;
             }
             Step::GiveBack(which, percent) => {
                 charges.give_back(both, &mut model, now, which, percent).await;
                 // Of the quota that is asked next, no denial is remembered.
                 both.redis.refund(&policy, &key, 0).await.unwrap();
-                refused = None;
+                denied = None;
                 continue;
             }
             Step::Peek => {
@@ -306,7 +306,7 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
                 continue;
             }
             Step::WaitForRetry => {
-                let Some((cost, at)) = refused.take() else { continue };
+                let Some((cost, at)) = denied.take() else { continue };
                 // Only if it still says so: another step may have changed the matter.
                 if now > at {
                     continue;
@@ -322,12 +322,12 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
                 cost
             }
             Step::CheckTwo(shadow) => {
-                refused = None;
+                denied = None;
                 both.check_beside_another(&policy, &key, &mut model, now, shadow).await;
                 continue;
             }
             Step::CheckCrowd(many) => {
-                refused = None;
+                denied = None;
                 for told in both.check_crowd(&policy, &key, many).await {
                     let available = model.available(now, &quota);
                     assert_eq!(
@@ -352,7 +352,7 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
             _ => both.check(&policy, &key, cost).await,
         };
         assert_eq!(told.allowed, u64::from(cost) <= available, "{step:?}");
-        refused = None;
+        denied = None;
         if told.allowed {
             assert_eq!(u64::from(told.remaining), available - u64::from(cost));
             assert!(told.reset > 0);
@@ -361,7 +361,7 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
             model.denied(now, &quota);
             assert_eq!(u64::from(told.remaining), available);
             assert_eq!(told.retry.is_none(), cost > quota.capacity());
-            refused = told.retry.map(|retry| (cost, now + retry));
+            denied = told.retry.map(|retry| (cost, now + retry));
         }
     }
 }
@@ -399,7 +399,7 @@ impl Charges {
 
 fn all_agree_in(algorithm: Algorithm, compact: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // Where refusals are remembered, half of them come from memory, and have to be as right as the script's.
+    // Where denials are remembered, half of them come from memory, and have to be as right as the script's.
     for deny_cache in [Duration::ZERO, Duration::from_secs(30)] {
         let both = runtime.block_on(Both::new(compact, deny_cache));
         let strategy = (limits(), windows(), proptest::option::of(1_u32..2000), steps());
@@ -535,7 +535,7 @@ fn a_crowd_of_all_kinds_is_answered_as_if_one_came_after_the_other() {
     }
 }
 
-/// What a clock that steps may do: the longest wait for one unit, and the most that is admitted while it stands still.
+/// What a clock that steps may do: the longest wait for one unit, and the most that is allowed while it stands still.
 #[test]
 fn a_clock_that_steps_locks_nobody_out_and_gives_away_at_most_one_quota_a_step() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -554,7 +554,7 @@ fn a_clock_that_steps_locks_nobody_out_and_gives_away_at_most_one_quota_a_step()
                 // Anywhere within an hour before and after, so that steps are as often back as forth.
                 both.stand_at(START + second * 1_000_000);
                 for limiter in [&both.memory, &both.redis] {
-                    let mut admitted = 0;
+                    let mut units = 0;
                     let checks = (0..checks).map(|_| limiter.check(&policy, &key));
                     let decisions = if at_once {
                         runtime.block_on(join_all(checks))
@@ -563,10 +563,10 @@ fn a_clock_that_steps_locks_nobody_out_and_gives_away_at_most_one_quota_a_step()
                     };
                     for decision in &decisions {
                         let (allowed, _, _, retry) = said(decision);
-                        admitted += u32::from(allowed);
+                        units += u32::from(allowed);
                         prop_assert!(retry.is_none_or(|retry| retry <= longest * 1_000_000), "{quota:?}: {retry:?}");
                     }
-                    prop_assert!(admitted <= limit, "{quota:?} admitted {admitted} at once");
+                    prop_assert!(units <= limit, "{quota:?} allowed {units} at once");
                 }
                 let name = format!("ratelimit:{{{}}}:stepping:*", key_text(&key));
                 for name in both.server.command::<Vec<String>>(&["KEYS", &name]) {
@@ -655,7 +655,7 @@ fn of_any_limit_never_more_is_allowed_and_no_unit_is_held_longer_than_a_thousand
     println!("the sliding window: {} sequences hold, in memory and in Redis", 2 * sequences());
 }
 
-/// The most that may be admitted in an interval of `length`.
+/// The most that may be allowed in an interval of `length`.
 fn allowed_in(quota: &Quota, length: u64) -> f64 {
     let limit = f64::from(quota.limit());
     match quota.algorithm() {
@@ -670,7 +670,7 @@ fn allowed_in(quota: &Quota, length: u64) -> f64 {
 }
 
 #[test]
-fn no_interval_of_the_history_holds_more_than_the_rule_admits() {
+fn no_interval_of_the_history_holds_more_than_the_rule_allows() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let steps = proptest::collection::vec((0_u64..400, 1_u32..6), 1..120);
     for algorithm in ALGORITHMS {
@@ -691,12 +691,12 @@ fn no_interval_of_the_history_holds_more_than_the_rule_admits() {
             }
             let longest = if algorithm == Algorithm::TokenBucket { u64::MAX } else { micros(window) };
             for (i, (from, _)) in history.iter().enumerate() {
-                let mut admitted = 0;
+                let mut allowed = 0;
                 for (at, cost) in history.iter().skip(i).take_while(|(at, _)| at - from < longest) {
-                    admitted += cost;
+                    allowed += cost;
                     #[expect(clippy::cast_precision_loss, reason = "far below what a double holds")]
-                    let admitted = admitted as f64;
-                    prop_assert!(admitted <= allowed_in(&quota, at - from) + 1e-6, "{quota:?}");
+                    let allowed = allowed as f64;
+                    prop_assert!(allowed <= allowed_in(&quota, at - from) + 1e-6, "{quota:?}");
                 }
             }
             Ok(())
@@ -705,16 +705,16 @@ fn no_interval_of_the_history_holds_more_than_the_rule_admits() {
     }
 }
 
-/// Steps of (seconds, cost, admitted, remaining, seconds to the retry).
+/// Steps of (seconds, cost, allowed, remaining, seconds to the retry).
 async fn vector(quota: Quota, steps: &[(f64, u32, bool, u32, Option<f64>)]) {
     let both = Both::new(false, Duration::ZERO).await;
     let policy = Policy::new("vector", quota);
-    for &(at, cost, admitted, remaining, retry) in steps {
+    for &(at, cost, allowed, remaining, retry) in steps {
         let now = START + micros(Duration::from_secs_f64(at));
         both.stand_at(now);
         let told = both.check(&policy, &Key::global(), cost).await;
         let retry = retry.map(|retry| micros(Duration::from_secs_f64(retry)));
-        assert_eq!((told.allowed, told.remaining, told.retry), (admitted, remaining, retry), "at {at} s, cost {cost}");
+        assert_eq!((told.allowed, told.remaining, told.retry), (allowed, remaining, retry), "at {at} s, cost {cost}");
     }
 }
 

@@ -20,7 +20,7 @@ async fn late(Path(user): Path<String>) {
 }
 
 #[rate_limit(limit = 1, window = 60, name = "watches", shadow = true)]
-#[rate_limit(limit = 2, window = 60, name = "refuses")]
+#[rate_limit(limit = 2, window = 60, name = "denies")]
 async fn one_watches() {}
 
 fn routes() -> Router {
@@ -32,7 +32,7 @@ fn routes() -> Router {
 }
 
 #[tokio::test]
-async fn an_attributes_shadow_refuses_nothing_and_leaves_the_others_to_refuse() {
+async fn an_attributes_shadow_denies_nothing_and_leaves_the_others_to_deny() {
     let app = App::new(routes());
     assert_eq!(app.statuses(&["/one"; 4]).await, [200, 200, 429, 429]);
     let key = Key::ip([192, 0, 2, 1]);
@@ -53,8 +53,8 @@ async fn a_layers_shadow_is_for_its_own_limits_whenever_it_is_said() {
             assert_eq!(app.statuses(&["/free"; 3]).await, [200; 3]);
             let answer = app.get("/free").await;
             assert!(answer.headers.keys().all(|name| !name.as_str().contains("ratelimit")), "{answer:?}");
-            let refusing = App::new(Router::new()).map(|_| routes().layer(layer.shadow(false)));
-            assert_eq!(refusing.get("/free").await.status, 429, "what was watched was counted");
+            let denying = App::new(Router::new()).map(|_| routes().layer(layer.shadow(false)));
+            assert_eq!(denying.get("/free").await.status, 429, "what was watched was counted");
             limiter.reset(&Policy::new("a", ONE), &Key::global()).await.unwrap();
             limiter.reset(&Policy::new("b", ONE), &Key::ip([192, 0, 2, 1])).await.unwrap();
         }

@@ -13,7 +13,7 @@ fn policy(name: &'static str, limit: u32, window: Duration) -> Policy {
     Policy::new(name, Quota::sliding_window(limit, window))
 }
 
-async fn the_limit_is_admitted_and_the_next_is_refused(limiter: RateGuard) {
+async fn the_limit_is_allowed_and_the_next_is_denied(limiter: RateGuard) {
     let five = policy("five", 5, MINUTE);
     let key = Key::ip([203, 0, 113, 7]);
     for remaining in [4, 3, 2, 1, 0] {
@@ -29,23 +29,23 @@ async fn the_limit_is_admitted_and_the_next_is_refused(limiter: RateGuard) {
     assert_eq!(sixth.retry_after(), Some(sixth.reset_after()));
 }
 
-async fn waiting_as_long_as_the_refusal_says_is_enough(limiter: RateGuard) {
+async fn waiting_as_long_as_the_denial_says_is_enough(limiter: RateGuard) {
     let short = policy("short", 2, Duration::from_secs(1));
     let key = Key::user("patient");
-    let mut refusals = 0;
+    let mut denials = 0;
     for _ in 0..6 {
         let decision = limiter.check(&short, &key).await;
         if let Some(wait) = decision.retry_after() {
             assert!(wait <= Duration::from_secs(1));
             tokio::time::sleep(wait).await;
             assert!(limiter.check(&short, &key).await.allowed());
-            refusals += 1;
+            denials += 1;
         }
     }
-    assert!(refusals > 0);
+    assert!(denials > 0);
 }
 
-async fn a_refused_request_is_not_charged(limiter: RateGuard) {
+async fn a_denied_request_is_not_charged(limiter: RateGuard) {
     let short = policy("not-charged", 2, Duration::from_millis(300));
     let key = Key::user("eager");
     let first = limiter.check_cost(&short, &key, 2).await;
@@ -58,7 +58,7 @@ async fn a_refused_request_is_not_charged(limiter: RateGuard) {
             None => break,
         }
     }
-    // Had a refusal counted, the wait would have grown again.
+    // Had a denial counted, the wait would have grown again.
     assert!(waits.windows(2).all(|pair| pair[1] <= pair[0]), "{waits:?}");
 }
 
@@ -98,15 +98,15 @@ async fn a_cost_is_taken_whole_or_not_at_all(limiter: RateGuard) {
     let ten = policy("ten", 10, MINUTE);
     let key = Key::user("bulk");
     assert_eq!(limiter.check_cost(&ten, &key, 7).await.remaining(), 3);
-    let refused = limiter.check_cost(&ten, &key, 4).await;
-    assert!(!refused.allowed());
-    assert_eq!(refused.remaining(), 3);
-    assert!(refused.retry_after().is_some());
+    let denied = limiter.check_cost(&ten, &key, 4).await;
+    assert!(!denied.allowed());
+    assert_eq!(denied.remaining(), 3);
+    assert!(denied.retry_after().is_some());
     assert_eq!(limiter.check_cost(&ten, &key, 3).await.remaining(), 0);
     assert!(limiter.check_cost(&ten, &key, 0).await.allowed(), "nothing is always to be had");
 }
 
-async fn a_cost_above_the_limit_is_refused_for_ever(limiter: RateGuard) {
+async fn a_cost_above_the_limit_is_denied_for_ever(limiter: RateGuard) {
     let decision = limiter.check_cost(&policy("never", 5, MINUTE), &Key::user("greedy"), 6).await;
     assert!(!decision.allowed());
     assert_eq!(decision.retry_after(), None);
@@ -137,7 +137,7 @@ async fn a_bucket_named_twice_in_one_check_is_charged_twice(limiter: RateGuard) 
     assert!(limiter.check_all(&[]).await.is_empty());
 }
 
-async fn of_many_at_once_exactly_the_limit_is_admitted(limiter: RateGuard) {
+async fn of_many_at_once_exactly_the_limit_is_allowed(limiter: RateGuard) {
     let fifty = policy("fifty", 50, MINUTE);
     let mut tasks = JoinSet::new();
     for _ in 0..200 {
@@ -149,7 +149,7 @@ async fn of_many_at_once_exactly_the_limit_is_admitted(limiter: RateGuard) {
     assert_eq!(decisions.iter().filter(|decision| decision.allowed()).count(), 50);
     let mut remaining: Vec<_> = decisions.iter().filter(|d| d.allowed()).map(rateguard::Decision::remaining).collect();
     remaining.sort_unstable();
-    assert_eq!(remaining, (0..50).collect::<Vec<_>>(), "each admission has a place of its own");
+    assert_eq!(remaining, (0..50).collect::<Vec<_>>(), "each allowance has a place of its own");
 }
 
 async fn large_limits_are_as_exact_as_small_ones(limiter: RateGuard) {
@@ -229,16 +229,16 @@ macro_rules! behaviours {
 }
 
 behaviours! {
-    the_limit_is_admitted_and_the_next_is_refused
-    waiting_as_long_as_the_refusal_says_is_enough
-    a_refused_request_is_not_charged
+    the_limit_is_allowed_and_the_next_is_denied
+    waiting_as_long_as_the_denial_says_is_enough
+    a_denied_request_is_not_charged
     clients_and_policies_do_not_share
     one_client_is_one_client_however_its_address_is_written
     a_cost_is_taken_whole_or_not_at_all
-    a_cost_above_the_limit_is_refused_for_ever
+    a_cost_above_the_limit_is_denied_for_ever
     limits_checked_together_are_charged_together_or_not_at_all
     a_bucket_named_twice_in_one_check_is_charged_twice
-    of_many_at_once_exactly_the_limit_is_admitted
+    of_many_at_once_exactly_the_limit_is_allowed
     large_limits_are_as_exact_as_small_ones
     a_large_window_lets_go_what_has_left_it
 }

@@ -120,7 +120,7 @@ async fn requests_are_counted_by_policy_and_outcome() {
     let text = prometheus().render();
     for expected in [
         "# TYPE rateguard_requests_total counter",
-        "# HELP rateguard_requests_total Requests by the policy that decided and by what it decided",
+        "# HELP rateguard_requests_total Requests by policy and by what it decided",
     ] {
         assert!(text.lines().any(|line| line == expected), "{text}");
     }
@@ -224,7 +224,7 @@ async fn checks_that_a_full_store_had_no_place_for_are_counted() {
 }
 
 #[tokio::test]
-async fn refusals_from_memory_are_an_outcome_of_their_own_and_their_number_is_measured() {
+async fn denials_from_memory_are_an_outcome_of_their_own_and_their_number_is_measured() {
     prometheus();
     let (log, _guard) = Log::capture(Level::DEBUG);
     let server = RedisServer::start();
@@ -241,8 +241,7 @@ async fn refusals_from_memory_are_an_outcome_of_their_own_and_their_number_is_me
         assert_eq!(requests("t-remembered", outcome), Some(expected), "{outcome}");
     }
     assert_eq!(scraped("rateguard_deny_cache_entries"), Some(1.0));
-    let from_memory: Vec<String> =
-        refusals(&log).iter().map(|line| field(line, "from_deny_cache").to_owned()).collect();
+    let from_memory: Vec<String> = denials(&log).iter().map(|line| field(line, "from_deny_cache").to_owned()).collect();
     assert_eq!(from_memory, ["false", "true", "true", "true", "true"]);
 }
 
@@ -262,7 +261,7 @@ async fn names_made_while_it_runs_are_not_labels_without_end() {
     assert_eq!(requests("t-written", "allowed"), Some(1.0));
 }
 
-fn refusals(log: &Log) -> Vec<String> {
+fn denials(log: &Log) -> Vec<String> {
     log.lines_with("rateguard: denied")
 }
 
@@ -272,18 +271,18 @@ fn field<'l>(line: &'l str, name: &str) -> &'l str {
 }
 
 #[tokio::test]
-async fn a_refusal_is_an_event_that_names_all_but_the_client() {
+async fn a_denial_is_an_event_that_names_all_but_the_client() {
     let (log, _guard) = Log::capture(Level::DEBUG);
     let server = RedisServer::start();
     let limiters = [RateGuard::memory(), connected(RateGuard::builder(), &server).await];
     let mut identities = Vec::new();
     for limiter in limiters {
-        let before = refusals(&log).len();
+        let before = denials(&log).len();
         let app = App::with(limiter, logged());
         for path in ["/plain", "/plain", "/plain", "/plain", "/stacked", "/stacked", "/shadow", "/shadow"] {
             app.get(path).await;
         }
-        let lines = refusals(&log).split_off(before);
+        let lines = denials(&log).split_off(before);
         let policies: Vec<&str> = lines.iter().map(|line| field(line, "policy")).collect();
         assert_eq!(policies, ["l-plain", "l-plain", "l-narrow", "l-shadow"], "{lines:?}");
         for line in &lines {
@@ -311,7 +310,7 @@ async fn an_identity_is_hashed_under_the_limiters_secret_and_differs_from_others
             }
         }
     }
-    let lines = refusals(&log);
+    let lines = denials(&log);
     let mut identities: Vec<&str> = lines.iter().map(|line| field(line, "identity")).collect();
     identities.sort_unstable();
     identities.dedup();
@@ -324,5 +323,5 @@ async fn without_anybody_who_listens_to_it_there_is_no_event() {
     let (log, _guard) = Log::capture(Level::INFO);
     let app = App::new(logged());
     assert_eq!(app.statuses(&["/plain"; 4]).await, [200, 200, 429, 429]);
-    assert!(refusals(&log).is_empty());
+    assert!(denials(&log).is_empty());
 }

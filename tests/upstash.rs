@@ -24,7 +24,7 @@ fn policy() -> Policy {
     Policy::new("p", Quota::sliding_window(2, MINUTE))
 }
 
-/// Every refusal is the store's own.
+/// Every denial is the store's own.
 fn without_memory(prefix: &str) -> RateGuardBuilder {
     RateGuard::builder().prefix(prefix).deny_cache(Duration::ZERO)
 }

@@ -1,21 +1,21 @@
-//! Time, as something that can be handed in.
+//! The clock of a limiter.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Where a limiter reads the time for what it counts in this process.
+/// The clock for what a limiter counts in this process.
 ///
-/// What is counted in Redis goes by the Redis server's clock alone, so that servers whose clocks differ agree.
+/// Counts in Redis use only the Redis server's clock, so servers whose clocks differ still agree.
 pub trait Clock: Send + Sync + 'static {
-    /// The time since some fixed moment. Read at least once a check, so it should be cheap.
+    /// The time since some fixed moment. It is read at least once per check, so it should be cheap.
     fn now(&self) -> Duration;
 }
 
-/// No time is later: beyond, the end of a window could not be told any more.
+/// The latest time. Later ones would overflow when a window is added.
 const LATEST: u64 = 1 << 62;
 
-/// The clock a limiter was given, or the system's monotonic one.
+/// The clock that a limiter was given, or the system's monotonic clock.
 #[derive(Clone)]
 pub(crate) enum TimeSource {
     System(Instant),
@@ -37,7 +37,7 @@ impl TimeSource {
         now.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(now.subsec_micros())).min(LATEST)
     }
 
-    /// The time, if it is known never to go back.
+    /// The time, if the clock never goes back.
     #[inline]
     pub(crate) fn steady_micros(&self) -> Option<u64> {
         matches!(self, TimeSource::System(_)).then(|| self.micros())
@@ -53,7 +53,12 @@ impl fmt::Debug for TimeSource {
     }
 }
 
-/// A clock that moves only when it is told to, for tests of limited handlers.
+/// Seconds, rounded up: a client that waits that long has waited long enough.
+pub(crate) fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
+/// A clock for tests of limited handlers. It moves only when a test moves it.
 ///
 /// ```
 /// use rateguard::{Key, ManualClock, Policy, Quota, RateGuard};
@@ -78,18 +83,18 @@ pub struct ManualClock {
 
 #[cfg(feature = "test-util")]
 impl ManualClock {
-    /// A clock that stands at an hour, so that it can also be [set](Self::set) back.
+    /// A clock at one hour, so that it can also be [set](Self::set) back.
     pub fn new() -> ManualClock {
         ManualClock { micros: Arc::new(3_600_000_000.into()) }
     }
 
-    /// Moves on. Parts of a microsecond are dropped.
+    /// Moves the clock forward. Fractions of a microsecond are dropped.
     pub fn advance(&self, by: Duration) {
         let by = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
         self.micros.fetch_add(by, std::sync::atomic::Ordering::SeqCst);
     }
 
-    /// Stands at another time, earlier or later.
+    /// Sets the clock to an earlier or later time.
     pub fn set(&self, to: Duration) {
         let to = u64::try_from(to.as_micros()).unwrap_or(u64::MAX);
         self.micros.store(to, std::sync::atomic::Ordering::SeqCst);

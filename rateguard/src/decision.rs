@@ -248,8 +248,3 @@ impl Decision {
         self.check.cost
     }
 }
-
-/// Seconds, rounded up: a client that waits that long has waited long enough.
-pub(crate) fn whole_seconds(time: Duration) -> u64 {
-    time.as_secs() + u64::from(time.subsec_nanos() > 0)
-}

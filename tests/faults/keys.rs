@@ -54,16 +54,16 @@ pub(crate) async fn flushed(watch: &'static Watch) {
     let server = RedisServer::start();
     let limiter = patient(server.url()).await;
     let two = Policy::new("two", Quota::sliding_window(2, MINUTE));
-    let admitted = async || {
-        let mut admitted = 0;
+    let allowed = async || {
+        let mut allowed = 0;
         while watch.check(&limiter, &two, &Key::global()).await.allowed() {
-            admitted += 1;
+            allowed += 1;
         }
-        admitted
+        allowed
     };
-    assert_eq!(admitted().await, 2);
+    assert_eq!(allowed().await, 2);
     let _: String = server.command(&["FLUSHALL"]);
-    assert_eq!(admitted().await, 2, "a fresh window, nothing worse");
+    assert_eq!(allowed().await, 2, "a fresh window, nothing worse");
     all_keys_end(&server);
 
     let _: String = server.command(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
@@ -77,7 +77,7 @@ pub(crate) async fn flushed(watch: &'static Watch) {
     }
     let stats: String = server.command(&["INFO", "stats"]);
     assert!(!stats.contains("evicted_keys:0\r"), "the server had to evict");
-    assert!(admitted().await <= 2);
+    assert!(allowed().await <= 2);
     all_keys_end(&server);
 }
 
@@ -141,12 +141,12 @@ pub(crate) async fn clock(watch: &'static Watch) {
             assert!(limiter.check_cost(&policy, &Key::global(), quota.limit()).await.allowed());
             assert!(!watch.check(&limiter, &policy, &Key::global()).await.allowed());
             server.clock().set(to);
-            let refused = watch.check(&limiter, &policy, &Key::global()).await;
+            let denied = watch.check(&limiter, &policy, &Key::global()).await;
             all_keys_end_of(&server, policy.name());
-            // Whoever is refused is not refused for longer than a window: `check` has seen to `retry_after`.
-            let wait = refused.retry_after().unwrap_or_default();
+            // Whoever is denied is not denied for longer than a window: `check` has seen to `retry_after`.
+            let wait = denied.retry_after().unwrap_or_default();
             server.clock().set(to + u64::try_from(wait.as_micros()).unwrap());
-            assert!(refused.allowed() || watch.check(&limiter, &policy, &Key::global()).await.allowed(), "{quota:?}");
+            assert!(denied.allowed() || watch.check(&limiter, &policy, &Key::global()).await.allowed(), "{quota:?}");
             all_keys_end_of(&server, policy.name());
         }
     }

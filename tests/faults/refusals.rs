@@ -98,8 +98,8 @@ pub(crate) async fn misconf(watch: &'static Watch) {
     let _: String = server.command(&["CONFIG", "SET", "save", "3600 1"]);
     std::fs::remove_dir_all(directory).unwrap();
     let _: String = server.command(&["BGSAVE"]);
-    watch.until_reason(&limiter, StoreErrorKind::WritesRefused).await;
-    refused(watch, &server, &limiter, StoreErrorKind::WritesRefused).await;
+    watch.until_reason(&limiter, StoreErrorKind::WritesDisabled).await;
+    refused(watch, &server, &limiter, StoreErrorKind::WritesDisabled).await;
     let _: String = server.command(&["CONFIG", "SET", "stop-writes-on-bgsave-error", "no"]);
     watch.recovers(&limiter).await;
 }
@@ -113,10 +113,10 @@ pub(crate) async fn no_replicas(watch: &'static Watch) {
         watch.note("before Redis 7 a script writes all the same");
         return;
     }
-    refused(watch, &server, &limiter, StoreErrorKind::WritesRefused).await;
+    refused(watch, &server, &limiter, StoreErrorKind::WritesDisabled).await;
     // Whoever starts now finds out before it asks anything.
     let late = limiter_of(&server);
-    watch.until_reason(&late, StoreErrorKind::WritesRefused).await;
+    watch.until_reason(&late, StoreErrorKind::WritesDisabled).await;
     let _: String = server.command(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
     watch.recovers(&limiter).await;
     watch.recovers(&late).await;

@@ -271,7 +271,7 @@ impl Model {
         }
     }
 
-    /// How many more units would be admitted now.
+    /// How many more units would be allowed now.
     pub(crate) fn available(&mut self, now: u64, quota: &Quota) -> u64 {
         let (window, limit) = (window(quota), u64::from(quota.limit()));
         match self {

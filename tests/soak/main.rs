@@ -2,8 +2,8 @@
 //! default. At the end:
 //!
 //! - every answer was 200 or 429, whatever happened to the server;
-//! - no key was admitted more than its limit in any window, but for those in which the server lost its memory and for
-//!   what was admitted without being counted;
+//! - no key was allowed more than its limit in any window, but for those in which the server lost its memory and for
+//!   what was allowed without being counted;
 //! - memory, tasks and file descriptors are where they were, and 99 of 100 answers came within the deadline.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so")]
 #![allow(clippy::indexing_slicing, reason = "the same")]
@@ -21,7 +21,7 @@ use rateguard::{Key, KeyBy, Policy, Quota, RateGuard, RateLimitLayer};
 use rateguard_tests::{Proxy, RedisServer, serve};
 
 use faults::Faults;
-use tally::{Admitted, Machine, Tally};
+use tally::{Allowed, Machine, Tally};
 
 const CONNECTIONS: u64 = 64;
 const KEYS: u64 = 15;
@@ -75,7 +75,7 @@ async fn main() {
     println!("checks alone: {}", checks.summary());
     println!("the machine: 99 % of bare timers at most {late:?} late");
     println!("machine: {before} at first, {after} at the end");
-    assert!(tally.counted > 0 && tally.refused > 0 && tally.uncounted > 0, "everything was met");
+    assert!(tally.counted > 0 && tally.denied > 0 && tally.uncounted > 0, "everything was met");
     // To the millisecond that timers have, and no closer than this machine keeps any timer.
     assert!(
         checks.percentile(0.99) <= DEADLINE + late + Duration::from_millis(2),
@@ -100,7 +100,7 @@ async fn checks_alone(limiter: RateGuard, stop: Arc<AtomicBool>) -> (Tally, Tall
         match (decision.allowed(), decision.degraded()) {
             (true, false) => tally.counted += 1,
             (true, true) => tally.uncounted += 1,
-            (false, _) => tally.refused += 1,
+            (false, _) => tally.denied += 1,
         }
         let start = Instant::now();
         tokio::time::sleep(PAUSE).await;
@@ -121,9 +121,9 @@ async fn client(n: u64, url: String, began: Instant, stop: Arc<AtomicBool>) -> T
         let end = began.elapsed();
         tally.answered(end.saturating_sub(start));
         match (answer.status().as_u16(), answer.headers().contains_key("x-ratelimit-limit")) {
-            (200, true) => tally.admitted(Admitted::new(key, start, end)),
+            (200, true) => tally.allowed(Allowed::new(key, start, end)),
             (200, false) => tally.uncounted += 1,
-            (429, _) => tally.refused += 1,
+            (429, _) => tally.denied += 1,
             (other, _) => panic!("answered {other}"),
         }
         tokio::time::sleep(Duration::from_millis(120)).await;

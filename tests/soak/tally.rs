@@ -3,17 +3,17 @@
 use std::fmt;
 use std::time::Duration;
 
-/// A request that was counted and admitted: at some time from `start` to `end`.
+/// A request that was counted and allowed: at some time from `start` to `end`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Admitted {
+pub(crate) struct Allowed {
     key: u64,
     start: Duration,
     end: Duration,
 }
 
-impl Admitted {
-    pub(crate) fn new(key: u64, start: Duration, end: Duration) -> Admitted {
-        Admitted { key, start, end }
+impl Allowed {
+    pub(crate) fn new(key: u64, start: Duration, end: Duration) -> Allowed {
+        Allowed { key, start, end }
     }
 }
 
@@ -21,8 +21,8 @@ impl Admitted {
 pub(crate) struct Tally {
     pub(crate) counted: u64,
     pub(crate) uncounted: u64,
-    pub(crate) refused: u64,
-    admitted: Vec<Admitted>,
+    pub(crate) denied: u64,
+    allowed: Vec<Allowed>,
     /// How many answers took so many milliseconds.
     took: Vec<u64>,
 }
@@ -36,16 +36,16 @@ impl Tally {
         self.took[at] += 1;
     }
 
-    pub(crate) fn admitted(&mut self, one: Admitted) {
+    pub(crate) fn allowed(&mut self, one: Allowed) {
         self.counted += 1;
-        self.admitted.push(one);
+        self.allowed.push(one);
     }
 
     pub(crate) fn add(&mut self, other: Tally) {
         self.counted += other.counted;
         self.uncounted += other.uncounted;
-        self.refused += other.refused;
-        self.admitted.extend(other.admitted);
+        self.denied += other.denied;
+        self.allowed.extend(other.allowed);
         if self.took.len() < other.took.len() {
             self.took.resize(other.took.len(), 0);
         }
@@ -68,17 +68,17 @@ impl Tally {
         Duration::MAX
     }
 
-    /// In how many windows more than the limit was admitted, of those in which the server forgot nothing. Whatever
-    /// lies wholly within a window's length, by the clock of those who asked, was also admitted within it.
+    /// In how many windows more than the limit was allowed, of those in which the server forgot nothing. Whatever
+    /// lies wholly within a window's length, by the clock of those who asked, was also allowed within it.
     pub(crate) fn over(&mut self, limit: u32, window: Duration, forgotten: &[(Duration, Duration)]) -> usize {
-        self.admitted.sort_by_key(|one| (one.key, one.start));
+        self.allowed.sort_by_key(|one| (one.key, one.start));
         let mut over = 0;
-        for (at, first) in self.admitted.iter().enumerate() {
+        for (at, first) in self.allowed.iter().enumerate() {
             let until = first.start + window;
             if forgotten.iter().any(|(from, to)| *to >= first.start && *from <= until) {
                 continue;
             }
-            let inside = self.admitted[at..]
+            let inside = self.allowed[at..]
                 .iter()
                 .take_while(|one| one.key == first.key && one.start < until)
                 .filter(|one| one.end < until)
@@ -92,16 +92,16 @@ impl Tally {
 
     /// What these notes take up themselves.
     pub(crate) fn kilobytes(&self) -> u64 {
-        u64::try_from(4 * self.admitted.len() * size_of::<Admitted>() / 1024).unwrap_or(u64::MAX)
+        u64::try_from(4 * self.allowed.len() * size_of::<Allowed>() / 1024).unwrap_or(u64::MAX)
     }
 
     pub(crate) fn summary(&self) -> String {
         let longest = self.took.len();
         format!(
-            "{} admitted and counted, {} admitted uncounted, {} refused; half within {:?}, 99 % within {:?}, all within {} ms",
+            "{} allowed and counted, {} allowed uncounted, {} denied; half within {:?}, 99 % within {:?}, all within {} ms",
             self.counted,
             self.uncounted,
-            self.refused,
+            self.denied,
             self.percentile(0.5),
             self.percentile(0.99),
             longest

@@ -1,16 +1,16 @@
-//! The fixed window: a counter that begins with the first unit and is forgotten one window later.
+//! The fixed window: a counter that starts with the first unit and ends one window later.
 //!
-//! At the seam of two windows up to twice the limit can be allowed within one window's length.
+//! Where two windows meet, up to twice the limit can be allowed within one window's length.
 //!
-//! Quotas with windows of different length have a counter each, and every charge is counted by all of them: a short
-//! window that ends does not end a long one. All are kept until all have ended.
+//! Each length of window has its own counter, and every charge is counted by all of them, so the end of a short window does
+//! not end a long one. All counters are kept until all have ended.
 
 use smallvec::SmallVec;
 
 use super::{Assessment, MOST_COUNTS};
 use crate::quota::Quota;
 
-/// How much was allowed since the window began. Nothing counted: `used` is 0.
+/// The units allowed since the window began. If nothing is counted, `used` is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counter {
     pub(crate) window: u64,
@@ -37,7 +37,7 @@ impl Counter {
         }
     }
 
-    /// Counts units that were assessed at this time.
+    /// Counts units that were assessed at the same time.
     pub(crate) fn charge(&mut self, now: u64, cost: u32) {
         if self.used == 0 {
             self.start = now;
@@ -46,7 +46,7 @@ impl Counter {
     }
 }
 
-/// A counter for each length of a window.
+/// A counter for each length of window.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counters(SmallVec<[Counter; 1]>);
 
@@ -61,7 +61,7 @@ impl Counters {
 
     fn update(&mut self, now: u64) {
         for counter in &mut self.0 {
-            // A clock that stepped back: the window begins anew, with what it holds.
+            // The clock stepped back: the window starts now and keeps what it has counted.
             counter.start = counter.start.min(now);
             if now - counter.start >= counter.window || counter.used == 0 {
                 (counter.start, counter.used) = (now, 0);
@@ -72,7 +72,7 @@ impl Counters {
         }
     }
 
-    /// The counter for a window; if there is none, what is known from the others of the time since it began.
+    /// The counter for a window. If there is none, a copy of the fullest counter that started less than a window ago.
     fn get(&self, now: u64, window: u64) -> Counter {
         let own = self.0.iter().find(|counter| counter.window == window);
         let most = || self.0.iter().filter(|counter| now - counter.start < window).reduce(more);
@@ -92,7 +92,7 @@ impl Counters {
         self.0.push(own);
     }
 
-    /// Only a charge ends a window: a clock that steps back after a look finds it where it was.
+    /// Ends no window, only a charge does: if the clock steps back after an assessment, the window still counts.
     pub(crate) fn assess(&mut self, now: u64, quota: &Quota, cost: u32) -> Assessment {
         for counter in &mut self.0 {
             counter.start = counter.start.min(now);
@@ -118,7 +118,7 @@ impl Counters {
         now
     }
 
-    /// Gives back what was charged at that time, to the windows that had begun then.
+    /// Gives back what was charged at that time, in the windows that had begun by then.
     pub(crate) fn refund(&mut self, now: u64, cost: u32, at: Option<u64>) {
         self.update(now);
         for counter in &mut self.0 {

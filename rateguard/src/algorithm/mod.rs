@@ -1,8 +1,8 @@
-//! The rules, as functions of what is stored, the time, the quota and the cost. No clock is read here and nothing is
-//! sent anywhere; time is in microseconds.
+//! The algorithms, as pure functions of the stored state, the time, the quota and the cost. They read no clock and do no
+//! I/O. Times are in microseconds.
 //!
-//! A rule first *assesses* and then, if every limit of the request admits it, *charges*: that is how limits that stack
-//! are decided together.
+//! An algorithm first *assesses* a cost. Only if every limit of the request allows it, the cost is *charged*. So stacked
+//! limits are decided together.
 
 pub(crate) mod fixed_window;
 pub(crate) mod sliding_counter;
@@ -14,19 +14,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::quota::{Algorithm, Quota};
 
-/// So many counts are kept at most under one key, each by a window or rate of its own. One more takes the place of the
-/// one that ends first.
+/// The most counts under one key; each has its own window or rate. One more replaces the one that ends first.
 const MOST_COUNTS: usize = 4;
 
 /// What is stored for one key.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
-    /// Which of the lives of its key this is: a receipt of another is void. `None` before the first charge.
+    /// Identifies this life of the key: receipts of an earlier life are void. `None` before the first charge.
     life: Option<NonZeroU64>,
     count: Count,
 }
 
-/// What is counted, by the algorithm.
+/// The count, by algorithm.
 #[derive(Clone, Debug)]
 pub(crate) enum Count {
     SlidingWindow(sliding_window::Log),
@@ -35,14 +34,14 @@ pub(crate) enum Count {
     TokenBucket(token_bucket::Buckets),
 }
 
-/// Proof of a charge: what to show to have these very units given back.
+/// Proof of a charge: with it, exactly these units can be given back.
 ///
-/// That it is used only once is up to who holds it: several charges of one microsecond have the same.
+/// Its holder must use it only once: several charges in one microsecond have equal receipts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Receipt {
     /// The life of the key in this process; always 1 in a remote store, where `at` alone tells lives apart.
     pub(crate) life: NonZeroU64,
-    /// When the charge was made; of a token bucket, how many tokens had been charged with it.
+    /// When the charge was made. For a token bucket, how many tokens had been charged by then, including this charge.
     pub(crate) at: u64,
 }
 
@@ -51,30 +50,30 @@ pub(crate) struct Receipt {
 pub(crate) struct Assessment {
     /// Whether the cost fits.
     pub(crate) allowed: bool,
-    /// Units left, the cost not yet taken.
+    /// Units left before the cost is taken.
     pub(crate) available: u32,
-    /// Until the quota moves, if nothing is charged; 0 when nothing is counted.
+    /// The time until the quota changes if nothing is charged. 0 if nothing is counted.
     pub(crate) reset_idle: u64,
-    /// Until the quota moves, once the cost is charged.
+    /// The time until the quota changes if the cost is charged.
     pub(crate) reset_charged: u64,
-    /// Until the cost would fit. `None` if it fits or never will.
+    /// The time until the cost would fit. `None` if it fits, or never will.
     pub(crate) retry_after: Option<u64>,
 }
 
-/// What a check is answered with.
+/// One limit's answer to a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    /// Whether this limit admits the cost; the others of the request may not.
+    /// Whether this limit allows the cost. Other limits of the request may deny it.
     pub(crate) allowed: bool,
     pub(crate) remaining: u32,
     pub(crate) reset_after: u64,
     pub(crate) retry_after: Option<u64>,
-    /// What to show to have the charge given back, if there was one.
+    /// The receipt for giving the charge back, if there was one.
     pub(crate) receipt: Option<Receipt>,
 }
 
 impl Assessment {
-    /// The answer, once it is known what the request was charged, and against which receipt.
+    /// The answer, from what the request was charged and the receipt for it.
     pub(crate) fn verdict(self, charged: Option<u32>, receipt: Option<Receipt>) -> Verdict {
         let charged = charged.unwrap_or(0);
         Verdict {
@@ -98,7 +97,7 @@ impl State {
         State::of(count)
     }
 
-    /// What is counted already, in a new life of its key.
+    /// A state with this count, in a new life of its key.
     pub(crate) fn of(count: Count) -> State {
         State { life: None, count }
     }
@@ -107,8 +106,8 @@ impl State {
         &self.count
     }
 
-    /// What a charge of `cost` would meet. Lets go of what no longer counts, mends what a clock that stepped back has
-    /// left, begins to count by a quota that is new here, and changes nothing else.
+    /// Says what a charge of `cost` would do. It drops what no longer counts, repairs times that a clock that stepped back
+    /// has left in the future, and starts a count for a quota that is new here. It changes nothing else.
     pub(crate) fn assess(&mut self, now: u64, quota: &Quota, cost: u32) -> Assessment {
         match &mut self.count {
             Count::SlidingWindow(log) => log.assess(now, quota, cost),
@@ -118,14 +117,14 @@ impl State {
         }
     }
 
-    /// The same, for a look that must not change anything.
+    /// The same, without changing anything.
     pub(crate) fn peek(&self, now: u64, quota: &Quota, cost: u32) -> Assessment {
         self.clone().assess(now, quota, cost)
     }
 
-    /// Takes `cost` units, after an assessment at the same moment allowed them.
+    /// Charges `cost` units, which an assessment at the same moment has allowed.
     pub(crate) fn charge(&mut self, now: u64, quota: &Quota, cost: u32) -> Option<Receipt> {
-        // The first is that of shared stores.
+        // 1 is `Receipt::SHARED`.
         static LIVES: AtomicU64 = AtomicU64::new(2);
         if cost == 0 {
             return None;
@@ -142,7 +141,7 @@ impl State {
         self.life.map(|life| Receipt { life, at })
     }
 
-    /// Gives back those of `cost` units charged under the receipt that still count; without a receipt, the oldest.
+    /// Gives back `cost` units: those charged under the receipt, if they still count; without a receipt, the oldest.
     pub(crate) fn refund(&mut self, now: u64, quota: &Quota, cost: u32, receipt: Option<Receipt>) {
         if cost == 0 || receipt.is_some_and(|receipt| Some(receipt.life) != self.life) {
             return;
@@ -156,7 +155,7 @@ impl State {
         }
     }
 
-    /// From when on nothing counts any more, so that the state is as good as none.
+    /// The time from which nothing counts any more, so that the state can be dropped.
     pub(crate) fn idle_from(&self) -> u64 {
         match &self.count {
             Count::SlidingWindow(log) => log.idle_from(),

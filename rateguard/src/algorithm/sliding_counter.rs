@@ -1,10 +1,10 @@
 //! The sliding counter: two fixed windows, the earlier one weighted by how much of it the sliding window still covers.
 //!
-//! It takes the units of the earlier window as spread evenly over it. If they were not, it errs: in the worst case, all
-//! of them at that window's very end, fewer than twice the limit are allowed within one window's length. (The idea is
-//! described in Cloudflare's "How we built rate limiting capable of scaling to millions of domains", 2017.)
+//! It assumes that the units of the earlier window are spread evenly over it. In the worst case, all of them are at the very
+//! end of that window, and fewer than twice the limit are allowed within one window's length. (Source: Cloudflare, "How we
+//! built rate limiting capable of scaling to millions of domains", 2017.)
 //!
-//! Quotas with windows of different length have a pair each, and every charge is counted by all of them. All are kept until
+//! Each length of window has its own pair of windows, and every charge is counted by all of them. All pairs are kept until
 //! all have ended.
 
 use smallvec::SmallVec;
@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::{Assessment, MOST_COUNTS};
 use crate::quota::Quota;
 
-/// The window that runs, and the one before. They begin with the first unit.
+/// The current window and the previous one. They start with the first unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pair {
     pub(crate) window: u64,
@@ -22,9 +22,9 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// As it counts now, in windows of this length.
+    /// The pair as it counts now, in windows of this length.
     fn at(self, now: u64, window: u64) -> Pair {
-        // A clock that stepped back: the window begins anew, with what it holds.
+        // The clock stepped back: the window starts now and keeps what it has counted.
         let start = self.start.min(now);
         let pair = Pair { window, start, ..self };
         let fresh = Pair { window, start: now, previous: 0, current: 0 };
@@ -58,7 +58,7 @@ impl Pair {
         }
     }
 
-    /// Until what has been counted longest counts no more.
+    /// The time until the oldest count ends.
     fn reset(&self, elapsed: u64, current: u64) -> u64 {
         match (self.previous, current) {
             (0, 0) => 0,
@@ -67,9 +67,9 @@ impl Pair {
         }
     }
 
-    /// Until no more than `room` units count.
+    /// The time until at most `room` units count.
     fn retry(&self, elapsed: u64, room: u64) -> u64 {
-        // When `units` of an earlier window have faded to `room`, from the beginning of the window after it.
+        // The time from the start of the next window until `units` of a window count as `room`.
         let faded = |units: u64, room: u64| self.window - div_floor(room, self.window, units).min(self.window);
         match room.checked_sub(self.current) {
             Some(room) => faded(self.previous, room).saturating_sub(elapsed),
@@ -77,7 +77,7 @@ impl Pair {
         }
     }
 
-    /// Counts units that were assessed at this time.
+    /// Counts units that were assessed at the same time.
     pub(crate) fn charge(&mut self, cost: u32) {
         self.current += u64::from(cost);
     }
@@ -91,7 +91,7 @@ impl Pair {
     }
 }
 
-/// A pair for each length of a window.
+/// A pair for each length of window.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pairs(SmallVec<[Pair; 1]>);
 
@@ -113,7 +113,7 @@ impl Pairs {
         }
     }
 
-    /// The pair for a window; if there is none, the one that counts most in windows of that length.
+    /// The pair for a window. If there is none, the pair that counts most, converted to windows of that length.
     fn get(&self, now: u64, window: u64) -> Pair {
         let fresh = Pair { window, start: now, previous: 0, current: 0 };
         let own = self.0.iter().find(|pair| pair.window == window).copied();
@@ -133,7 +133,7 @@ impl Pairs {
         self.0.push(own);
     }
 
-    /// Only a charge moves the windows on: a clock that steps back after a look finds them where they were.
+    /// Moves no window on, only a charge does: if the clock steps back after an assessment, the windows still count.
     pub(crate) fn assess(&mut self, now: u64, quota: &Quota, cost: u32) -> Assessment {
         for pair in self.0.iter_mut().filter(|pair| pair.start > now) {
             *pair = pair.at(now, pair.window);
@@ -159,8 +159,8 @@ impl Pairs {
         now
     }
 
-    /// Gives back what was charged at that time, to the window that it was charged to; without a time, to the earlier
-    /// one first.
+    /// Gives back what was charged at that time, in the window that counted it. Without a time, in the previous window
+    /// first.
     pub(crate) fn refund(&mut self, now: u64, cost: u32, at: Option<u64>) {
         let cost = u64::from(cost);
         self.update(now);
@@ -187,7 +187,7 @@ impl Pairs {
     }
 }
 
-/// `a * b / c`, rounded up. What comes out is at most `a`, since `b` is at most `c`.
+/// `a * b / c`, rounded up. At most `a`, since `b` is at most `c`.
 fn div_ceil(a: u64, b: u64, c: u64) -> u64 {
     u64::try_from((u128::from(a) * u128::from(b)).div_ceil(u128::from(c.max(1)))).unwrap_or(u64::MAX)
 }

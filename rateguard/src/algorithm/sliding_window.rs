@@ -1,14 +1,14 @@
-//! The sliding window: a log of what was allowed.
+//! The sliding window: a log of the allowed units.
 //!
-//! A unit allowed at `t` counts while `now - t < window`. So in no interval of one window's length are more than
-//! `limit` units allowed, wherever the interval begins.
+//! A unit allowed at `t` counts while `now - t < window`. So in no interval of one window's length are more than `limit`
+//! units allowed, wherever the interval begins.
 //!
-//! The log has entries of a first hit, a latest hit and units. For limits up to 512 only hits of the same microsecond
-//! share an entry, and the log is exact. For larger ones an entry takes hits until a 1024th of the window has passed since
-//! its first, and counts until a window has passed since its latest: never more than the limit are allowed, a unit is
-//! held at most a 1024th of the window too long, and at most 1026 entries count, whatever the limit.
+//! An entry of the log has a first hit, a latest hit and units. For limits up to 512, only hits of the same microsecond
+//! share an entry, and the log is exact. For larger limits, an entry takes hits until 1/1024 of the window has passed since
+//! its first hit, and counts until a window has passed since its latest. So never more than the limit is allowed, a unit
+//! counts at most 1/1024 of the window too long, and at most 1026 entries count, whatever the limit.
 //!
-//! What is kept is kept for the *horizon*: the longest window that was charged under, for as long as such a charge counts.
+//! Entries are kept for the *horizon*: the longest window that was charged under, as long as such a charge counts.
 
 use std::collections::VecDeque;
 
@@ -17,19 +17,19 @@ use crate::quota::Quota;
 
 /// Up to this limit the log is exact.
 const EXACT: u32 = 512;
-/// An exact log whose horizon is longer than its window may hold more units than its limit, but no more than these.
+/// An exact log whose horizon is longer than its window may hold more units than its limit, but not more than this.
 const MOST_EXACT: u64 = 1024;
-/// Into so many parts a window is divided.
+/// An entry of a merged log takes hits for one of so many parts of the window.
 const PARTS: u64 = 1024;
 
-/// What was allowed and may still count, oldest first.
+/// The allowed units that may still count, oldest first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log {
     entries: VecDeque<Entry>,
-    /// How many units there had been before the first entry.
+    /// The number of units before the first entry.
     base: u64,
     horizon: Horizon,
-    /// Whether entries take hits of different moments.
+    /// Whether entries take hits of different times.
     merged: bool,
 }
 
@@ -37,17 +37,17 @@ pub(crate) struct Log {
 struct Entry {
     first: u64,
     latest: u64,
-    /// How many units there have been, up to and with this entry.
+    /// The number of units up to and including this entry.
     total: u64,
 }
 
-/// The longest window that was charged under, and what follows it once that counts no more.
+/// The longest window that was charged under, and what replaces it when that no longer counts.
 #[derive(Clone, Copy, Debug, Default)]
 struct Horizon {
     longest: u64,
-    /// Until when it counts; 0: for as long as the newest unit does.
+    /// The time until which it counts. 0: as long as the newest unit does.
     until: u64,
-    /// The longest of the windows charged under since, if there are shorter ones.
+    /// The longest of the shorter windows that were charged under since.
     next: u64,
 }
 
@@ -56,12 +56,12 @@ impl Horizon {
         match self.until {
             0 => self,
             until if now >= until => Horizon { longest: self.next, until: 0, next: 0 },
-            // A clock that stepped back.
+            // The clock may have stepped back.
             until => Horizon { until: until.min(now.saturating_add(self.longest)), ..self },
         }
     }
 
-    /// After a charge under a window, the one before it having been made at `newest`.
+    /// The horizon after a charge under a window. The charge before it was at `newest`.
     fn with(self, window: u64, newest: u64) -> Horizon {
         if window >= self.longest {
             Horizon { longest: window, until: 0, next: 0 }
@@ -74,10 +74,10 @@ impl Horizon {
 }
 
 impl Log {
-    /// Brings the log to this time.
+    /// Moves the log to this time.
     fn update(&mut self, now: u64) {
-        // A clock that stepped back leaves hits in the future. They happened, so they count; but only from now on, so
-        // that nobody waits longer than a window.
+        // A clock that stepped back leaves hits in the future. They count as hits of now, so that nobody waits longer than
+        // a window.
         for entry in self.entries.iter_mut().rev().take_while(|entry| entry.latest > now) {
             entry.latest = now;
             entry.first = entry.first.min(now);
@@ -92,7 +92,7 @@ impl Log {
         }
     }
 
-    /// How many units there had been before this entry.
+    /// The number of units before this entry.
     fn before(&self, at: usize) -> u64 {
         at.checked_sub(1).and_then(|at| self.entries.get(at)).map_or(self.base, |entry| entry.total)
     }
@@ -102,7 +102,7 @@ impl Log {
         self.entries.partition_point(|entry| now - entry.latest >= window)
     }
 
-    /// Whether a hit now is taken by the last entry.
+    /// Whether the last entry takes a hit of now.
     fn joins_last(&self, now: u64) -> bool {
         let takes = |last: &Entry| {
             if self.merged {
@@ -120,7 +120,7 @@ impl Log {
         let first = self.first(now, window);
         let before = self.before(first);
         let used = self.before(self.entries.len()).saturating_sub(before);
-        // A limit that was lowered can be below what is counted already.
+        // A lowered limit can be below what is counted already.
         let available = limit.saturating_sub(used);
         let leaves = |entry: &Entry| entry.latest.saturating_add(window) - now;
         let reset_idle = self.entries.get(first).map_or(0, leaves);
@@ -131,7 +131,7 @@ impl Log {
             let gone = before + (used + cost).saturating_sub(limit);
             self.entries.get(self.entries.partition_point(|entry| entry.total < gone)).map(leaves)
         };
-        // The oldest that counts takes the charge, and with it leaves later.
+        // The oldest entry that counts takes the charge, and then ends later.
         let renews = first + 1 >= self.entries.len() && (reset_idle == 0 || self.joins_last(now));
         if !allowed {
             self.keep_for(window);
@@ -145,7 +145,7 @@ impl Log {
         }
     }
 
-    /// What a longer window has denied is kept for it, or waiting would be shorter than was said.
+    /// Keeps entries for a window that denied, since its `retry_after` depends on them.
     fn keep_for(&mut self, window: u64) {
         if window > self.horizon.longest {
             self.horizon = Horizon { longest: window, until: 0, next: 0 };
@@ -183,7 +183,7 @@ impl Log {
         now
     }
 
-    /// Puts neighbours together that one entry of this horizon can hold.
+    /// Merges neighbours that fit into one entry of this horizon.
     fn merge(&mut self) {
         if !self.merged {
             return;
@@ -200,8 +200,8 @@ impl Log {
         self.entries = merged;
     }
 
-    /// Gives units back: those charged at that time, from the very entry that holds them; without a time, the oldest, so
-    /// that what is left never counts for a shorter time than what was really allowed.
+    /// Gives units back: those charged at that time, from the entry that holds them. Without a time, the oldest, so that
+    /// the units that stay never count for a shorter time than those that were really allowed.
     pub(crate) fn refund(&mut self, now: u64, quota: &Quota, cost: u32, at: Option<u64>) {
         self.update(now);
         let (first, until) = match at {
@@ -224,12 +224,12 @@ impl Log {
         }
     }
 
-    /// How many units there are, those included that nobody has looked at since they left.
+    /// The number of units in the log, including those that ended since its last update.
     pub(crate) fn units(&self) -> u64 {
         self.before(self.entries.len()).saturating_sub(self.base)
     }
 
-    /// When nothing counts any more: from then on the log is as good as none.
+    /// The time from which nothing counts any more, so that the log can be dropped.
     pub(crate) fn idle_from(&self) -> u64 {
         let Horizon { longest, until, next } = self.horizon;
         let after = |window: u64| self.entries.back().map_or(0, |entry| entry.latest.saturating_add(window));

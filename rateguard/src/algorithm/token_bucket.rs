@@ -1,20 +1,19 @@
-//! The token bucket, as the generic cell rate algorithm (ITU-T I.371): instead of tokens it keeps the time at which the
-//! bucket will be full again.
+//! The token bucket, as the generic cell rate algorithm (ITU-T I.371): instead of tokens it stores the time at which the
+//! bucket will be full.
 //!
-//! A token takes `window / limit` microseconds to come back, which is seldom a whole number. So times are counted in
-//! microseconds and fractions of `1 / limit` of one, and no rate is ever rounded.
+//! A token takes `window / limit` microseconds to refill, which is rarely a whole number. So times are kept in microseconds
+//! and a remainder in units of `1 / limit` microsecond, and no rate is ever rounded.
 //!
-//! Quotas of different rates have a bucket each, and every charge is taken from all of them: what one lets come back
-//! sooner, another does not. A bucket of a new rate lacks as many tokens as the one that lacks most. All are kept until all
-//! are full.
+//! Each rate has its own bucket, and every charge is taken from all of them. A bucket for a new rate starts with as many
+//! tokens missing as the emptiest of the others. All buckets are kept until all are full.
 
 use smallvec::SmallVec;
 
 use super::{Assessment, MOST_COUNTS};
 use crate::quota::Quota;
 
-/// When a bucket of `burst` tokens is full: at `at` microseconds and `fraction / limit` of one. It refills at `limit` tokens a
-/// `window`.
+/// A bucket of `burst` tokens that refills at `limit` tokens per `window`. It is full at `at` microseconds plus
+/// `fraction / limit` of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bucket {
     pub(crate) limit: u32,
@@ -33,21 +32,20 @@ impl Bucket {
         Bucket { limit: quota.limit(), window: quota.window_micros(), burst: quota.capacity(), at: now, fraction: 0 }
     }
 
-    /// What is missing from a full bucket, in units of a microsecond by the limit, of which a token is as many as the
-    /// window has microseconds.
+    /// What is missing from a full bucket, in units of `1 / limit` microsecond. One token is `window` units.
     fn debt(&self, now: u64) -> u128 {
         let limit = u128::from(self.limit);
         (u128::from(self.at) * limit + u128::from(self.fraction)).saturating_sub(u128::from(now) * limit)
     }
 
-    /// The same bucket, if so much is missing.
+    /// The same bucket with this much missing.
     fn with(self, now: u64, debt: u128) -> Bucket {
         let limit = u128::from(self.limit.max(1));
         let at = now.saturating_add(u64::try_from(debt / limit).unwrap_or(u64::MAX));
         Bucket { at, fraction: u32::try_from(debt % limit).unwrap_or(0), ..self }
     }
 
-    /// A bucket of this quota that misses as much; a part of a token is rounded up.
+    /// A bucket of this quota with as many tokens missing, rounded up in the new unit.
     fn convert(&self, now: u64, quota: &Quota) -> Bucket {
         let (from, to) = (u128::from(self.window.max(1)), u128::from(quota.window_micros()));
         let debt = self.debt(now);
@@ -55,9 +53,9 @@ impl Bucket {
         Bucket::full(now, quota).with(now, tokens * to + (part * to).div_ceil(from))
     }
 
-    /// A bucket that is more than empty, since a clock stepped back, a quota was lowered or a larger bucket was charged,
-    /// is empty. Whether it was.
-    fn let_go(&mut self, now: u64) -> bool {
+    /// Caps what is missing at a whole bucket, and returns whether that was needed. More can be missing if a clock stepped
+    /// back, a quota was lowered or a larger bucket was charged.
+    fn cap(&mut self, now: u64) -> bool {
         let capacity = u128::from(self.burst) * u128::from(self.window);
         let excess = self.debt(now) > capacity;
         if excess {
@@ -82,10 +80,10 @@ impl Bucket {
         }
     }
 
-    /// Takes tokens that were assessed at this time.
+    /// Takes tokens that were assessed at the same time.
     pub(crate) fn charge(&mut self, now: u64, cost: u32) {
         *self = self.with(now, self.debt(now) + u128::from(cost) * u128::from(self.window));
-        self.let_go(now);
+        self.cap(now);
     }
 
     fn is_full(&self, now: u64) -> bool {
@@ -101,7 +99,7 @@ impl Bucket {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Buckets {
     buckets: SmallVec<[Bucket; 1]>,
-    /// How many tokens were charged, less those of charges that were given back with none after them.
+    /// The tokens charged so far, without the newest charges if they were given back.
     charged: u64,
 }
 
@@ -116,15 +114,15 @@ impl Buckets {
 
     fn update(&mut self, now: u64) {
         for bucket in &mut self.buckets {
-            bucket.let_go(now);
+            bucket.cap(now);
         }
         if self.buckets.iter().all(|bucket| bucket.is_full(now)) {
             self.buckets.clear();
         }
     }
 
-    /// The bucket of a quota; if there is none, one that misses what is missed most. And whether it says something that
-    /// is not kept yet.
+    /// The bucket of a quota. If there is none, the emptiest of the others, converted. Also returns whether it differs from
+    /// what is stored.
     fn get(&self, now: u64, quota: &Quota) -> (Bucket, bool) {
         let own = self.buckets.iter().find(|bucket| bucket.is_of(quota)).copied();
         let more = |one: Bucket, other: Bucket| if other.debt(now) > one.debt(now) { other } else { one };
@@ -132,8 +130,8 @@ impl Buckets {
         let is_new = own.is_none();
         let mut bucket = own.or_else(converted).unwrap_or(Bucket::full(now, quota));
         bucket.burst = quota.capacity();
-        let let_go = bucket.let_go(now);
-        (bucket, let_go || is_new)
+        let capped = bucket.cap(now);
+        (bucket, capped || is_new)
     }
 
     fn put(&mut self, own: Bucket) {
@@ -151,10 +149,10 @@ impl Buckets {
 
     pub(crate) fn assess(&mut self, now: u64, quota: &Quota, cost: u32) -> Assessment {
         self.update(now);
-        let (own, news) = self.get(now, quota);
+        let (own, differs) = self.get(now, quota);
         let assessment = own.assess(now, quota, cost);
         let is_there = self.buckets.iter().any(|bucket| bucket.is_of(quota));
-        if news && (is_there || (!assessment.allowed && !own.is_full(now))) {
+        if differs && (is_there || (!assessment.allowed && !own.is_full(now))) {
             self.put(own);
         }
         assessment
@@ -172,8 +170,8 @@ impl Buckets {
         self.charged
     }
 
-    /// Gives back the charge with which so many had been charged; without that, what comes back next. Tokens come back
-    /// in the order in which they were charged; what has come back by itself cannot be given back again.
+    /// Gives back the charge after which `at` tokens had been charged; without `at`, the tokens that refill next. Tokens
+    /// refill in the order in which they were charged, and what has refilled cannot be given back again.
     pub(crate) fn refund(&mut self, now: u64, cost: u32, at: Option<u64>) {
         let after = match at {
             None => 0,

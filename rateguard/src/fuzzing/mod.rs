@@ -1,6 +1,6 @@
-//! What the fuzz targets run: any bytes as what comes from outside, and what must hold then. Compiled for them, and for the
-//! tests, which run the same with inputs that proptest makes.
-#![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a target that meets a mistake says so")]
+//! The fuzz targets: functions that take any bytes as input from outside, and assert what must hold. They are compiled for
+//! the fuzzer, and for the tests, which run them with proptest's inputs.
+#![allow(clippy::expect_used, clippy::missing_panics_doc, reason = "a target reports a mistake by a panic")]
 
 #[cfg(feature = "redis")]
 mod script_reply;
@@ -28,35 +28,35 @@ use crate::store::remote::Endpoint;
 #[cfg(feature = "redis")]
 pub use script_reply::script_reply;
 
-/// The key, as it is written down.
+/// The text of a key.
 pub fn key_text(key: &Key) -> String {
     let mut text = String::new();
     KeyWriter::new(b"fuzzing").write(&mut text, key);
     text
 }
 
-/// The lines of a header, of which a line feed parts two; `None` if one of them cannot be sent.
+/// The lines of a header, split at line feeds; `None` if one of them is not a valid header value.
 pub fn lines(name: &HeaderName, bytes: &[u8]) -> Option<HeaderMap> {
     let lines = bytes.split(|&byte| byte == b'\n');
     lines.map(|line| Some((name.clone(), HeaderValue::from_bytes(line).ok()?))).collect()
 }
 
-/// What is counted for a cookie.
+/// The value that is counted for a cookie.
 pub fn cookie(headers: &HeaderMap, name: &str) -> Option<Vec<u8>> {
     normalize::cookie(headers, name).map(|value| value.to_vec())
 }
 
-/// `Cookie` and `Authorization` lines: whatever is counted is the only one of its name, and in no second spelling.
+/// `Cookie` and `Authorization` lines: a counted value is the only one of its name, and has only one spelling.
 pub fn cookies(bytes: &[u8]) {
     let Some(headers) = lines(&COOKIE, bytes) else { return };
     let found = cookie(&headers, "session");
     if let Some(value) = &found {
         assert!(!value.is_empty());
-        // Said again in plain bytes, all of them escaped.
+        // The same value with every byte escaped.
         let escaped = value.iter().fold(String::new(), |text, byte| format!("{text}%{byte:02x}"));
         let again = lines(&COOKIE, format!("a=b; session=\"{escaped}\"").as_bytes()).expect("it is ASCII");
         assert_eq!(cookie(&again, "session").as_ref(), Some(value));
-        // One more of the name, wherever it stands, and there is no identity.
+        // With a second cookie of the name, wherever it stands, there is no key.
         for more in ["session=x", "%73ession=", "x=y; session=\"\""] {
             let joined = [bytes, b"; ", more.as_bytes()].concat();
             assert_eq!(cookie(&lines(&COOKIE, &joined).expect("as before"), "session"), None);
@@ -91,7 +91,7 @@ static LIMITERS: LazyLock<Limiters> = LazyLock::new(|| {
     }
 });
 
-/// As a second pair of eyes: written down again, and not with the library's own means.
+/// The trusted proxies once more, written without the library's code.
 fn trusted(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => matches!(v4.octets(), [10 | 127, ..]),
@@ -99,8 +99,8 @@ fn trusted(address: IpAddr) -> bool {
     }
 }
 
-/// A forwarding header: one form of address, and nothing that stands left of the client matters. The first byte picks the
-/// header and the peer; what follows is what the client forged, a zero byte, and what the proxies made of it.
+/// A forwarding header: addresses have one form, and nothing left of the client's address matters. The first byte chooses
+/// the header and the peer. Then come what the client forged, a zero byte, and what the proxies added.
 pub fn forwarded(bytes: &[u8]) {
     let Some((&first, rest)) = bytes.split_first() else { return };
     let (limiter, name) = match first & 0b11 {
@@ -124,8 +124,7 @@ pub fn forwarded(bytes: &[u8]) {
     if !trusted(peer.to_canonical()) {
         assert_eq!(address, peer.to_canonical());
     }
-    // What the client adds to its own request stands in front of what the proxies made of it: in a line of its own, or in
-    // the same one.
+    // What the client forged stands before what the proxies added: in a line of its own, or in the same line.
     if !trusted(address) && first & 0b11 != 0b11 {
         for between in [b"\n", b","] {
             let Some(joined) = lines(&name, &[forged, between, header].concat()) else { return };
@@ -134,7 +133,7 @@ pub fn forwarded(bytes: &[u8]) {
     }
 }
 
-/// Quotas as text: what is read is written as what reads the same.
+/// Quotas as text: a quota that is read is written as text that gives the same quota.
 pub fn quota_texts(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     match text.parse::<Quota>() {
@@ -151,14 +150,14 @@ pub fn quota_texts(bytes: &[u8]) {
     }
 }
 
-/// URLs of stores: what stands where a password may is in no error, and in no endpoint that is shown. A byte of 1 stands
-/// for it.
+/// URLs of stores: text in a place where a password may be is never in an error or in a displayed endpoint. A byte of 1 in
+/// the input stands for the password.
 #[cfg(feature = "redis")]
 pub fn urls(bytes: &[u8]) {
     const SECRET: &str = "hunter2planted";
     let Ok(written) = str::from_utf8(bytes) else { return };
     let text = written.replace('\u{1}', SECRET);
-    // Line ends and tabs are dropped from URLs, so a fuzzer could spell the secret itself, where none is.
+    // The URL parser drops line ends and tabs, so the fuzzer could spell the secret itself in other places.
     let planted = written.matches('\u{1}').count();
     if text.replace(['\r', '\n', '\t'], "").matches(SECRET).count() != planted {
         return;
@@ -172,12 +171,12 @@ pub fn urls(bytes: &[u8]) {
     let is_socket = matches!(text.get(..begins), Some("unix://" | "redis+unix://"));
     let after = |start: usize, chars: &[char]| Some(start + text.get(start..)?.find(chars)?);
     let query_begins = after(begins, if is_socket { &['?'] } else { &['?', '#'] }).unwrap_or(text.len());
-    // A socket's path may have an @ in it, but not where a password with a slash too many in front would be.
+    // A socket's path may have an @, but not where a password after a superfluous slash would be.
     let path_begins = if is_socket { after(begins + 1, &['/']) } else { None }.unwrap_or(text.len());
-    // Where the URL is wrong, a question mark may be in the middle of a password; where it is right, it is not.
+    // In an invalid URL, a question mark may be part of a password. In a valid one it is not.
     let authority_ends = if taken { path_begins.min(query_begins) } else { path_begins };
     let credentials_end = text.get(..authority_ends).and_then(|text| text.rfind('@')).unwrap_or(0);
-    // A parameter's name is none.
+    // The name of a parameter is not a secret.
     let is_value = |at| text.get(..at).is_some_and(|before| before.ends_with('=')) || at < credentials_end;
     let may_be_secret = |at| at >= begins && (at < credentials_end || at > query_begins && is_value(at));
     if text.match_indices(SECRET).all(|(at, _)| may_be_secret(at)) {

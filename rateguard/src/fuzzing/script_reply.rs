@@ -1,4 +1,4 @@
-//! What a server answers.
+//! The answers of a server.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::quota::{Algorithm, Quota};
 use crate::store::remote::script::decode;
 use crate::store::remote::script::{Call, Group, Op, Part, RemoteCheck};
 
-/// Takes bytes for what was asked, and for what came back.
+/// Reads bytes as the request, and as the answer to it.
 struct Bytes<'a>(&'a [u8]);
 
 impl Bytes<'_> {
@@ -57,24 +57,24 @@ impl Bytes<'_> {
             4 => Part::Number(i64::MIN),
             5 => Part::Number(i64::MAX),
             6 => Part::Number(i64::from(u32::MAX)),
-            // -1 and small numbers, which is what the scripts mostly say.
+            // -1 and small numbers, which the scripts mostly answer.
             other => Part::Number(i64::from(other) - 8),
         })
     }
 }
 
-/// Replies of the script, of a server that may say anything: an answer for each that asked, or an error, and no panic.
+/// Replies of a server that may send anything: an answer for each group, or an error, and no panic.
 pub fn script_reply(bytes: &[u8]) {
     let mut bytes = Bytes(bytes);
     let Some(count) = bytes.next() else { return };
     let Some(groups) = (0..=count % 4).map(|_| bytes.group()).collect::<Option<Vec<_>>>() else { return };
-    let asked: Vec<&Group> = groups.iter().collect();
+    let sent: Vec<&Group> = groups.iter().collect();
     let rest = bytes.0;
     let parts = || {
         let mut bytes = Bytes(rest);
         std::iter::from_fn(move || bytes.part())
     };
-    if let Ok(answers) = Call::new(&asked).read(parts()) {
+    if let Ok(answers) = Call::new(&sent).read(parts()) {
         assert_eq!(answers.len(), groups.len());
         for (answer, group) in answers.iter().zip(&groups) {
             if let Some(Ok(verdicts)) = answer {
@@ -82,7 +82,7 @@ pub fn script_reply(bytes: &[u8]) {
             }
         }
     }
-    if let Ok(answers) = decode::groups(parts(), &asked) {
+    if let Ok(answers) = decode::groups(parts(), &sent) {
         assert_eq!(answers.len(), groups.len());
     }
 }

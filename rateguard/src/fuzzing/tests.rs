@@ -1,4 +1,4 @@
-//! The targets with inputs that proptest makes: in passing, or for `FUZZ_SECONDS` each, where no fuzzer is at hand.
+//! The fuzz targets with proptest's inputs: some hundred for each, or for `FUZZ_SECONDS` each where there is no fuzzer.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 const CASES: u32 = 500;
 
-/// Words of a libFuzzer dictionary: one a line, in quotes, with `\\`, `\"` and `\xNN`.
+/// The words of a libFuzzer dictionary: one per line, in quotes, with `\\`, `\"` and `\xNN`.
 fn words(dictionary: &str) -> Vec<Vec<u8>> {
     let word = |line: &str| {
         let inside = line.strip_prefix('"')?.strip_suffix('"')?;
@@ -35,7 +35,7 @@ fn words(dictionary: &str) -> Vec<Vec<u8>> {
     dictionary.lines().filter_map(word).collect()
 }
 
-/// Runs a target with words and bytes in any order.
+/// Runs a target with words and bytes in random order.
 fn run(name: &str, dictionary: &str, target: fn(&[u8])) {
     let seconds = std::env::var("FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(0);
     let until = Instant::now() + Duration::from_secs(seconds);
@@ -46,7 +46,7 @@ fn run(name: &str, dictionary: &str, target: fn(&[u8])) {
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let mut executions: u64 = 0;
     loop {
-        // Each has its own seed, and runs its cases once.
+        // Each runner has its own seed, and runs its cases once.
         TestRunner::new(config.clone())
             .run(&input, |bytes| {
                 target(&bytes);

@@ -10,7 +10,8 @@ use axum::response::Response;
 use smallvec::SmallVec;
 
 use super::headers::number;
-use crate::decision::{Decision, whole_seconds};
+use crate::clock::whole_seconds;
+use crate::decision::Decision;
 
 /// The problem documents, as far as they are always the same. The status is that of [`Denial::status`].
 const EXCEEDED: &str = "{\"type\":\"https://iana.org/assignments/http-problem-types#quota-exceeded\",\

@@ -11,7 +11,8 @@ use axum::http::{HeaderMap, HeaderValue};
 use smallvec::SmallVec;
 
 use super::headers::{Headers, LIMIT, POLICY_FIELD, QUOTA_FIELD, REMAINING, RESET, number};
-use crate::decision::{Decision, whole_seconds};
+use crate::clock::whole_seconds;
+use crate::decision::Decision;
 use crate::quota::{Algorithm, Quota};
 
 /// Writes the headers of this set. What is not known is not written: a guess would be worse.

@@ -1,8 +1,8 @@
-//! How a key is written down where others can read it: in Redis, in a log line.
+//! The text of a key, for Redis and for logs.
 //!
-//! Addresses and short, ordinary values are readable; secrets, and anything long or with unusual characters, are a
-//! keyed 128-bit hash (BLAKE2s, RFC 7693). The text of two different keys differs: a kind has no `:`, a value has none
-//! of `~&(){}`, and what begins with `~` is a hash. The kind `ip` is an address's alone.
+//! Addresses and short, ordinary values are readable. Secrets, and values that are long or have unusual characters, are
+//! written as a keyed 128-bit hash (BLAKE2s, RFC 7693). Two different keys have different texts: a kind has no `:`, a value
+//! has none of `~&(){}`, a hash begins with `~`, and only an address has the kind `ip`.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -15,10 +15,10 @@ use crate::key::{Key, Repr};
 
 const MAX_KIND: usize = 64;
 const MAX_VALUE: usize = 64;
-/// The kind that only an address is written with.
+/// The kind of addresses. Any other key of that kind has its kind hashed.
 const ADDRESS: &str = "ip";
 
-/// What is hashed: a value of one sort has not the hash of the same value of another.
+/// What is hashed. It is part of the hash, so that equal values of different sorts have different hashes.
 #[derive(Clone, Copy)]
 enum Hashed {
     Kind,
@@ -27,17 +27,17 @@ enum Hashed {
     Text,
 }
 
-/// Writes keys down, under the limiter's secret.
+/// Writes keys as text. Hashes are keyed with the limiter's secret.
 #[derive(Clone)]
 pub(crate) struct KeyWriter {
-    // The state with the secret already taken in.
+    // The hash's state after it has taken the secret.
     keyed: Blake2sMac<U16>,
 }
 
 impl KeyWriter {
-    /// A secret of any length.
+    /// The secret can have any length.
     pub(crate) fn new(secret: &[u8]) -> KeyWriter {
-        // BLAKE2s takes a key of up to 32 bytes; hashing first makes one of any secret.
+        // BLAKE2s takes a key of up to 32 bytes, so the secret is hashed first.
         let mut hash = Blake2sMac::<U16>::new(&[0; 32].into());
         hash.update(b"rateguard secret");
         hash.update(secret);
@@ -63,7 +63,7 @@ impl KeyWriter {
                 self.kind(out, kind);
                 self.hash(out, Hashed::Secret, kind, value.as_bytes());
             }
-            // Not nothing at all: the braces around it would choose no slot.
+            // An empty text between braces would not be a hash tag of a Redis cluster.
             Repr::Composite(parts) if parts.is_empty() => out.push_str("()"),
             Repr::Composite(parts) => {
                 for (i, part) in parts.iter().enumerate() {
@@ -83,7 +83,7 @@ impl KeyWriter {
         }
     }
 
-    /// What stands for a key where not even an ordinary one is to be read: the same for the same key.
+    /// A hash of any key, for where not even ordinary values may be readable. Equal keys have equal digests.
     pub(crate) fn digest(&self, key: &Key) -> String {
         let (mut text, mut digest) = (String::new(), String::new());
         self.write(&mut text, key);
@@ -102,7 +102,7 @@ impl KeyWriter {
 
     fn hash(&self, out: &mut String, hashed: Hashed, kind: &str, value: &[u8]) {
         let mut hash = self.keyed.clone();
-        // The length keeps (`a`, `bc`) and (`ab`, `c`) apart.
+        // The length makes (`a`, `bc`) and (`ab`, `c`) different.
         hash.update(&[hashed as u8]);
         hash.update(&(kind.len() as u64).to_le_bytes());
         hash.update(kind.as_bytes());
@@ -115,7 +115,7 @@ impl KeyWriter {
     }
 }
 
-/// `{:02x}` would cost a request more than the hash that it writes.
+/// By hand, since `{:02x}` takes longer than the hash itself.
 fn hex_digit(of: u8) -> char {
     char::from(if of < 10 { b'0' + of } else { b'a' + of - 10 })
 }
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_and_odd_values_are_hashes_under_the_limiters_secret() {
+    fn secrets_and_odd_values_are_hashes_keyed_with_the_limiters_secret() {
         let key = Key::secret("header.x-api-key", "hunter2");
         let shown = text(&key);
         assert!(shown.starts_with("header.x-api-key:~") && shown.len() == 18 + 32, "{shown}");
@@ -177,21 +177,21 @@ mod tests {
         }
     }
 
-    /// Keys in a Redis outlive the program that wrote them, and the version of the crate that hashed them.
+    /// Keys in Redis outlive the program that wrote them, and the version of the crate that hashed them.
     #[test]
     fn hashes_stay_what_they_are() {
-        let mut without_a_secret_of_ones_own = String::new();
+        let mut default_secret = String::new();
         let key = Key::composite([Key::secret("header.x-api-key", "hunter2"), Key::new("a b", "größe")]);
-        KeyWriter::new(b"rateguard").write(&mut without_a_secret_of_ones_own, &key);
+        KeyWriter::new(b"rateguard").write(&mut default_secret, &key);
         assert_eq!(
-            without_a_secret_of_ones_own,
+            default_secret,
             "header.x-api-key:~10cb0c3e49bb7ea63de0642979d45c8e&~89c698c34cde5010a62c5f439b0ee4ea:~53c7141270cac122bc127c4b24da6720"
         );
         assert_eq!(KeyWriter::new(&[7; 100]).digest(&Key::user(42)), "~f5b284ab62905e7ebc129f8940721dfe");
     }
 
     #[test]
-    fn fields_cannot_run_into_each_other() {
+    fn different_fields_never_give_the_same_text() {
         let pairs = [
             (Key::new("a:b", "c"), Key::new("a", "b:c")),
             (Key::new("ab", "~c"), Key::new("a", "b~c")),
@@ -210,7 +210,7 @@ mod tests {
         }
     }
 
-    /// From few letters, so that whatever can meet does.
+    /// Few letters, so that texts collide if they can.
     fn small_text() -> impl Strategy<Value = String> {
         prop_oneof![
             select(vec!["ip", "user", "global", "1.2.3.4", "::1", "user:a", "a&user:b", "()", "~", ""])

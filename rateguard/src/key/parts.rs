@@ -1,4 +1,4 @@
-//! What keys are made of: kept so that a request's key costs no allocation.
+//! The parts of a key, stored so that a request's key costs no allocation.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-/// The sort of an identity: a text that is known when the program is written, or one that all keys of the sort share.
+/// The kind of a key: a `'static` text, or one that all keys of the kind share.
 #[derive(Clone)]
 pub(crate) enum Kind {
     Known(&'static str),
@@ -57,7 +57,7 @@ impl Hash for Kind {
     }
 }
 
-/// The identity itself, as bytes. Up to 40 of them, which a UUID's text is below, are kept in place.
+/// The value of a key, as bytes. Up to 40 are stored in place, enough for the text of a UUID.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Value(SmallVec<[u8; 40]>);
 
@@ -66,10 +66,10 @@ impl Value {
         Value(SmallVec::from_slice(bytes))
     }
 
-    /// What is written down, which is text.
+    /// The text that `Display` writes.
     pub(crate) fn text(value: impl fmt::Display) -> Value {
         let mut text = Value(SmallVec::new());
-        // Writing to memory cannot fail; an implementation of `Display` that says it did has written what it wanted to.
+        // Writing to memory cannot fail. If a `Display` reports an error, what it has written so far counts.
         let _ = write!(text, "{value}");
         text
     }
@@ -78,7 +78,7 @@ impl Value {
         &self.0
     }
 
-    /// The text, if it is one.
+    /// The value as text, if it is UTF-8.
     pub(crate) fn as_str(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
     }

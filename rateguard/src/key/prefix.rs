@@ -1,10 +1,10 @@
-//! Which network an address stands for.
+//! The network that an address stands for.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::error::ConfigError;
 
-/// How many bits of an address tell one client from another.
+/// How many leading bits of an address identify a client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Prefixes {
     pub(crate) ipv4: u8,
@@ -12,7 +12,7 @@ pub(crate) struct Prefixes {
 }
 
 impl Default for Prefixes {
-    /// An IPv4 address, and the IPv6 network that a site has at least.
+    /// A whole IPv4 address, and the smallest IPv6 network that a site gets.
     fn default() -> Prefixes {
         Prefixes { ipv4: 32, ipv6: 64 }
     }
@@ -25,17 +25,17 @@ impl Prefixes {
             return Err(ConfigError::new("ipv4_prefix", self.ipv4.to_string(), problem));
         }
         if !(32..=128).contains(&self.ipv6) {
-            let problem = "use 32 to 128 bits: 64, the default, is the network that one client has at least";
+            let problem = "use 32 to 128 bits: 64, the default, is the smallest network that one client gets";
             return Err(ConfigError::new("ipv6_prefix", self.ipv6.to_string(), problem));
         }
         Ok(())
     }
 }
 
-/// The network that one client is taken to have all of, as its first address.
+/// The network that counts as one client, as its first address.
 ///
-/// IPv4 clients in the form of IPv6 become IPv4 first. Masked as IPv6, those behind one translator or relay would be one
-/// client, since the 64 bits in front of them are the same for all; and a 6to4 site would be 65 536 clients.
+/// An IPv4 client in IPv6 form becomes IPv4 first. If it were masked as IPv6, all clients behind one translator or relay
+/// would count as one, since they share their first 64 bits, and a 6to4 site would count as 65 536 clients.
 pub(crate) fn network(ip: IpAddr, prefixes: Prefixes) -> IpAddr {
     match embedded_ipv4(ip) {
         IpAddr::V6(ip) if made_by_a_translator(ip) => IpAddr::V6(ip),
@@ -50,21 +50,21 @@ pub(crate) fn network(ip: IpAddr, prefixes: Prefixes) -> IpAddr {
     }
 }
 
-/// Takes an IPv4 client out of an IPv6 address whose prefix says that there is one, and where:
+/// The IPv4 address in an IPv6 address, if its prefix says that there is one:
 ///
 /// - `::ffff:a.b.c.d`, IPv4-mapped (RFC 4291, section 2.5.5.2), and `::ffff:0:a.b.c.d`, IPv4-translated (RFC 2765,
 ///   section 2.1);
-/// - `64:ff9b::a.b.c.d`, what a translator shows to a server that has only IPv6 (RFC 6052, section 2.1), and
-///   `64:ff9b:1:x::a.b.c.d`, from a network of the operator's own (RFC 8215) in the usual form of 96 bits;
+/// - `64:ff9b::a.b.c.d`, a translator's address for a server that has only IPv6 (RFC 6052, section 2.1), and
+///   `64:ff9b:1:x::a.b.c.d`, from the operator's own network (RFC 8215) in the usual form of 96 bits;
 /// - `2002:aabb:ccdd::/48`, a 6to4 site (RFC 3056, section 2);
-/// - `2001::/32`, Teredo (RFC 4380, section 4): the client's address is at the end, with all bits turned over.
+/// - `2001::/32`, Teredo (RFC 4380, section 4): the client's address is at the end, with all bits inverted.
 ///
-/// `::a.b.c.d` stays IPv6: it is deprecated (RFC 4291, section 2.5.5.1), nobody's, and `::1` is one of them.
+/// `::a.b.c.d` stays IPv6: the form is deprecated (RFC 4291, section 2.5.5.1), and `::1` has it.
 fn embedded_ipv4(ip: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = ip else { return ip };
     let bits = match v6.segments() {
         [0, 0, 0, 0, 0xffff, 0, a, b] | [0x64, 0xff9b, 0, 0, 0, 0, a, b] | [0x2002, a, b, ..] => (a, b),
-        // Without the last bits it is another form of RFC 6052, section 2.2.
+        // With zeros at the end, it is another form of RFC 6052, section 2.2.
         [0x64, 0xff9b, 1, _, 0, 0, a, b] if (a, b) != (0, 0) => (a, b),
         [0x2001, 0, .., a, b] => (!a, !b),
         _ => return ip.to_canonical(),
@@ -72,8 +72,8 @@ fn embedded_ipv4(ip: IpAddr) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from_bits(u32::from(bits.0) << 16 | u32::from(bits.1)))
 }
 
-/// Whether the address is from `64:ff9b:1::/48` in a form that only the operator knows (RFC 6052, section 2.2, has
-/// several). A client has one address there, and cannot take another.
+/// Whether the address is in `64:ff9b:1::/48`, in a form that only the operator knows (RFC 6052, section 2.2, has several).
+/// A client has one address there and cannot take another, so the whole address counts.
 fn made_by_a_translator(ip: Ipv6Addr) -> bool {
     matches!(ip.segments(), [0x64, 0xff9b, 1, ..])
 }
@@ -99,8 +99,8 @@ mod tests {
     }
 
     #[test]
-    fn ipv4_clients_in_ipv6_clothes_are_told_apart() {
-        for (clothed, bare) in [
+    fn ipv4_clients_in_ipv6_form_are_told_apart() {
+        for (ipv6, ipv4) in [
             ("::ffff:203.0.113.7", "203.0.113.7"),
             ("::ffff:cb00:7108", "203.0.113.8"),
             ("64:ff9b::203.0.113.7", "203.0.113.7"),
@@ -113,13 +113,13 @@ mod tests {
             ("2001:0:5ef5:79fb:2ce7:3ff5:34ff:8ef8", "203.0.113.7"),
             ("2001:0:5ef5:79fb:0:0:34ff:8ef7", "203.0.113.8"),
         ] {
-            assert_eq!(at(clothed, 32, 64), bare);
-            assert_eq!(at(clothed, 24, 64), "203.0.113.0");
+            assert_eq!(at(ipv6, 32, 64), ipv4);
+            assert_eq!(at(ipv6, 24, 64), "203.0.113.0");
         }
     }
 
     #[test]
-    fn what_only_looks_like_ipv4_stays_ipv6() {
+    fn an_ipv6_address_that_only_looks_like_ipv4_stays_ipv6() {
         assert_eq!(at("::203.0.113.7", 32, 64), "::");
         assert_eq!(at("::1", 32, 128), "::1");
         assert_eq!(at("64:ff9b::1:203.0.113.7", 32, 64), "64:ff9b::");

@@ -10,6 +10,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::Limiter;
 use crate::policy::Policy;
 use crate::quota::Quota;
+use crate::telemetry::log;
 
 /// Names that are kept at most: a program that makes names of what clients send must not fill the memory.
 const MOST: usize = 10_000;
@@ -55,7 +56,7 @@ impl Limiter {
     /// Returns whether a policy of this name is known.
     pub(crate) fn set_quota(&self, name: &str, quota: Quota) -> bool {
         let known = self.0.overrides.set(name, quota, self.clock().micros());
-        tracing::info!(policy = name, %quota, known, "rateguard: a quota was set");
+        log::quota_set(name, quota, known);
         known
     }
 
@@ -63,7 +64,7 @@ impl Limiter {
     pub(crate) fn unset_quota(&self, name: &str) -> bool {
         let was_set = self.0.overrides.unset(name);
         if was_set {
-            tracing::info!(policy = name, "rateguard: the quota in the program applies again");
+            log::quota_unset(name);
         }
         was_set
     }
@@ -217,14 +218,7 @@ impl Overrides {
         };
         drop(book);
         if let (Some((quota, first)), Some(second)) = (contradicted, policy.place()) {
-            tracing::error!(
-                policy = policy.name(),
-                "rateguard: the policy {} has the quota {quota} at {first}, and {} at {second}. Both count in one bucket, so \
-                 what a client does under the one is counted under the other: give each a name of its own, or one quota. If \
-                 the quota depends on the client, make the policy with Policy::try_new",
-                policy.name(),
-                policy.quota(),
-            );
+            log::contradiction(policy.name(), [(quota, first), (policy.quota(), second)]);
         }
     }
 
@@ -292,12 +286,7 @@ impl Overrides {
             return;
         }
         let known: Vec<String> = self.read().known.keys().take(50).cloned().collect();
-        tracing::warn!(
-            unknown = %unmatched.join(", "),
-            known = %known.join(", "),
-            "rateguard: quotas are set for policies that no request has met so far: are the names right? (a handler's \
-             policy is known from its first request on)"
-        );
+        log::unknown_policies(&unmatched, &known);
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Book> {

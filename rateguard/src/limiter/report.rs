@@ -9,10 +9,10 @@ use smallvec::SmallVec;
 #[cfg(feature = "metrics")]
 use super::Store;
 use super::{Checking, Limiter};
-use crate::decision::{Check, Decision, whole_seconds};
+use crate::decision::{Check, Decision};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::Key;
-use crate::telemetry;
+use crate::telemetry::{self, log};
 
 /// How often the log repeats a reason, in microseconds.
 const AGAIN: u64 = 60_000_000;
@@ -50,13 +50,20 @@ struct Identity {
     hash: String,
 }
 
+impl Identity {
+    fn denied(&self, decision: &Decision) {
+        log::denied(decision, &self.kind, &self.hash);
+    }
+}
+
 impl Limiter {
     /// Reports what was decided, now or when it is.
     pub(super) fn report(&self, checks: &[Check<'_>], mut checking: Checking) -> Checking {
         match &mut checking {
             Checking::Done(decisions) => self.report_decided(decisions),
             Checking::Asked(asked) => {
-                let identities = is_logged().then(|| checks.iter().map(|check| self.identity(check.key)).collect());
+                let identities =
+                    log::wants_denials().then(|| checks.iter().map(|check| self.identity(check.key)).collect());
                 asked.as_mut().report(PendingReport { started: telemetry::Started::now(), identities });
             }
         }
@@ -67,7 +74,7 @@ impl Limiter {
     #[inline]
     pub(super) fn report_decided(&self, decisions: &[Decision]) {
         telemetry::decided(decisions);
-        if decisions.iter().any(Decision::would_deny) && is_logged() {
+        if decisions.iter().any(Decision::would_deny) && log::wants_denials() {
             self.log_denied(decisions);
         }
         self.measure();
@@ -76,13 +83,13 @@ impl Limiter {
     /// Whether there is anything to report about one decision.
     #[inline]
     pub(super) fn is_reported(allowed: bool) -> bool {
-        cfg!(feature = "metrics") || (!allowed && is_logged())
+        cfg!(feature = "metrics") || (!allowed && log::wants_denials())
     }
 
     #[cold]
     fn log_denied(&self, decisions: &[Decision]) {
         for decision in decisions.iter().filter(|decision| decision.would_deny()) {
-            log(decision, &self.identity(decision.key()));
+            self.identity(decision.key()).denied(decision);
         }
     }
 
@@ -130,31 +137,11 @@ impl PendingReport {
         telemetry::decided(decisions);
         for (identity, decision) in self.identities.iter().flatten().zip(decisions) {
             if decision.would_deny() {
-                log(decision, identity);
+                identity.denied(decision);
             }
         }
         limiter.measure();
     }
-}
-
-/// Whether a subscriber is enabled for denials.
-fn is_logged() -> bool {
-    tracing::enabled!(target: "rateguard", tracing::Level::DEBUG)
-}
-
-fn log(decision: &Decision, identity: &Identity) {
-    tracing::debug!(
-        target: "rateguard",
-        policy = decision.policy(),
-        key_kind = identity.kind,
-        identity = identity.hash,
-        limit = decision.limit(),
-        retry_after = decision.retry_after().map(|wait| whole_seconds(wait).max(1)),
-        shadow = decision.is_shadow(),
-        from_deny_cache = decision.is_from_deny_cache(),
-        degraded = decision.degraded_reason().map(crate::error::StoreErrorKind::as_str),
-        "rateguard: denied"
-    );
 }
 
 impl Reports {
@@ -167,12 +154,7 @@ impl Reports {
             return;
         }
         if let Some(checks) = self.due(error.kind(), now) {
-            tracing::warn!(
-                reason = error.kind().as_str(),
-                error = %error,
-                checks,
-                "rateguard: checks were not counted by the store; this process counts them, or denies them where the policy is closed"
-            );
+            log::not_counted(error, checks);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The metrics themselves, through the `metrics` facade.
+//! The metrics, through the `metrics` facade.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -20,22 +20,22 @@ const DENY_CACHE_ENTRIES: &str = "rateguard_deny_cache_entries";
 const IDENTITY_FALLBACKS: &str = "rateguard_identity_fallbacks_total";
 const UNREADABLE_HEADERS: &str = "rateguard_unreadable_client_headers_total";
 
-/// Names made at run time that are labels of their own at most.
+/// How many policy names made at run time can be labels.
 const NAMES: usize = 1000;
 const OTHER: &str = "other";
 
-/// Tells the recorder, if there is one by now, what is measured.
+/// Describes the metrics to the recorder, if one is installed by now.
 pub(crate) fn describe() {
-    describe_counter!(REQUESTS, Unit::Count, "Requests by the policy that decided and by what it decided");
+    describe_counter!(REQUESTS, Unit::Count, "Requests by policy and by what it decided");
     describe_histogram!(CHECK_DURATION, Unit::Seconds, "Time of a check that asked the shared store");
     describe_counter!(STORE_ERRORS, Unit::Count, "Checks and refunds that the store did not answer, by reason");
-    describe_gauge!(BREAKER_OPEN, "Whether a server is not asked since it does not answer: 1 if so, else 0");
-    describe_histogram!(BATCH_SIZE, Unit::Count, "Requests that were decided by one call to the shared store");
-    describe_gauge!(MEMORY_KEYS, Unit::Count, "Keys that are counted in this process");
-    describe_counter!(MEMORY_OVERFLOW, Unit::Count, "Checks of clients for whom a full memory store had no place");
-    describe_gauge!(DENY_CACHE_ENTRIES, Unit::Count, "Refusals that are remembered in this process");
-    describe_counter!(IDENTITY_FALLBACKS, Unit::Count, "Requests counted by address for want of the identity");
-    describe_counter!(UNREADABLE_HEADERS, Unit::Count, "Proxied requests whose client could not be read");
+    describe_gauge!(BREAKER_OPEN, "1 while a server is not asked because it does not answer, else 0");
+    describe_histogram!(BATCH_SIZE, Unit::Count, "Requests decided by one call to the shared store");
+    describe_gauge!(MEMORY_KEYS, Unit::Count, "Keys counted in this process");
+    describe_counter!(MEMORY_OVERFLOW, Unit::Count, "Checks of clients that a full memory store had no place for");
+    describe_gauge!(DENY_CACHE_ENTRIES, Unit::Count, "Denials remembered in this process");
+    describe_counter!(IDENTITY_FALLBACKS, Unit::Count, "Requests counted by address because their key was missing");
+    describe_counter!(UNREADABLE_HEADERS, Unit::Count, "Proxied requests whose client address could not be read");
 }
 
 pub(super) fn request(policy: Cow<'static, str>, outcome: &'static str) {
@@ -83,8 +83,8 @@ pub(crate) fn unreadable_header() {
     counter!(UNREADABLE_HEADERS).increment(1);
 }
 
-/// A policy's name as a label. There are as many of those written into the program as it has; of those made while it
-/// runs, perhaps of what clients send, the first are labels of their own.
+/// A policy's name as a label. Names written in the program are always labels. Of names made at run time, perhaps from what
+/// clients send, only the first [`NAMES`] are; the others share one label.
 fn label(policy: Cow<'static, str>) -> SharedString {
     static MADE: Mutex<Option<HashSet<String>>> = Mutex::new(None);
     let name = match policy {

@@ -1,7 +1,9 @@
-//! What is measured: through the `metrics` facade if the feature is on, and nothing at all if it is not.
+//! What operators see: metrics, through the `metrics` facade, and the log. Without the feature `metrics`, nothing is
+//! measured.
 //!
-//! The names, their labels and what they mean are a table in `guide/operations.md`.
+//! `guide/operations.md` has tables of both.
 
+pub(crate) mod log;
 #[cfg_attr(not(feature = "metrics"), path = "no_metrics.rs")]
 mod metrics;
 
@@ -10,14 +12,14 @@ use std::time::Instant;
 
 use crate::decision::Decision;
 
-/// How a limit took a request. Of a group of which one limit refuses, nothing is charged.
-fn outcome(decision: &Decision, group_is_refused: bool) -> &'static str {
+/// The outcome of one limit's decision. If any limit of a group denies, nothing in the group is charged.
+fn outcome(decision: &Decision, group_is_denied: bool) -> &'static str {
     if decision.is_counted_here() {
         if decision.would_deny() { "local_denied" } else { "local" }
     } else if decision.degraded() {
         "degraded"
     } else if !decision.would_deny() {
-        if group_is_refused { "not_charged" } else { "allowed" }
+        if group_is_denied { "not_charged" } else { "allowed" }
     } else if decision.is_shadow() {
         "shadowed"
     } else if decision.is_from_deny_cache() {
@@ -27,18 +29,18 @@ fn outcome(decision: &Decision, group_is_refused: bool) -> &'static str {
     }
 }
 
-/// The decisions of one request, or of as many of its limits as were decided together.
+/// Counts the decisions of one request, or those of its limits that were decided together.
 #[inline]
 pub(crate) fn decided(decisions: &[Decision]) {
     if cfg!(feature = "metrics") {
-        let refused = !decisions.iter().all(Decision::allowed);
+        let denied = !decisions.iter().all(Decision::allowed);
         for decision in decisions {
-            metrics::request(decision.check().policy.shared_name(), outcome(decision, refused));
+            metrics::request(decision.check().policy.shared_name(), outcome(decision, denied));
         }
     }
 }
 
-/// A request that a limit does not count.
+/// Counts a request that a limit skipped.
 #[inline]
 pub(crate) fn skipped(policy: &crate::policy::Policy) {
     if cfg!(feature = "metrics") {
@@ -46,7 +48,7 @@ pub(crate) fn skipped(policy: &crate::policy::Policy) {
     }
 }
 
-/// When a check began that is measured.
+/// The start of a check that is measured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Started(#[cfg(feature = "metrics")] Instant);
 
@@ -59,7 +61,7 @@ impl Started {
         )
     }
 
-    /// It has been answered, or given up.
+    /// Measures a check that was answered, or given up.
     #[inline]
     #[cfg_attr(not(feature = "metrics"), expect(clippy::unused_self, reason = "there is nothing to measure"))]
     pub(crate) fn ended(self) {

@@ -1,4 +1,4 @@
-//! Stands in for [`metrics`](super::metrics) where the feature is off: nothing is measured.
+//! The same functions without the feature `metrics`: nothing is measured.
 
 use std::borrow::Cow;
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::telemetry;
+use crate::telemetry::{self, log};
 
 /// How often the log repeats it, in microseconds.
 const AGAIN: u64 = 60_000_000;
@@ -27,13 +27,7 @@ impl Full {
         telemetry::memory_overflow(checks);
         self.checks.fetch_add(checks, Ordering::Relaxed);
         if let Some(checks) = self.due(now) {
-            tracing::warn!(
-                max_keys = self.max_keys,
-                checks,
-                "rateguard: the memory store is full. Clients without a slot are counted together, so some may be denied too \
-                 early; none is allowed too much. If these are real clients and not a flood of invented keys, raise max_keys: \
-                 a thousand more keys take about 0.3 MB"
-            );
+            log::memory_full(self.max_keys, checks);
         }
     }
 
