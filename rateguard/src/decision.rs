@@ -122,7 +122,7 @@ impl Decision {
     }
 
     /// The same answer, from the deny cache.
-    pub(crate) fn from_deny_cache(mut self) -> Decision {
+    pub(crate) fn answered_by_deny_cache(mut self) -> Decision {
         self.origin = Origin::DenyCache;
         self
     }

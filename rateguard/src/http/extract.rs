@@ -106,13 +106,12 @@ impl Head<'_> {
 
     fn by_path(&self, kind: &Kind) -> Result<Key, SetupError> {
         let name = kind.name();
-        match self.path.and_then(|path| path.iter().find(|(key, _)| *key == name)) {
-            Some((_, value)) => Ok(Key::plain_of(kind.clone(), value)),
-            None => {
-                let parameter = name.to_owned().into();
-                Err(SetupError::ParameterNotCaptured { limited_by: self.limited_by, parameter })
-            }
-        }
+        let captured = self.path.and_then(|path| path.iter().find(|(key, _)| *key == name));
+        let Some((_, value)) = captured else {
+            let parameter = name.to_owned().into();
+            return Err(SetupError::ParameterNotCaptured { limited_by: self.limited_by, parameter });
+        };
+        Ok(Key::plain_of(kind.clone(), value))
     }
 }
 

@@ -106,7 +106,9 @@ impl<S> RateLimitService<S> {
     fn begin(&self, parts: &mut Parts, left: Duration) -> Result<(Checking, Refunds), Response> {
         let Config { limiter, limits, skip, .. } = &*self.config;
         if skip.as_ref().is_some_and(|skip| skip(parts)) {
-            limits.iter().for_each(|limit| telemetry::skipped(&limit.policy));
+            for limit in limits {
+                telemetry::skipped(&limit.policy);
+            }
             return Ok((Checking::Done(Decisions::new()), Refunds::new()));
         }
         let path = captured(parts, limits)?;

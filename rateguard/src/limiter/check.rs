@@ -23,6 +23,7 @@ use crate::store::remote::{Group, RemoteCheck, RemoteStore, Wait};
 use crate::store::{Forget, Forgetting, Verdicts};
 
 /// A check that has begun: decided at once, or asked of a remote store.
+#[allow(clippy::large_enum_variant, reason = "boxing would cost every request an allocation")]
 pub(crate) enum Checking {
     Done(Decisions),
     Asked(Later),
@@ -160,7 +161,7 @@ impl Limiter {
         let limits: Limits = checks.iter().map(|check| self.memory_check(self.local(), check)).collect();
         if let Some(verdicts) = self.0.deny_cache.deny(asked_at, &limits) {
             let decided = decide(checks.iter().map(|check| check.owned()), verdicts);
-            let decisions = decided.into_iter().map(Decision::from_deny_cache).collect();
+            let decisions = decided.into_iter().map(Decision::answered_by_deny_cache).collect();
             return Checking::Done(group::spread(decisions, places));
         }
         // In a cluster, one of several limits may be charged and given back.

@@ -36,8 +36,8 @@ use overrides::Overrides;
 use report::Reports;
 use smallvec::SmallVec;
 
-/// The decisions on the checks of one request, in their order.
-pub(crate) type Decisions = SmallVec<[Decision; 2]>;
+/// The decisions on checks that were made together, in their order. Nearly always there is one, and decisions are large.
+pub(crate) type Decisions = SmallVec<[Decision; 1]>;
 
 /// A limiter. Cheap to clone.
 #[derive(Clone)]
