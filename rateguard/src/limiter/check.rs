@@ -1,7 +1,6 @@
 //! From checks to the store: what it is asked, and what of that is known without asking.
 
 use std::borrow::Cow;
-use std::pin::Pin;
 use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use smallvec::{SmallVec, smallvec};
 
 use super::deny_cache::Limits;
 use super::group::{self, Places, decide};
-use super::pending::{Asked, Pending};
+use super::pending::{Asked, Later, Pending, Settled};
 use super::{Decisions, Limiter, Store};
 use crate::algorithm::Verdict;
 use crate::decision::{Check, Decision};
@@ -27,17 +26,6 @@ use crate::store::{Forget, Forgetting, Verdicts};
 pub(crate) enum Checking {
     Done(Decisions),
     Asked(Later),
-}
-
-/// All that waits for an answer: in a box, so that a request which needs not wait carries no room for it.
-pub(crate) type Later = Pin<Box<Asked>>;
-
-/// What was decided.
-#[derive(Debug)]
-pub(crate) struct Settled {
-    pub(crate) decisions: Decisions,
-    /// How long the store let the request wait.
-    pub(crate) waited: Duration,
 }
 
 impl Checking {

@@ -16,8 +16,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use check::{Checking, Later, Settled};
+pub(crate) use check::Checking;
 pub use overrides::PolicyInfo;
+pub(crate) use pending::{Later, Settled};
 
 use crate::algorithm::Receipt;
 use crate::clock::TimeSource;

@@ -3,11 +3,11 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use smallvec::SmallVec;
 
-use super::check::Settled;
 use super::deny_cache::Limits;
 use super::group::{Places, decide, spread};
 use super::report::PendingReport;
@@ -18,6 +18,17 @@ use crate::policy::{OnError, Policy};
 use crate::store::Verdicts;
 use crate::store::memory::MemoryCheck;
 use crate::store::remote::Wait;
+
+/// All that waits for an answer: in a box, so that a request which needs not wait carries no room for it.
+pub(crate) type Later = Pin<Box<Asked>>;
+
+/// What was decided.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    pub(crate) decisions: Decisions,
+    /// How long the store let the request wait.
+    pub(crate) waited: Duration,
+}
 
 pin_project! {
     /// A check that a remote store was asked about.

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use axum::body::Bytes;
+use hyper::body::Bytes;
 
 use crate::store::remote::script::{Arguments, Call};
 

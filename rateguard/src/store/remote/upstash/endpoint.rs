@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use axum::http::{HeaderValue, Uri};
+use hyper::Uri;
+use hyper::header::HeaderValue;
 use hyper_rustls::ConfigBuilderExt;
 use rustls::{ClientConfig, RootCertStore};
 

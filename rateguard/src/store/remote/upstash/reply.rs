@@ -1,6 +1,6 @@
 //! What the service's answers mean.
 
-use axum::http::StatusCode;
+use hyper::StatusCode;
 use serde_json::Value;
 
 use super::endpoint::Endpoint;
