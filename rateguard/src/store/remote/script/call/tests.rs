@@ -43,10 +43,7 @@ fn checks_of_one_limit_share_an_operation_and_are_answered_as_if_one_came_after_
         .map(|answer| answer.unwrap().unwrap()[0])
         .map(|verdict| (verdict.allowed, verdict.remaining, verdict.reset_after, verdict.retry_after))
         .collect();
-    assert_eq!(
-        told,
-        [(true, 1, 70, None), (false, 0, 50, Some(50)), (true, 0, 70, None), (false, 0, 70, Some(70))]
-    );
+    assert_eq!(told, [(true, 1, 70, None), (false, 0, 50, Some(50)), (true, 0, 70, None), (false, 0, 70, Some(70))]);
 }
 
 #[test]
