@@ -1,6 +1,6 @@
-//! Replaces [`remote`](super::remote) in a build without `redis` and `upstash`: the same interface, and no store.
+//! Takes the place of [`remote`](super::remote) in a build without `redis` and `upstash`: the same interface, and no store.
 //!
-//! `RemoteStore`, `Endpoint` and `Wait` have no values, so the limiter needs no `cfg` for code that cannot run.
+//! No value of `Endpoint`, `RemoteStore` or `Wait` can exist, so the limiter needs no `cfg` for code that never runs.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -41,7 +41,8 @@ impl Endpoint {
     pub(crate) fn upstash((setting, _): (&str, &str), _: (&str, &str)) -> Result<Endpoint, ConfigError> {
         Err(ConfigError::unshown(
             setting,
-            "this build has no Upstash support: enable the feature \"upstash\" of rateguard",
+            "this build has no Upstash support: enable the feature \"upstash\" of rateguard, or set REDIS_URL to the \
+             database's rediss:// address",
         ))
     }
 }

@@ -62,7 +62,8 @@ impl Endpoint {
     pub(crate) fn upstash((setting, _): (&str, &str), _: (&str, &str)) -> Result<Endpoint, ConfigError> {
         Err(ConfigError::unshown(
             setting,
-            "this build has no Upstash support: enable the feature \"upstash\" of rateguard",
+            "this build has no Upstash support: enable the feature \"upstash\" of rateguard, or set REDIS_URL to the \
+             database's rediss:// address",
         ))
     }
 

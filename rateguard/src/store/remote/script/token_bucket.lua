@@ -23,9 +23,9 @@ end
 
 local function ends(count) return count[5] + (count[6] > 0 and 1 or 0) end
 
--- A bucket cannot be more than empty. It would be after a clock stepped back, a quota was lowered, or a larger bucket was
--- charged.
-local function at_least_empty(count)
+-- At most the whole bucket can be missing. More would be missing after a clock stepped back, a quota was lowered, or a larger
+-- bucket was charged.
+local function cap_debt(count)
   if less(NOW + count[3], count[4], count[5], count[6]) then count[5], count[6] = NOW + count[3], count[4] end
 end
 
@@ -33,7 +33,7 @@ local function live(key, text)
   local counts, charged = parse(key, text, 1, 6)
   local any = false
   for _, count in ipairs(counts) do
-    at_least_empty(count)
+    cap_debt(count)
     any = any or less(NOW, 0, count[5], count[6])
   end
   return any and counts or {}, charged
@@ -128,7 +128,7 @@ function rule.charge(key, q, cost, needed, needed_fraction)
     if less(from, part, NOW, 0) then from, part = NOW, 0 end
     local debt, fraction = divide(count[2], cost, part, count[1])
     count[5], count[6] = from + debt, fraction
-    at_least_empty(count)
+    cap_debt(count)
   end
   store(key, q, charged_of[key] + cost, needed, needed_fraction)
 end
