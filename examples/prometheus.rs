@@ -95,9 +95,9 @@ mod tests {
         assert_eq!(status, 200);
         for line in [
             "# TYPE rateguard_requests_total counter",
-            r#"rateguard_requests_total{policy="index",outcome="admitted"} 5"#,
-            r#"rateguard_requests_total{policy="index",outcome="refused"} 2"#,
-            r#"rateguard_requests_total{policy="everything",outcome="admitted"} 7"#,
+            r#"rateguard_requests_total{policy="index",outcome="allowed"} 5"#,
+            r#"rateguard_requests_total{policy="index",outcome="denied"} 2"#,
+            r#"rateguard_requests_total{policy="everything",outcome="allowed"} 7"#,
         ] {
             assert!(scraped.lines().any(|other| other == line), "{line} in\n{scraped}");
         }

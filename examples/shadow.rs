@@ -73,9 +73,9 @@ mod tests {
         assert_eq!(statuses(&watching).await, [200; 5]);
         let counted = metrics.render();
         for line in [
-            r#"rateguard_requests_total{policy="burst",outcome="admitted"} 2"#,
+            r#"rateguard_requests_total{policy="burst",outcome="allowed"} 2"#,
             r#"rateguard_requests_total{policy="burst",outcome="shadowed"} 3"#,
-            r#"rateguard_requests_total{policy="minute",outcome="admitted"} 5"#,
+            r#"rateguard_requests_total{policy="minute",outcome="allowed"} 5"#,
         ] {
             assert!(counted.contains(line), "{line} in\n{counted}");
         }

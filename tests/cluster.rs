@@ -92,7 +92,7 @@ async fn limits_on_different_nodes_are_charged_together_or_not_at_all() {
     let watched = policy("b", 3).shadow(true);
     let checks = [Check::new(&policies[0], &users[0]), Check::new(&watched, &users[1])];
     let decisions = limiter.check_all(&checks).await;
-    assert!(decisions.iter().all(Decision::allowed) && decisions[1].would_refuse());
+    assert!(decisions.iter().all(Decision::allowed) && decisions[1].would_deny());
     assert_eq!(decisions[0].remaining(), 6);
 }
 

@@ -99,8 +99,8 @@ async fn a_smaller_cost_or_a_shadow_is_asked_for_anew() {
     let before = calls(&server);
     for _ in 0..3 {
         let decision = limiter.check(&watching, &key).await;
-        assert!(decision.allowed() && decision.would_refuse());
-        assert!(limiter.peek(&TWO, &key).await.unwrap().would_refuse());
+        assert!(decision.allowed() && decision.would_deny());
+        assert!(limiter.peek(&TWO, &key).await.unwrap().would_deny());
     }
     assert_eq!(calls(&server), before + 6);
 }

@@ -158,8 +158,8 @@ async fn prometheus_scrapes_what_was_decided_and_what_redis_took() {
     let (status, scraped) = running.get("/metrics").await;
     assert_eq!(status, 200);
     for line in [
-        r#"rateguard_requests_total{policy="index",outcome="admitted"} 5"#,
-        r#"rateguard_requests_total{policy="index",outcome="refused"} 1"#,
+        r#"rateguard_requests_total{policy="index",outcome="allowed"} 5"#,
+        r#"rateguard_requests_total{policy="index",outcome="denied"} 1"#,
     ] {
         assert!(scraped.lines().any(|other| other == line), "{line} in\n{scraped}");
     }

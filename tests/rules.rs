@@ -496,7 +496,7 @@ async fn crowds_agree(both: &Both, quotas: [Quota; 2], crowds: Vec<Crowd>) {
             })
             .collect();
         let said = |decisions: Vec<Decision>| -> Vec<_> {
-            decisions.iter().map(|decision| (said(decision), decision.would_refuse())).collect()
+            decisions.iter().map(|decision| (said(decision), decision.would_deny())).collect()
         };
         // What the quick script hands over is decided after what the other one was asked at the same time. So that the order
         // is known, those who ask for several units come by themselves.

@@ -38,7 +38,7 @@ async fn an_attributes_shadow_refuses_nothing_and_leaves_the_others_to_refuse() 
     let key = Key::ip([192, 0, 2, 1]);
     let watches = Policy::new("watches", ONE).shadow(true);
     let peeked = app.limiter.peek(&watches, &key).await.unwrap();
-    assert!(peeked.allowed() && peeked.would_refuse(), "it has counted all the same");
+    assert!(peeked.allowed() && peeked.would_deny(), "it has counted all the same");
 }
 
 #[tokio::test]
@@ -76,13 +76,13 @@ async fn a_limiters_shadow_is_for_everything_that_asks_it() {
         let answer = app.get("/early").await;
         assert!(answer.headers.keys().all(|name| !name.as_str().contains("ratelimit")), "{answer:?}");
         let (policy, key) = (Policy::new("alone", ONE), Key::user(1));
-        assert!(!limiter.check(&policy, &key).await.would_refuse());
+        assert!(!limiter.check(&policy, &key).await.would_deny());
         let second = limiter.check(&policy, &key).await;
-        assert!(second.allowed() && second.would_refuse() && second.clone().into_result().is_ok());
+        assert!(second.allowed() && second.would_deny() && second.clone().into_result().is_ok());
         let [global, alone] = [Policy::new("global", ONE), policy].map(|policy| (policy, Key::global()));
         let both = [Check::new(&global.0, &global.1), Check::new(&alone.0, &key)];
         let decisions = limiter.check_all(&both).await;
-        assert!(decisions.iter().all(|decision| decision.allowed() && decision.would_refuse()));
+        assert!(decisions.iter().all(|decision| decision.allowed() && decision.would_deny()));
     }
 }
 

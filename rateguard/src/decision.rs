@@ -14,7 +14,7 @@ use crate::quota::{Algorithm, Quota};
 pub struct Decision {
     policy: Cow<'static, str>,
     quota: Quota,
-    admitted: bool,
+    allowed: bool,
     shadow: bool,
     remaining: u32,
     reset_after: u64,
@@ -41,7 +41,7 @@ impl Decision {
         Decision {
             policy: policy.shared_name(),
             quota,
-            admitted: verdict.admitted,
+            allowed: verdict.allowed,
             shadow: policy.is_shadow(),
             remaining: verdict.remaining,
             reset_after: verdict.reset_after,
@@ -53,16 +53,16 @@ impl Decision {
     }
 
     /// An answer without a count, because the store gave none.
-    pub(crate) fn uncounted(policy: &Policy, quota: Quota, admitted: bool, reason: StoreErrorKind) -> Decision {
+    pub(crate) fn uncounted(policy: &Policy, quota: Quota, allowed: bool, reason: StoreErrorKind) -> Decision {
         Decision {
             policy: policy.shared_name(),
             quota,
-            admitted,
+            allowed,
             shadow: policy.is_shadow(),
             remaining: 0,
             reset_after: 0,
             // An outage has no known end; a second is soon enough to ask again.
-            retry_after: if admitted { None } else { Some(1_000_000) },
+            retry_after: if allowed { None } else { Some(1_000_000) },
             receipt: None,
             degraded: Some(reason),
             origin: Origin::Nowhere,
@@ -96,17 +96,17 @@ impl Decision {
         self
     }
 
-    /// Whether the request may go on. A shadow policy always says yes; see [`Decision::would_refuse`].
+    /// Whether the request may go on. A shadow policy always says yes; see [`Decision::would_deny`].
     pub fn allowed(&self) -> bool {
-        self.admitted || self.shadow
+        self.allowed || self.shadow
     }
 
     /// Whether the quota is exceeded, also where a shadow policy lets the request go on.
-    pub fn would_refuse(&self) -> bool {
-        !self.admitted
+    pub fn would_deny(&self) -> bool {
+        !self.allowed
     }
 
-    /// The most that [`remaining`](Decision::remaining) can be: units admitted in a window; of a token bucket, its burst.
+    /// The most that [`remaining`](Decision::remaining) can be: units allowed in a window; of a token bucket, its burst.
     pub fn limit(&self) -> u32 {
         self.quota.capacity()
     }
@@ -122,13 +122,13 @@ impl Decision {
         Duration::from_micros(self.reset_after)
     }
 
-    /// Until the same request would be admitted, if nobody else used the key meanwhile: waiting that long is enough
-    /// and needed. `None` when it was admitted, or when it never can be, since its cost is above the limit.
+    /// Until the same request would be allowed, if nobody else used the key meanwhile: waiting that long is enough
+    /// and needed. `None` when it was allowed, or when it never can be, since its cost is above the limit.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after.map(Duration::from_micros)
     }
 
-    /// Until there are more units: until a refused request would be admitted; after the last unit, until the next; else
+    /// Until there are more units: until a refused request would be allowed; after the last unit, until the next; else
     /// like [`reset_after`](Decision::reset_after).
     pub(crate) fn more_after(&self) -> Duration {
         if let Some(retry) = self.retry_after() {

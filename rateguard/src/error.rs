@@ -66,7 +66,7 @@ pub enum StoreErrorKind {
     /// The server is a read-only replica.
     ReadOnly,
     /// The server refuses writes: it cannot save to disk (`MISCONF`), or has too few replicas (`NOREPLICAS`).
-    WritesRefused,
+    WritesDisabled,
     /// The server is loading its data, or busy with a script; or no node of a cluster has the key.
     Busy,
     /// The server has as many connections as it allows (`maxclients`).
@@ -98,7 +98,7 @@ impl StoreErrorKind {
             StoreErrorKind::OutOfMemory => "out_of_memory",
             StoreErrorKind::WrongType => "wrong_type",
             StoreErrorKind::ReadOnly => "read_only",
-            StoreErrorKind::WritesRefused => "writes_refused",
+            StoreErrorKind::WritesDisabled => "writes_disabled",
             StoreErrorKind::Busy => "busy",
             StoreErrorKind::TooManyClients => "too_many_clients",
             StoreErrorKind::Throttled => "throttled",

@@ -63,7 +63,7 @@
 //!
 //! # What is promised
 //!
-//! The sliding window is exact: in no interval of one window's length are more than `limit` units admitted, whatever
+//! The sliding window is exact: in no interval of one window's length are more than `limit` units allowed, whatever
 //! the concurrency, the number of servers, or their clocks; for what is counted in Redis, only the Redis server's clock
 //! matters. What is refused is not charged.
 //!

@@ -1,6 +1,6 @@
 //! The fixed window: a counter that begins with the first unit and is forgotten one window later.
 //!
-//! At the seam of two windows up to twice the limit can be admitted within one window's length.
+//! At the seam of two windows up to twice the limit can be allowed within one window's length.
 //!
 //! Quotas with windows of different length have a counter each, and every charge is counted by all of them: a short
 //! window that ends does not end a long one. All are kept until all have ended.
@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::{Assessment, MOST_COUNTS};
 use crate::quota::Quota;
 
-/// How much was admitted since the window began. Nothing counted: `used` is 0.
+/// How much was allowed since the window began. Nothing counted: `used` is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counter {
     pub(crate) window: u64,
@@ -27,13 +27,13 @@ impl Counter {
         let (limit, cost) = (u64::from(quota.limit()), u64::from(cost));
         let available = limit.saturating_sub(self.used);
         let reset_idle = if self.used == 0 { 0 } else { self.end().saturating_sub(now) };
-        let admitted = cost <= available;
+        let allowed = cost <= available;
         Assessment {
-            admitted,
+            allowed,
             available: u32::try_from(available).unwrap_or(u32::MAX),
             reset_idle,
             reset_charged: if self.used == 0 { self.window } else { reset_idle },
-            retry_after: (!admitted && cost <= limit).then_some(reset_idle),
+            retry_after: (!allowed && cost <= limit).then_some(reset_idle),
         }
     }
 
@@ -101,7 +101,7 @@ impl Counters {
         moved.update(now);
         let own = moved.get(now, quota.window_micros());
         let assessment = own.assess(now, quota, cost);
-        if !assessment.admitted {
+        if !assessment.allowed {
             self.put(own);
         }
         assessment

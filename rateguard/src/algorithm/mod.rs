@@ -55,7 +55,7 @@ impl Receipt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Assessment {
     /// Whether the cost fits.
-    pub(crate) admitted: bool,
+    pub(crate) allowed: bool,
     /// Units left, the cost not yet taken.
     pub(crate) available: u32,
     /// Until the quota moves, if nothing is charged; 0 when nothing is counted.
@@ -70,7 +70,7 @@ pub(crate) struct Assessment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Verdict {
     /// Whether this limit admits the cost; the others of the request may not.
-    pub(crate) admitted: bool,
+    pub(crate) allowed: bool,
     pub(crate) remaining: u32,
     pub(crate) reset_after: u64,
     pub(crate) retry_after: Option<u64>,
@@ -83,7 +83,7 @@ impl Assessment {
     pub(crate) fn verdict(self, charged: Option<u32>, receipt: Option<Receipt>) -> Verdict {
         let charged = charged.unwrap_or(0);
         Verdict {
-            admitted: self.admitted,
+            allowed: self.allowed,
             remaining: self.available.saturating_sub(charged),
             reset_after: if charged > 0 { self.reset_charged } else { self.reset_idle },
             retry_after: self.retry_after,
@@ -128,7 +128,7 @@ impl State {
         self.clone().assess(now, quota, cost)
     }
 
-    /// Takes `cost` units, after an assessment at the same moment admitted them.
+    /// Takes `cost` units, after an assessment at the same moment allowed them.
     pub(crate) fn charge(&mut self, now: u64, quota: &Quota, cost: u32) -> Option<Receipt> {
         // The first is that of shared stores.
         static LIVES: AtomicU64 = AtomicU64::new(2);

@@ -1,7 +1,7 @@
 //! The sliding counter: two fixed windows, the earlier one weighted by how much of it the sliding window still covers.
 //!
 //! It takes the units of the earlier window as spread evenly over it. If they were not, it errs: in the worst case, all
-//! of them at that window's very end, fewer than twice the limit are admitted within one window's length. (The idea is
+//! of them at that window's very end, fewer than twice the limit are allowed within one window's length. (The idea is
 //! described in Cloudflare's "How we built rate limiting capable of scaling to millions of domains", 2017.)
 //!
 //! Quotas with windows of different length have a pair each, and every charge is counted by all of them. All are kept until
@@ -48,13 +48,13 @@ impl Pair {
         let (limit, cost) = (u64::from(quota.limit()), u64::from(cost));
         let elapsed = now.saturating_sub(self.start);
         let available = limit.saturating_sub(self.counted(now));
-        let admitted = cost <= available;
+        let allowed = cost <= available;
         Assessment {
-            admitted,
+            allowed,
             available: u32::try_from(available).unwrap_or(u32::MAX),
             reset_idle: self.reset(elapsed, self.current),
             reset_charged: self.reset(elapsed, self.current.saturating_add(cost)),
-            retry_after: (!admitted && cost <= limit).then(|| self.retry(elapsed, limit - cost)),
+            retry_after: (!allowed && cost <= limit).then(|| self.retry(elapsed, limit - cost)),
         }
     }
 
@@ -142,7 +142,7 @@ impl Pairs {
         moved.update(now);
         let own = moved.get(now, quota.window_micros());
         let assessment = own.assess(now, quota, cost);
-        if !assessment.admitted {
+        if !assessment.allowed {
             self.put(own);
         }
         assessment

@@ -1,11 +1,11 @@
-//! The sliding window: a log of what was admitted.
+//! The sliding window: a log of what was allowed.
 //!
-//! A unit admitted at `t` counts while `now - t < window`. So in no interval of one window's length are more than
-//! `limit` units admitted, wherever the interval begins.
+//! A unit allowed at `t` counts while `now - t < window`. So in no interval of one window's length are more than
+//! `limit` units allowed, wherever the interval begins.
 //!
 //! The log has entries of a first hit, a latest hit and units. For limits up to 512 only hits of the same microsecond
 //! share an entry, and the log is exact. For larger ones an entry takes hits until a 1024th of the window has passed since
-//! its first, and counts until a window has passed since its latest: never more than the limit are admitted, a unit is
+//! its first, and counts until a window has passed since its latest: never more than the limit are allowed, a unit is
 //! held at most a 1024th of the window too long, and at most 1026 entries count, whatever the limit.
 //!
 //! What is kept is kept for the *horizon*: the longest window that was charged under, for as long as such a charge counts.
@@ -22,7 +22,7 @@ const MOST_EXACT: u64 = 1024;
 /// Into so many parts a window is divided.
 const PARTS: u64 = 1024;
 
-/// What was admitted and may still count, oldest first.
+/// What was allowed and may still count, oldest first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log {
     entries: VecDeque<Entry>,
@@ -124,8 +124,8 @@ impl Log {
         let available = limit.saturating_sub(used);
         let leaves = |entry: &Entry| entry.latest.saturating_add(window) - now;
         let reset_idle = self.entries.get(first).map_or(0, leaves);
-        let admitted = cost <= available;
-        let retry_after = if admitted || cost > limit {
+        let allowed = cost <= available;
+        let retry_after = if allowed || cost > limit {
             None
         } else {
             let gone = before + (used + cost).saturating_sub(limit);
@@ -133,11 +133,11 @@ impl Log {
         };
         // The oldest that counts takes the charge, and with it leaves later.
         let renews = first + 1 >= self.entries.len() && (reset_idle == 0 || self.joins_last(now));
-        if !admitted {
+        if !allowed {
             self.keep_for(window);
         }
         Assessment {
-            admitted,
+            allowed,
             available: u32::try_from(available).unwrap_or(u32::MAX),
             reset_idle,
             reset_charged: if renews { window } else { reset_idle },
@@ -201,7 +201,7 @@ impl Log {
     }
 
     /// Gives units back: those charged at that time, from the very entry that holds them; without a time, the oldest, so
-    /// that what is left never counts for a shorter time than what was really admitted.
+    /// that what is left never counts for a shorter time than what was really allowed.
     pub(crate) fn refund(&mut self, now: u64, quota: &Quota, cost: u32, at: Option<u64>) {
         self.update(now);
         let (first, until) = match at {

@@ -71,14 +71,14 @@ impl Bucket {
         let capacity = u128::from(quota.capacity()) * token;
         let debt = self.debt(now).min(capacity);
         let needed = debt + u128::from(cost) * token;
-        let admitted = needed <= capacity;
+        let allowed = needed <= capacity;
         let micros = |ticks: u128| u64::try_from(ticks.div_ceil(u128::from(self.limit.max(1)))).unwrap_or(u64::MAX);
         Assessment {
-            admitted,
+            allowed,
             available: u32::try_from((capacity - debt) / token).unwrap_or(u32::MAX),
             reset_idle: micros(debt),
             reset_charged: micros(needed),
-            retry_after: (!admitted && cost <= quota.capacity()).then(|| micros(needed - capacity)),
+            retry_after: (!allowed && cost <= quota.capacity()).then(|| micros(needed - capacity)),
         }
     }
 
@@ -154,7 +154,7 @@ impl Buckets {
         let (own, news) = self.get(now, quota);
         let assessment = own.assess(now, quota, cost);
         let is_there = self.buckets.iter().any(|bucket| bucket.is_of(quota));
-        if news && (is_there || (!assessment.admitted && !own.is_full(now))) {
+        if news && (is_there || (!assessment.allowed && !own.is_full(now))) {
             self.put(own);
         }
         assessment

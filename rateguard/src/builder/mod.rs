@@ -332,7 +332,7 @@ impl RateGuardBuilder {
     /// Decide and count, but never refuse: everything that asks this limiter goes on, also where a policy is
     /// [`OnError::Closed`] and the store cannot be asked. To see what limits would do before they do it. Default `false`.
     ///
-    /// What would have been refused says [`Decision::would_refuse`](crate::Decision::would_refuse). Clients are told nothing
+    /// What would have been refused says [`Decision::would_deny`](crate::Decision::would_deny). Clients are told nothing
     /// of their quotas.
     pub fn shadow(mut self, shadow: bool) -> Self {
         self.shadow = shadow;
@@ -347,7 +347,7 @@ impl RateGuardBuilder {
     /// [for itself](crate::RateLimitLayer::on_denied). It does not answer for a program that is not set up for its limits
     /// (`500`), nor for what a handler makes of a [`Decision`](crate::Decision) itself.
     ///
-    /// A request that is admitted pays nothing for it; but where a limit waits for the handler's arguments, the request's
+    /// A request that is allowed pays nothing for it; but where a limit waits for the handler's arguments, the request's
     /// head is copied before they are extracted, since it may be needed.
     ///
     /// ```

@@ -84,7 +84,7 @@ impl Denied {
         self.strictest_quota().map_or(Duration::ZERO, |quota| quota.window())
     }
 
-    /// How long to wait until the same request would be admitted, if nobody else used the key. `None` if it never will
+    /// How long to wait until the same request would be allowed, if nobody else used the key. `None` if it never will
     /// be, since its cost is above the limit.
     pub fn retry_after(&self) -> Option<Duration> {
         self.refusal().retry_after()

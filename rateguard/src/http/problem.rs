@@ -160,7 +160,7 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_is_a_problem_document_with_the_status_of_the_response() {
         let verdict =
-            Verdict { admitted: false, remaining: 0, reset_after: 1, retry_after: Some(41_000_001), receipt: None };
+            Verdict { allowed: false, remaining: 0, reset_after: 1, retry_after: Some(41_000_001), receipt: None };
         assert_eq!(
             answered(Decision::counted(&POLICY, POLICY.quota(), verdict)).await,
             (

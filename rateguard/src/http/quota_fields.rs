@@ -25,7 +25,7 @@ pub(super) fn write(headers: &mut HeaderMap, set: Headers, decisions: &[Decision
 /// Which of the two is nearer exhaustion: the one that refuses, of those the one that does so longer.
 pub(super) fn more_pressing<'d>(one: &'d Decision, other: &'d Decision) -> &'d Decision {
     let rank = |decision: &Decision| {
-        let refused_for = decision.would_refuse().then(|| decision.retry_after().unwrap_or(Duration::MAX));
+        let refused_for = decision.would_deny().then(|| decision.retry_after().unwrap_or(Duration::MAX));
         (Reverse(refused_for), decision.remaining(), Reverse(decision.reset_after()))
     };
     if rank(other) < rank(one) { other } else { one }

@@ -113,7 +113,7 @@ impl Spent {
 
     /// Remembers an answer, if it is a refusal. `asked` is the time before the store was asked.
     pub(super) fn learn(&self, asked: u64, now: u64, limits: &Limits, verdicts: &Verdicts) {
-        let refused = limits.iter().zip(verdicts).find(|(limit, verdict)| !limit.shadow && !verdict.admitted);
+        let refused = limits.iter().zip(verdicts).find(|(limit, verdict)| !limit.shadow && !verdict.allowed);
         let Some((by, _)) = refused else { return };
         let Some(certain) = limits
             .iter()
@@ -154,7 +154,7 @@ impl Spent {
 fn unchanged_for(limit: &Limit, verdict: &Verdict) -> Option<u64> {
     // Until then the time to the reset passes, and no longer.
     let moves = if verdict.reset_after > 0 { verdict.reset_after } else { u64::MAX };
-    if verdict.admitted {
+    if verdict.allowed {
         return Some(moves);
     }
     // As long as units are left, others may take them. What fades unit by unit shows some before several fit. A cost
@@ -202,11 +202,11 @@ mod tests {
     }
 
     fn refused(retry: u64) -> Verdict {
-        Verdict { admitted: false, remaining: 0, reset_after: retry, retry_after: Some(retry), receipt: None }
+        Verdict { allowed: false, remaining: 0, reset_after: retry, retry_after: Some(retry), receipt: None }
     }
 
-    fn admitted(remaining: u32) -> Verdict {
-        Verdict { admitted: true, remaining, reset_after: 50 * SECOND, retry_after: None, receipt: None }
+    fn allowed(remaining: u32) -> Verdict {
+        Verdict { allowed: true, remaining, reset_after: 50 * SECOND, retry_after: None, receipt: None }
     }
 
     #[test]
@@ -251,10 +251,10 @@ mod tests {
     fn limits_are_remembered_together_and_for_as_long_as_all_of_them_stay_as_they_are() {
         let spent = Spent::new(Duration::from_secs(60));
         let both: Limits = smallvec![limit(1), limit(2)];
-        spent.learn(0, 0, &both, &smallvec![admitted(3), refused(20 * SECOND)]);
+        spent.learn(0, 0, &both, &smallvec![allowed(3), refused(20 * SECOND)]);
         let known = spent.refuse(SECOND, &both).unwrap();
-        assert_eq!((known[0].admitted, known[0].remaining, known[0].reset_after), (true, 3, 49 * SECOND));
-        assert_eq!((known[1].admitted, known[1].retry_after), (false, Some(19 * SECOND)));
+        assert_eq!((known[0].allowed, known[0].remaining, known[0].reset_after), (true, 3, 49 * SECOND));
+        assert_eq!((known[1].allowed, known[1].retry_after), (false, Some(19 * SECOND)));
         assert_eq!(spent.refuse(SECOND, &smallvec![limit(1)]), None);
         assert_eq!(spent.refuse(20 * SECOND, &both), None);
         // The one that admits again first ends it.

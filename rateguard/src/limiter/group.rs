@@ -28,7 +28,7 @@ impl<'a> Check<'a> {
         Check { policy, key, cost: 1 }
     }
 
-    /// How many units to take. A cost of 0 takes nothing and is always admitted.
+    /// How many units to take. A cost of 0 takes nothing and is always allowed.
     pub const fn cost(mut self, cost: u32) -> Check<'a> {
         self.cost = cost;
         self
@@ -170,7 +170,7 @@ impl RateGuard {
     fn count_and_tell(&self, store: &MemoryStore, check: &Check<'_>) -> Decision {
         let verdict = self.count_one(store, check);
         // A decision is large. This way it is made once, where it is wanted, and not made here to be moved there.
-        if RateGuard::is_told(verdict.admitted) {
+        if RateGuard::is_told(verdict.allowed) {
             self.tell_one(check, verdict);
         }
         Decision::counted(check.policy, check.policy.quota(), verdict)

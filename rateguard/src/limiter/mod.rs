@@ -194,7 +194,7 @@ impl RateGuard {
         }
     }
 
-    /// Takes `cost` units, all or none. A cost of 0 takes nothing and is always admitted; one above the limit is
+    /// Takes `cost` units, all or none. A cost of 0 takes nothing and is always allowed; one above the limit is
     /// refused for ever, without a [`retry_after`](Decision::retry_after).
     pub async fn check_cost(&self, policy: &Policy, key: &Key, cost: u32) -> Decision {
         match &self.inner.store {

@@ -75,7 +75,7 @@ impl RateGuard {
 
     /// After an answer.
     pub(super) fn remember(&self, limits: &Limits, asked: u64, verdicts: &Verdicts) {
-        if self.inner.spent.is_on() && verdicts.iter().any(|verdict| !verdict.admitted) {
+        if self.inner.spent.is_on() && verdicts.iter().any(|verdict| !verdict.allowed) {
             self.inner.spent.learn(asked, self.inner.settings.clock.micros(), limits, verdicts);
         }
     }

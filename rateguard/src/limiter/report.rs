@@ -46,7 +46,7 @@ impl RateGuard {
     #[inline]
     pub(super) fn decided(&self, checks: &[Check<'_>], decisions: &[Decision]) {
         telemetry::decided(decisions);
-        if decisions.iter().any(Decision::would_refuse) && is_heard() {
+        if decisions.iter().any(Decision::would_deny) && is_heard() {
             self.tell_refused(checks, decisions);
         }
         self.sizes();
@@ -54,13 +54,13 @@ impl RateGuard {
 
     /// Whether there is anything to tell of one decision.
     #[inline]
-    pub(super) fn is_told(admitted: bool) -> bool {
-        cfg!(feature = "metrics") || (!admitted && is_heard())
+    pub(super) fn is_told(allowed: bool) -> bool {
+        cfg!(feature = "metrics") || (!allowed && is_heard())
     }
 
     #[cold]
     fn tell_refused(&self, checks: &[Check<'_>], decisions: &[Decision]) {
-        for (check, decision) in checks.iter().zip(decisions).filter(|(_, decision)| decision.would_refuse()) {
+        for (check, decision) in checks.iter().zip(decisions).filter(|(_, decision)| decision.would_deny()) {
             tell(decision, &self.whom(check));
         }
     }
@@ -106,7 +106,7 @@ impl Watch {
         self.started.ended();
         telemetry::decided(decisions);
         for (whom, decision) in self.whom.iter().flatten().zip(decisions) {
-            if decision.would_refuse() {
+            if decision.would_deny() {
                 tell(decision, whom);
             }
         }
@@ -130,6 +130,6 @@ fn tell(decision: &Decision, whom: &Whom) {
         shadow = decision.is_shadow(),
         from_deny_cache = decision.is_remembered(),
         degraded = decision.degraded_reason().map(crate::error::StoreErrorKind::name),
-        "rateguard: refused"
+        "rateguard: denied"
     );
 }

@@ -11,7 +11,7 @@ pub use parse::ParseQuotaError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// A log of every admitted request: never more than `limit` in *any* interval of one window's length.
+    /// A log of every allowed request: never more than `limit` in *any* interval of one window's length.
     SlidingWindow,
     /// Two fixed windows, the earlier one weighted by how much of it the sliding window still covers.
     SlidingCounter,
@@ -81,7 +81,7 @@ impl Quota {
     /// About `limit` units in any interval of length `window`, from two counters: constant memory, no log.
     ///
     /// Units of the window before are taken as spread evenly over it. Where they were not, more than `limit`, but fewer
-    /// than twice as many, can be admitted within one window's length.
+    /// than twice as many, can be allowed within one window's length.
     ///
     /// # Panics
     ///
@@ -92,7 +92,7 @@ impl Quota {
 
     /// `limit` units from the first request on until `window` has passed, then anew.
     ///
-    /// Around the seam of two windows up to twice `limit` can be admitted within one window's length.
+    /// Around the seam of two windows up to twice `limit` can be allowed within one window's length.
     ///
     /// # Panics
     ///
@@ -103,7 +103,7 @@ impl Quota {
 
     /// A bucket of `limit` tokens (or [`burst`](Quota::burst) of them) that refills evenly at `limit` tokens a `window`.
     ///
-    /// In any interval of length t, at most burst + rate × t units are admitted. The rate is exact, also where a token
+    /// In any interval of length t, at most burst + rate × t units are allowed. The rate is exact, also where a token
     /// takes no whole number of microseconds.
     ///
     /// # Panics
@@ -182,7 +182,7 @@ impl Quota {
         self.algorithm
     }
 
-    /// Units admitted in one window. At least 1.
+    /// Units allowed in one window. At least 1.
     pub const fn limit(&self) -> u32 {
         self.limit
     }
@@ -258,7 +258,7 @@ impl QuotaError {
     const fn rule(self) -> &'static str {
         match self {
             QuotaError::ZeroLimit => {
-                "limit is 0, which would refuse every request: use 1 or more, or take the route away"
+                "limit is 0, which would deny every request: use 1 or more, or remove the route"
             }
             QuotaError::ZeroWindow => "window is zero: use 1 ms to 365 days, such as Duration::from_secs(60)",
             QuotaError::WindowTooShort(_) => "window is shorter than 1 ms: use 1 ms to 365 days",
@@ -266,7 +266,7 @@ impl QuotaError {
             QuotaError::WindowTooFine(_) => {
                 "window is not a whole number of microseconds, and the count is no finer: round it"
             }
-            QuotaError::ZeroBurst => "burst is 0, which would refuse every request: use 1 or more",
+            QuotaError::ZeroBurst => "burst is 0, which would deny every request: use 1 or more",
             QuotaError::BurstTooLarge(_) => "burst would take more than 10 years to refill: use a smaller one",
             QuotaError::BurstWithoutBucket(_) => {
                 "burst is for the token bucket only: take it away, or use token_bucket"

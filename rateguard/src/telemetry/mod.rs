@@ -13,17 +13,17 @@ use crate::decision::Decision;
 /// How a limit took a request. Of a group of which one limit refuses, nothing is charged.
 fn outcome(decision: &Decision, group_is_refused: bool) -> &'static str {
     if decision.is_counted_here() {
-        if decision.would_refuse() { "local_denied" } else { "local" }
+        if decision.would_deny() { "local_denied" } else { "local" }
     } else if decision.degraded() {
         "degraded"
-    } else if !decision.would_refuse() {
-        if group_is_refused { "spared" } else { "admitted" }
+    } else if !decision.would_deny() {
+        if group_is_refused { "not_charged" } else { "allowed" }
     } else if decision.is_shadow() {
         "shadowed"
     } else if decision.is_remembered() {
         "deny_cache"
     } else {
-        "refused"
+        "denied"
     }
 }
 

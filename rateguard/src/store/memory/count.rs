@@ -90,7 +90,7 @@ impl Count {
         let (limit, horizon) = (u64::from(quota.limit()), horizon(quota));
         let left = |until: u64| until.saturating_sub(now).min(horizon);
         let available = limit.saturating_sub(self.units());
-        let admitted = u64::from(cost) <= available;
+        let allowed = u64::from(cost) <= available;
         let reset_idle = match (self.earlier, self.later) {
             (0, 0) => 0,
             (0, _) => left(self.idle_from),
@@ -98,11 +98,11 @@ impl Count {
         };
         let first_is_enough = u64::from(self.later) + u64::from(cost) <= limit;
         Assessment {
-            admitted,
+            allowed,
             available: u32::try_from(available).unwrap_or(u32::MAX),
             reset_idle,
             reset_charged: if self.units() == 0 { horizon } else { reset_idle },
-            retry_after: (!admitted && u64::from(cost) <= limit)
+            retry_after: (!allowed && u64::from(cost) <= limit)
                 .then(|| left(if first_is_enough { self.end } else { self.idle_from })),
         }
     }

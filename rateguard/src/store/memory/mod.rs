@@ -108,10 +108,10 @@ impl MemoryStore {
                 None => nowhere(),
             })
             .collect();
-        let charge = checks.iter().zip(&assessed).all(|(check, assessment)| assessment.admitted || check.shadow);
+        let charge = checks.iter().zip(&assessed).all(|(check, assessment)| assessment.allowed || check.shadow);
         let mut verdicts = Verdicts::new();
         for (check, assessment) in checks.iter().zip(assessed) {
-            let charge = charge && assessment.admitted;
+            let charge = charge && assessment.allowed;
             let shard = if charge { find(&mut locked, check) } else { None };
             let receipt = shard.and_then(|shard| shard.charge(now, check));
             verdicts.push(assessment.verdict(charge.then_some(check.cost), receipt));
@@ -171,7 +171,7 @@ impl MemoryStore {
 #[cold]
 fn nowhere() -> Assessment {
     debug_assert!(false, "every key has a shard");
-    Assessment { admitted: false, available: 0, reset_idle: 0, reset_charged: 0, retry_after: Some(1_000_000) }
+    Assessment { allowed: false, available: 0, reset_idle: 0, reset_charged: 0, retry_after: Some(1_000_000) }
 }
 
 type Guards<'a> = SmallVec<[(usize, MutexGuard<'a, Shard>); 2]>;

@@ -143,18 +143,18 @@ impl Shard {
         let (quota, cost) = (&check.quota, check.cost);
         let Some(slot) = self.existing(check) else {
             let assessment = self.assess_without_slot(now, check);
-            let receipt = assessment.admitted.then(|| self.charge_without_slot(now, check)).flatten();
-            return assessment.verdict(assessment.admitted.then_some(cost), receipt);
+            let receipt = assessment.allowed.then(|| self.charge_without_slot(now, check)).flatten();
+            return assessment.verdict(assessment.allowed.then_some(cost), receipt);
         };
         let assessment = slot.state.assess(now, quota, cost);
         let mut receipt = None;
-        if assessment.admitted {
+        if assessment.allowed {
             receipt = slot.charge(now, check);
             self.sweep(now);
         } else {
             slot.idle_from = slot.state.idle_from();
         }
-        assessment.verdict(assessment.admitted.then_some(cost), receipt)
+        assessment.verdict(assessment.allowed.then_some(cost), receipt)
     }
 
     /// What a check would meet.
@@ -189,7 +189,7 @@ impl Shard {
             return State::new(check.quota.algorithm()).assess(now, &check.quota, check.cost);
         }
         let assessment = self.sketched(now, check).assess(now, &check.quota, check.cost);
-        self.overflowed += u64::from(!assessment.admitted);
+        self.overflowed += u64::from(!assessment.allowed);
         assessment
     }
 

@@ -101,19 +101,19 @@ fn random_checks(seed: u64, slots: usize, clients: u64, step: u64, steps_back: b
                     .collect();
                 for ((.., check), (store, rule)) in group.iter().zip(assessed.iter().zip(&rule)) {
                     assert!(
-                        rule.admitted || !store.admitted,
+                        rule.allowed || !store.allowed,
                         "seed {seed}, turn {turn}: {check:?} is allowed against the rule: {store:?}, {rule:?}"
                     );
                     assert!(
                         store.available <= rule.available,
                         "seed {seed}, turn {turn}: {check:?} {store:?} {rule:?}"
                     );
-                    wrongly += u32::from(rule.admitted && !store.admitted);
+                    wrongly += u32::from(rule.allowed && !store.allowed);
                     let longest = u64::from(check.quota.algorithm() == Algorithm::SlidingCounter) + 1;
                     let retry = store.retry_after.unwrap_or(0);
                     assert!(retry <= longest * check.quota.window_micros(), "seed {seed}, turn {turn}: {retry}");
                 }
-                if assessed.iter().all(|assessment| assessment.admitted) {
+                if assessed.iter().all(|assessment| assessment.allowed) {
                     allowed += 1;
                     for (policy, number, check) in &group {
                         shard.charge(now, check);
@@ -165,7 +165,7 @@ fn wrongly_denied(max_keys: u128, live: u128, quota: Quota) -> u128 {
     let check = |number: u128, cost| MemoryCheck { fingerprint: client(1, number), quota, cost, shadow: false };
     let spend = quota.capacity();
     let newcomers = 5000;
-    let denied = |number: u128| u128::from(!store.check_one(&at(1), &check(number, 1)).admitted);
+    let denied = |number: u128| u128::from(!store.check_one(&at(1), &check(number, 1)).allowed);
     for number in 0..live - newcomers {
         let _ = store.check_one(&at(0), &check(number, spend));
     }
@@ -192,7 +192,7 @@ fn clients_that_do_not_spend_their_quota_may_be_many_more() {
     let store = MemoryStore::new(640);
     let quota = Quota::sliding_window(5, Duration::from_micros(WINDOW));
     let check = |number: u128| MemoryCheck { fingerprint: client(1, number), quota, cost: 1, shadow: false };
-    let denied = (0..640 * 10).filter(|&number| !store.check_one(&at(0), &check(number)).admitted).count();
+    let denied = (0..640 * 10).filter(|&number| !store.check_one(&at(0), &check(number)).allowed).count();
     assert_eq!(denied, 0, "one request of five from each");
 }
 
@@ -200,20 +200,20 @@ fn clients_that_do_not_spend_their_quota_may_be_many_more() {
 fn a_full_store_keeps_its_cap_and_lets_nobody_go() {
     let store = MemoryStore::new(640);
     for blocked in 0..100 {
-        assert!(admitted(&store, 0, blocked) && admitted(&store, 0, blocked) && !admitted(&store, 0, blocked));
+        assert!(allowed(&store, 0, blocked) && allowed(&store, 0, blocked) && !allowed(&store, 0, blocked));
     }
     for newcomer in 1000..200_000 {
-        let _ = admitted(&store, 1000, newcomer);
+        let _ = allowed(&store, 1000, newcomer);
     }
     assert!(store.len() <= 640);
     for blocked in 0..100 {
-        assert!(!admitted(&store, 2000, blocked), "nobody gets a fresh quota by flooding the store");
+        assert!(!allowed(&store, 2000, blocked), "nobody gets a fresh quota by flooding the store");
     }
     for newcomer in 1000..100_000 {
-        let _ = admitted(&store, WINDOW + 1000, newcomer);
+        let _ = allowed(&store, WINDOW + 1000, newcomer);
     }
     for newcomer in 300_000..302_000 {
-        assert!(admitted(&store, 3 * WINDOW, newcomer), "what ran out does not count any more");
+        assert!(allowed(&store, 3 * WINDOW, newcomer), "what ran out does not count any more");
     }
 }
 
@@ -221,7 +221,7 @@ fn a_full_store_keeps_its_cap_and_lets_nobody_go() {
 fn the_sketch_is_made_when_the_store_is_full_and_goes_when_it_counts_nothing() {
     let mut shard = Shard::new(10);
     let newcomers = |shard: &mut Shard, now: u64, numbers: std::ops::Range<u128>| {
-        numbers.filter(|&number| shard.check(now, &check(number)).admitted).count()
+        numbers.filter(|&number| shard.check(now, &check(number)).allowed).count()
     };
     assert_eq!(newcomers(&mut shard, 0, 0..10), 10);
     assert!(!shard.has_sketch());
@@ -239,13 +239,13 @@ fn a_client_moves_to_a_slot_with_what_the_sketch_counted() {
         let of = |number, cost| MemoryCheck { fingerprint: client(1, number), quota, cost, shadow: false };
         let half = quota.capacity() / 2;
         let start = 10 * window;
-        assert!(shard.check(start, &of(1, 1)).admitted);
-        assert!(shard.check(start + window / 2, &of(2, half)).admitted, "counted in the sketch");
+        assert!(shard.check(start, &of(1, 1)).allowed);
+        assert!(shard.check(start + window / 2, &of(2, half)).allowed, "counted in the sketch");
         shard.forget(&of(1, 1));
         let later = shard.check(start + window / 2 + 1, &of(2, 1));
-        assert_eq!((later.admitted, later.remaining), (true, quota.capacity() - half - 1), "{quota}");
+        assert_eq!((later.allowed, later.remaining), (true, quota.capacity() - half - 1), "{quota}");
         assert_eq!(shard.len(), 1);
-        assert!(!shard.check(start + window / 2 + 2, &of(2, quota.capacity() - half)).admitted, "{quota}");
+        assert!(!shard.check(start + window / 2 + 2, &of(2, quota.capacity() - half)).allowed, "{quota}");
     }
 }
 
@@ -257,7 +257,7 @@ fn no_policy_loses_its_share_of_the_slots_to_the_flood_of_another() {
     let of =
         |policy: u32, quota, number| MemoryCheck { fingerprint: client(policy, number), quota, cost: 1, shadow: false };
     for number in 0..10 {
-        assert!(shard.check(0, &of(1, short, number)).admitted);
+        assert!(shard.check(0, &of(1, short, number)).allowed);
     }
     for number in 0..300 {
         let _ = shard.check(1, &of(2, long, number));
@@ -271,7 +271,7 @@ fn no_policy_loses_its_share_of_the_slots_to_the_flood_of_another() {
         let taken = shard.peek(3, &of(2, long, number)).available;
         assert!(taken <= 2, "who gave up a slot is still counted");
     }
-    assert!(shard.check(4, &of(3, short, 0)).admitted);
+    assert!(shard.check(4, &of(3, short, 0)).allowed);
     assert_eq!(shard.slots_of(6), 1, "the only key of a policy has a slot at once");
 }
 
@@ -280,14 +280,14 @@ fn a_client_in_the_sketch_gets_back_what_it_gives_back() {
     for quota in quotas().into_iter().filter(|quota| quota.limit() > 1) {
         let mut shard = Shard::new(1);
         let of = |number, cost| MemoryCheck { fingerprint: client(1, number), quota, cost, shadow: false };
-        assert!(shard.check(1000, &of(1, 1)).admitted);
-        assert!(shard.check(1000, &of(2, quota.capacity())).admitted);
-        assert!(!shard.check(1000, &of(2, 1)).admitted);
+        assert!(shard.check(1000, &of(1, 1)).allowed);
+        assert!(shard.check(1000, &of(2, quota.capacity())).allowed);
+        assert!(!shard.check(1000, &of(2, 1)).allowed);
         shard.refund(1000, &of(2, 1), None);
-        assert!(shard.check(1000, &of(2, 1)).admitted, "{quota}");
-        assert!(!shard.check(1000, &of(2, 1)).admitted, "{quota}");
+        assert!(shard.check(1000, &of(2, 1)).allowed, "{quota}");
+        assert!(!shard.check(1000, &of(2, 1)).allowed, "{quota}");
         shard.forget(&of(2, 1));
-        assert!(shard.check(1000, &of(2, quota.capacity())).admitted, "{quota}");
+        assert!(shard.check(1000, &of(2, quota.capacity())).allowed, "{quota}");
         assert_eq!(shard.len(), 1);
     }
 }

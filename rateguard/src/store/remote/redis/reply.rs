@@ -64,7 +64,7 @@ mod tests {
             ("@user_script: 1: -MASTERDOWN Link", "MASTERDOWN", StoreErrorKind::Busy),
             (&format!("{ended}-OOM command not allowed"), "OOM", StoreErrorKind::OutOfMemory),
             (&format!("{ended}The user executing the script can't run this command"), "The", StoreErrorKind::Forbidden),
-            ("MISCONF Valkey is configured", "MISCONF", StoreErrorKind::WritesRefused),
+            ("MISCONF Valkey is configured", "MISCONF", StoreErrorKind::WritesDisabled),
             ("NOAUTH Authentication required.", "NOAUTH", StoreErrorKind::Authentication),
             ("ERR max number of clients reached", "ERR", StoreErrorKind::TooManyClients),
             ("NOSCRIPT No matching script.", "NOSCRIPT", StoreErrorKind::Other),

@@ -1,7 +1,7 @@
 //! A call of one of the two scripts: which groups it decides, how it is written and its reply is read.
 //!
 //! `check.lua` is for what nearly every request asks, `whole.lua` for the rest. Many requests that ask for a unit of the
-//! same limit are one operation of which as much is admitted as fits, in their order; what each of them is answered is
+//! same limit are one operation of which as much is allowed as fits, in their order; what each of them is answered is
 //! worked out here, as if they had come one after the other.
 
 use smallvec::SmallVec;
@@ -247,7 +247,7 @@ mod tests {
         let told: Vec<_> = answers
             .into_iter()
             .map(|answer| answer.unwrap().unwrap()[0])
-            .map(|verdict| (verdict.admitted, verdict.remaining, verdict.reset_after, verdict.retry_after))
+            .map(|verdict| (verdict.allowed, verdict.remaining, verdict.reset_after, verdict.retry_after))
             .collect();
         assert_eq!(
             told,

@@ -81,7 +81,7 @@ fn take(parts: &mut impl Iterator<Item = Part>, count: usize) -> Result<SmallVec
     if numbers.len() == count { Ok(numbers) } else { Err(malformed()) }
 }
 
-/// What each of several requests for one unit is answered, of which as many were admitted as fitted.
+/// What each of several requests for one unit is answered, of which as many were allowed as fitted.
 fn one_after_the_other(
     now: u64,
     numbers: &[i64],
@@ -93,9 +93,9 @@ fn one_after_the_other(
     let mut found = Found::read(numbers, check)?;
     let verdict = |request| {
         let mut assessed = found.assess(&check.quota, 1);
-        assessed.admitted = request < granted;
-        let receipt = assessed.admitted.then(|| found.charge(now, &check.quota, 1));
-        let verdict = assessed.verdict(assessed.admitted.then_some(1), receipt);
+        assessed.allowed = request < granted;
+        let receipt = assessed.allowed.then(|| found.charge(now, &check.quota, 1));
+        let verdict = assessed.verdict(assessed.allowed.then_some(1), receipt);
         [verdict].into_iter().collect()
     };
     Ok((0..requests).map(verdict).collect())
@@ -130,9 +130,9 @@ fn verdicts(now: u64, numbers: &[i64], checks: &[RedisCheck], op: Op) -> Result<
         .zip(checks)
         .map(|(numbers, check)| assessment(numbers, check))
         .collect::<Result<_, _>>()?;
-    let charged = matches!(op, Op::Check) && found.iter().zip(checks).all(|((_, a), check)| a.admitted || check.shadow);
+    let charged = matches!(op, Op::Check) && found.iter().zip(checks).all(|((_, a), check)| a.allowed || check.shadow);
     let verdict = |((mut found, a), check): ((Found, Assessment), &RedisCheck)| {
-        let charged = (charged && a.admitted).then_some(check.cost);
+        let charged = (charged && a.allowed).then_some(check.cost);
         a.verdict(charged, charged.map(|cost| found.charge(now, &check.quota, cost)))
     };
     Ok(found.into_iter().zip(checks).map(verdict).collect())
@@ -142,7 +142,7 @@ fn verdicts(now: u64, numbers: &[i64], checks: &[RedisCheck], op: Op) -> Result<
 fn assessment(numbers: &[i64], check: &RedisCheck) -> Result<(Found, Assessment), StoreError> {
     let found = Found::read(numbers, check)?;
     let mut assessed = found.assess(&check.quota, check.cost);
-    assessed.admitted = numbers.first() == Some(&1);
+    assessed.allowed = numbers.first() == Some(&1);
     Ok((found, assessed))
 }
 
@@ -191,7 +191,7 @@ impl Found {
     fn assess(&self, quota: &Quota, cost: u32) -> Assessment {
         match self {
             Found::Log { available, idle, renews, retry_after } => Assessment {
-                admitted: true,
+                allowed: true,
                 available: *available,
                 reset_idle: *idle,
                 reset_charged: if *renews { quota.window_micros() } else { *idle },

@@ -56,7 +56,7 @@ fn kind_of(code: &str) -> Option<StoreErrorKind> {
         "NOPERM" => StoreErrorKind::Forbidden,
         "READONLY" => StoreErrorKind::ReadOnly,
         "LOADING" | "BUSY" | "MASTERDOWN" | "TRYAGAIN" | "CLUSTERDOWN" => StoreErrorKind::Busy,
-        "MISCONF" | "NOREPLICAS" => StoreErrorKind::WritesRefused,
+        "MISCONF" | "NOREPLICAS" => StoreErrorKind::WritesDisabled,
         _ => return None,
     })
 }

@@ -151,7 +151,7 @@ impl Apart<'_> {
     }
 
     fn all_admit(&self, verdicts: &Verdicts) -> bool {
-        verdicts.iter().zip(&self.group.checks).all(|(verdict, check)| verdict.admitted || check.shadow)
+        verdicts.iter().zip(&self.group.checks).all(|(verdict, check)| verdict.allowed || check.shadow)
     }
 
     /// Has whatever was charged given back. Comes back with the verdicts as they are then.

@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::error::StoreErrorKind::{
-    Authentication, Busy, Forbidden, Other, OutOfMemory, ReadOnly, TooManyClients, WritesRefused, WrongType,
+    Authentication, Busy, Forbidden, Other, OutOfMemory, ReadOnly, TooManyClients, WritesDisabled, WrongType,
 };
 
 const ANSWERS: &[(StoreErrorKind, &str)] = &[
@@ -14,7 +14,7 @@ const ANSWERS: &[(StoreErrorKind, &str)] = &[
     (ReadOnly, "READONLY You can't write against a read only replica."),
     (Busy, "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."),
     (OutOfMemory, "OOM command not allowed when used memory > 'maxmemory'."),
-    (WritesRefused, "NOREPLICAS Not enough good replicas to write."),
+    (WritesDisabled, "NOREPLICAS Not enough good replicas to write."),
     (Authentication, "WRONGPASS invalid username-password pair or user is disabled."),
     (Authentication, "NOAUTH Authentication required."),
     (TooManyClients, "ERR max number of clients reached"),
@@ -38,7 +38,7 @@ const ANSWERS: &[(StoreErrorKind, &str)] = &[
         "OOM command not allowed when used memory > 'maxmemory'. script: f7a30b55d015229d6c06795f156666fc91352763, on @user_script:1.",
     ),
     (
-        WritesRefused,
+        WritesDisabled,
         "NOREPLICAS Not enough good replicas to write. script: f7a30b55d015229d6c06795f156666fc91352763, on @user_script:1.",
     ),
     (
@@ -71,9 +71,12 @@ const ANSWERS: &[(StoreErrorKind, &str)] = &[
         Other,
         "ERR Script killed by user with SCRIPT KILL... script: f7a30b55d015229d6c06795f156666fc91352763, on @user_script:1.",
     ),
-    (WritesRefused, "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk."),
     (
-        WritesRefused,
+        WritesDisabled,
+        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.",
+    ),
+    (
+        WritesDisabled,
         "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. script: f7a30b55d015229d6c06795f156666fc91352763, on @user_script:1.",
     ),
     // Redis 8.2, Valkey 8.1.
@@ -95,7 +98,7 @@ const ANSWERS: &[(StoreErrorKind, &str)] = &[
     (Other, "NOSCRIPT No matching script."),
     (Busy, "BUSY Valkey is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."),
     (
-        WritesRefused,
+        WritesDisabled,
         "MISCONF Valkey is configured to save RDB snapshots, but it's currently unable to persist to disk.",
     ),
     // Redis 6.2.
@@ -140,19 +143,19 @@ const ANSWERS: &[(StoreErrorKind, &str)] = &[
         "ERR Error running script (call to f_f7a30b55d015229d6c06795f156666fc91352763): @user_script:1: Script killed by user with SCRIPT KILL...",
     ),
     (
-        WritesRefused,
+        WritesDisabled,
         "MISCONF Redis is configured to save RDB snapshots, but it is currently not able to persist on disk.",
     ),
     (
-        WritesRefused,
+        WritesDisabled,
         "@user_script: 1: -MISCONF Redis is configured to save RDB snapshots, but it is currently not able to persist on disk.\r\n",
     ),
     (
-        WritesRefused,
+        WritesDisabled,
         "ERR Error running script (call to f_f7a30b55d015229d6c06795f156666fc91352763): @user_script:1: @user_script: 1: -MISCONF Redis is configured to save RDB snapshots, but it is currently not able to persist on disk.",
     ),
     (
-        WritesRefused,
+        WritesDisabled,
         "@user_script: 1: -MISCONF Redis is configured to save RDB snapshots, but it is currently not able to persist on disk.",
     ),
     (Busy, "@user_script: 1: Lua script attempted to access a non local key in a cluster node"),
@@ -195,7 +198,7 @@ const ANSWERS: &[(StoreErrorKind, &str)] = &[
         "ERR Script killed by user with SCRIPT KILL. script: f7a30b55d015229d6c06795f156666fc91352763, on @user_script:1.",
     ),
     (
-        WritesRefused,
+        WritesDisabled,
         "MISCONF Valkey is configured to save RDB snapshots, but it's currently unable to persist to disk. script: f7a30b55d015229d6c06795f156666fc91352763, on @user_script:1.",
     ),
     // Valkey 9.1.
@@ -203,7 +206,7 @@ const ANSWERS: &[(StoreErrorKind, &str)] = &[
     (Other, "ERR Wrong number of args calling command from script script: on @user_script:1."),
     (ReadOnly, "READONLY You can't write against a read only replica. script: on @user_script:1."),
     (OutOfMemory, "OOM command not allowed when used memory > 'maxmemory'. script: on @user_script:1."),
-    (WritesRefused, "NOREPLICAS Not enough good replicas to write. script: on @user_script:1."),
+    (WritesDisabled, "NOREPLICAS Not enough good replicas to write. script: on @user_script:1."),
     (
         Forbidden,
         "ERR ACL failure in script: User u has no permissions to run the 'zadd' command script: on @user_script:1.",
@@ -211,7 +214,7 @@ const ANSWERS: &[(StoreErrorKind, &str)] = &[
     (Forbidden, "ERR ACL failure in script: No permissions to access a key script: on @user_script:1."),
     (Other, "ERR Script killed by user with SCRIPT KILL. script: on @user_script:1."),
     (
-        WritesRefused,
+        WritesDisabled,
         "MISCONF Valkey is configured to save RDB snapshots, but it's currently unable to persist to disk. script: on @user_script:1.",
     ),
     (Busy, "ERR Attempted to access a non local key in a cluster node"),
