@@ -100,9 +100,9 @@ use proc_macro2::TokenStream;
 ///
 /// # Handlers
 ///
-/// The attribute works on every function that axum accepts as a handler: up to 16 arguments, patterns, generics, `impl
-/// Trait`, any response. `axum::debug_handler`, `tracing::instrument` and `utoipa::path` may stand above or below it
-/// and see the function as it is written, with one exception: on a function without arguments, `debug_handler` goes
+/// The attribute works on every function that axum accepts as a handler: up to 16 arguments, patterns, generics,
+/// `impl Trait`, any response. `axum::debug_handler`, `tracing::instrument` and `utoipa::path` may stand above or below
+/// it and see the function as it is written, with one exception: on a function without arguments, `debug_handler` goes
 /// below.
 ///
 /// A function that returns a future itself (`fn search() -> impl Future<…>`) is a handler as well. Only a limit over
