@@ -1,6 +1,6 @@
-//! Every form of handler that axum accepts, with a limit of two: two requests are answered as without the limit, the third is
-//! denied. A limit over the request's head changes only the signature. A limit over an argument (`key = …` below) also puts a
-//! check before the body, so both are tested with everything that a body can do.
+//! Every form of handler that axum accepts, with a limit of two: two requests are answered as without the limit, the
+//! third is denied. A limit over the request's head changes only the signature. A limit over an argument (`key = …`
+//! below) also puts a check before the body, so both are tested with everything that a body can do.
 #![allow(clippy::unused_async, reason = "a handler is async whether it waits or not")]
 #![allow(clippy::unwrap_used, reason = "a failure of a test is a panic")]
 

@@ -1,4 +1,5 @@
-//! A limited handler is a function: tests and other handlers call it. Names in its body that look like its own mean something else.
+//! A limited handler is a function: tests and other handlers call it. Names in its body that look like its own mean
+//! something else.
 #![allow(clippy::unused_async, reason = "a handler is async whether it waits or not")]
 #![allow(clippy::unwrap_used, clippy::default_trait_access, reason = "a failure of a test is a panic; as in the guide")]
 

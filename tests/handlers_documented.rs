@@ -1,4 +1,5 @@
-//! Limited handlers with crates that read the types of handlers: typed paths of axum-extra, and documents by aide and utoipa.
+//! Limited handlers with crates that read the types of handlers: typed paths of axum-extra, and documents by aide and
+//! utoipa.
 #![allow(clippy::unused_async, reason = "a handler is async whether it waits or not")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failure of a test is a panic")]
 

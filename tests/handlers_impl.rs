@@ -225,3 +225,48 @@ async fn no_lint_finds_anything() {
     let app = App::new(routes.with_state("quiet"));
     assert_eq!(app.statuses(&["/head", "/head", "/deferred", "/deferred"]).await, [200, 429, 200, 429]);
 }
+
+/// A library under another path, and a block that a macro writes.
+mod elsewhere {
+    pub(super) mod facade {
+        pub(in super::super) use ::rateguard as rg;
+    }
+    use facade::rg;
+
+    pub(super) struct Api;
+
+    #[rg::rate_limit(crate = facade::rg)]
+    impl Api {
+        #[rg::rate_limit(limit = 1, window = 60)]
+        pub(super) async fn list() -> &'static str {
+            "list"
+        }
+    }
+
+    macro_rules! block {
+        ($ty:ty, $(#[$attribute:meta])* $visibility:vis fn $name:ident() $body:block) => {
+            #[rg::rate_limit(crate = crate::elsewhere::facade::rg)]
+            impl $ty {
+                $(#[$attribute])*
+                $visibility async fn $name() -> &'static str $body
+            }
+        };
+    }
+
+    block!(
+        Api,
+        #[rg::rate_limit(limit = 1, window = 60)]
+        pub(super) fn r#type() {
+            "type"
+        }
+    );
+}
+
+#[tokio::test]
+async fn a_block_may_come_from_a_macro_or_name_the_library() {
+    use elsewhere::Api;
+    let app = App::new(Router::new().route("/list", get(Api::list)).route("/type", get(Api::r#type)));
+    assert_eq!(app.statuses(&["/list", "/list", "/type", "/type"]).await, [200, 429, 200, 429]);
+    let names: Vec<String> = app.limiter.policies().iter().map(|policy| policy.name().to_owned()).collect();
+    assert_eq!(names, ["handlers_impl::elsewhere::Api::list", "handlers_impl::elsewhere::Api::type"]);
+}

@@ -1,5 +1,6 @@
-//! The attribute changes nothing but the limit. For thirty handlers (`shapes/`) and for mistakes in bodies, the compiler and clippy
-//! report the same without limits, with limits over the request's head, and with limits over arguments.
+//! The attribute changes nothing but the limit. For thirty handlers (`shapes/`) and for mistakes in bodies, the
+//! compiler and clippy report the same without limits, with limits over the request's head, and with limits over
+//! arguments.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a failure of a test is a panic")]
 
 use std::process::Command;

@@ -49,8 +49,8 @@ impl Attribute {
         matches!(self.path.as_slice(), [only] if only == name)
     }
 
-    /// Whether this is our `#[rate_limit]`: by its name alone, or by a path into one of these libraries or the user's own crate.
-    /// Other crates may have an attribute of the same name.
+    /// Whether this is our `#[rate_limit]`: by its name alone, or by a path into one of these libraries or the user's
+    /// own crate. Other crates may have an attribute of the same name.
     pub(crate) fn is_rate_limit(&self, libraries: &[String]) -> bool {
         match self.path.as_slice() {
             [only] => only == "rate_limit",

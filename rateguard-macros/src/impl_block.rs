@@ -72,7 +72,7 @@ impl ImplBlock {
             errors.on(
                 token,
                 "`#[rate_limit]` does not work in a generic `impl` block: write the handler as a generic function outside of the \
-                 block, such as `async fn list<T>(…)`, or the block for one type",
+                 block, such as `async fn list<T>(…)`, or write the block for one type",
             );
         } else if !self.parts.iter().any(|part| matches!(part, Part::Function(_))) {
             errors.at(

@@ -1,8 +1,8 @@
 //! The attribute `#[rate_limit]` of rateguard. Use it from there: `rateguard::rate_limit`.
 //!
-//! The files are the steps, in this order: `args` reads the options and `handler` the signature, `validate` checks both and
-//! makes a `plan`, `expand` writes the plan as code. `on_function` and `on_impl` take these steps for a function and for an
-//! `impl` block. The body of a function is never parsed; its tokens are passed through.
+//! The files are the steps, in this order: `args` reads the options and `handler` the signature, `validate` checks both
+//! and makes a `plan`, `expand` writes the plan as code. `on_function` and `on_impl` take these steps for a function
+//! and for an `impl` block. The body of a function is never parsed; its tokens are passed through.
 
 mod args;
 mod attribute;
@@ -70,8 +70,8 @@ use proc_macro2::TokenStream;
 ///
 /// By default a policy is named `module::function`. A handler that is written inside of a function is named
 /// `module::outer::function`, one in an `impl` block `module::Type::function`. A handler's second limit is named
-/// `module::function#2`, the third `#3`. Two handlers of one name in two blocks of the same function have the same default name and
-/// share their counts: give each a `name`.
+/// `module::function#2`, the third `#3`. Two handlers of one name in two blocks of the same function have the same
+/// default name and share their counts: give each a `name`.
 ///
 /// If your manifest renames the library (`rg = { package = "rateguard", … }`), the attribute finds the new name there.
 ///
@@ -100,22 +100,24 @@ use proc_macro2::TokenStream;
 ///
 /// # Handlers
 ///
-/// The attribute works on every function that axum accepts as a handler: up to 16 arguments, patterns, generics, `impl Trait`, any
-/// response. `axum::debug_handler`, `tracing::instrument` and `utoipa::path` may stand above or below it and see the function
-/// as it is written, with one exception: on a function without arguments, `debug_handler` goes below.
+/// The attribute works on every function that axum accepts as a handler: up to 16 arguments, patterns, generics,
+/// `impl Trait`, any response. `axum::debug_handler`, `tracing::instrument` and `utoipa::path` may stand above or below
+/// it and see the function as it is written, with one exception: on a function without arguments, `debug_handler` goes
+/// below.
 ///
-/// A function that returns a future itself (`fn search() -> impl Future<…>`) is a handler as well. Only a limit over its arguments
-/// needs an `async fn`.
+/// A function that returns a future itself (`fn search() -> impl Future<…>`) is a handler as well. Only a limit over
+/// its arguments needs an `async fn`.
 ///
-/// The first argument becomes a `rateguard::Limited`. axum makes one by deciding the limits. Code that calls the handler directly
-/// makes one with `.into()`, and passes `Default::default()` to a handler without arguments; such a call is not counted. A
-/// handler that calls itself passes the arguments that are written. A handler with a limit over its arguments returns a `Result`
-/// of the type that is written. `cargo doc` shows the function as it is written, and its limits in words.
+/// The first argument becomes a `rateguard::Limited`. axum makes one by deciding the limits. Code that calls the
+/// handler directly makes one with `.into()`, and passes `Default::default()` to a handler without arguments; such a
+/// call is not counted. A handler that calls itself passes the arguments that are written. A handler with a limit over
+/// its arguments returns a `Result` of the type that is written. `cargo doc` shows the function as it is written, and
+/// its limits in words.
 ///
 /// ## In `impl` blocks
 ///
-/// Functions without `self` are handlers too, such as `get(Shop::list)`. Write `#[rate_limit]` without options above the block, and the
-/// limits above its functions:
+/// Functions without `self` are handlers too, such as `get(Shop::list)`. Write `#[rate_limit]` without options above
+/// the block, and the limits above its functions:
 ///
 /// ```
 /// # use axum::extract::State;
@@ -132,17 +134,18 @@ use proc_macro2::TokenStream;
 /// }
 /// ```
 ///
-/// The block may be of any type, but not of a trait and not generic: a hidden type for each limited function goes beside the block. In a
-/// block, a handler that calls itself passes `.into()`, like any other code, and a limit cannot depend on `cfg_attr`.
+/// The block may be of any type, but not of a trait and not generic: a hidden type for each limited function goes
+/// beside the block. In a block, a handler that calls itself passes `.into()`, like any other code, and a limit cannot
+/// depend on `cfg_attr`.
 ///
 /// # OpenAPI
 ///
-/// With the feature `utoipa`, a `#[utoipa::path]` below the attribute documents the 429 with its headers and the limits in words,
-/// unless it names a 429 itself. A `#[utoipa::path]` above the attribute is expanded first: name the type there,
-/// `responses(…, rateguard::RateLimited)`. With the feature `aide`, every limited handler has its 429.
+/// With the feature `utoipa`, a `#[utoipa::path]` below the attribute documents the 429 with its headers and the limits
+/// in words, unless it names a 429 itself. A `#[utoipa::path]` above the attribute is expanded first: name the type
+/// there, `responses(…, rateguard::RateLimited)`. With the feature `aide`, every limited handler has its 429.
 ///
-/// The document always names `Retry-After` and the `X-RateLimit-*` headers, which are the default. The attribute does not know the
-/// limiter's settings: if yours sends other headers, or none, name a 429 of your own.
+/// The document always names `Retry-After` and the `X-RateLimit-*` headers, which are the default. The attribute does
+/// not know the limiter's settings: if yours sends other headers, or none, name a 429 of your own.
 ///
 /// # Mistakes
 ///

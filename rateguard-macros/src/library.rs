@@ -1,7 +1,7 @@
 //! Where generated code finds the library: under the name that the manifest gives it.
 //!
-//! The manifest is read by a few lines of our own. A parser of TOML would be eight crates and four seconds in the build of
-//! every user, for the few who rename a dependency. What these lines do not understand is written as `crate = …`.
+//! The manifest is read by a few lines of our own. A parser of TOML would be eight crates and four seconds in the build
+//! of every user, for the few who rename a dependency. What these lines do not understand is written as `crate = …`.
 
 use std::path::{Path, PathBuf};
 
@@ -42,8 +42,8 @@ fn read(directory: &Path) -> Option<String> {
     std::fs::read_to_string(directory.join("Cargo.toml")).ok()
 }
 
-/// The name that a manifest gives to the package, if it is another one. `workspace` reads the manifest of the workspace, from
-/// which a dependency may be inherited with its new name.
+/// The name that a manifest gives to the package, if it is another one. `workspace` reads the manifest of the
+/// workspace, from which a dependency may be inherited with its new name.
 fn renamed(manifest: &str, workspace: impl FnOnce() -> Option<String>) -> Option<String> {
     let own: Vec<Dependency> =
         dependencies(manifest).into_iter().filter(|dependency| !dependency.of_workspace).collect();

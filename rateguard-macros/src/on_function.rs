@@ -41,8 +41,8 @@ pub(crate) fn expand(args: TokenStream, item: &TokenStream) -> TokenStream {
     expand::reordered(&handler, &own, &library).unwrap_or_else(|| expand::function(&Plan { limits, library }, &handler))
 }
 
-/// Reads the options of all attributes of a function: its limits, and the value of `crate`. The outermost attribute takes
-/// over those below it, so that the limits of one request are decided together.
+/// Reads the options of all attributes of a function: its limits, and the value of `crate`. The outermost attribute
+/// takes over those below it, so that the limits of one request are decided together.
 pub(crate) fn read(
     attributes: Vec<(TokenStream, Span)>,
     handler: &Handler,

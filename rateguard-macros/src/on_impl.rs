@@ -1,7 +1,7 @@
 //! The attribute above an `impl` block.
 //!
-//! The hidden marker of a function cannot be in the block. So the attribute above the block puts it beside the block. The
-//! function itself changes in a second step, by the attribute `rate_limit_in_impl`, which has the marker's name.
+//! The hidden marker of a function cannot be in the block. So the attribute above the block puts it beside the block.
+//! The function itself changes in a second step, by the attribute `rate_limit_in_impl`, which has the marker's name.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;

@@ -134,7 +134,7 @@ fn the_documentation_has_the_limits_in_words() {
         ),
         (
             "limit = 5, window = 60, cost = 2, key = |req| f(req)",
-            "At most 5 units a minute for each identity found in the request; a request counts as 2.",
+            "At most 5 units a minute for each key found in the request; a request counts as 2.",
         ),
         (
             "limit = 5, window = 60, cost = q.items.len(), key = \"header:x-api-key\"",

@@ -119,8 +119,8 @@ fn closure(tokens: &[TokenTree]) -> Option<Form> {
     bar(tokens.first()).then(|| Form::Closure { takes_nothing: bar(tokens.get(1)) })
 }
 
-/// Whether a variable of one of these names is used. Fields (`config.id`), segments of paths (`id::X`) and the names of fields
-/// that are set (`Key { id: 1 }`) are not variables.
+/// Whether a variable of one of these names is used. Fields (`config.id`), segments of paths (`id::X`) and the names of
+/// fields that are set (`Key { id: 1 }`) are not variables.
 fn mentions(tokens: TokenStream, names: &[String]) -> bool {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let is = |place: Option<usize>, sign: char| {

@@ -4,7 +4,8 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{GenericArgument, PathArguments, Type};
 
-use super::tokens::{block, boolean, end, split, within};
+use super::limits;
+use super::tokens::{block, end, split, within};
 use crate::handler::Handler;
 use crate::plan::Plan;
 
@@ -31,7 +32,7 @@ pub(crate) fn wrapped(plan: &Plan, handler: &Handler, itself: Option<&TokenStrea
         Some(Type::Never(_)) => quote!(::core::convert::Infallible),
         Some(ty) => quote!(#ty),
     };
-    let answers = answers(plan);
+    let answers = limits::answers(plan);
     let (attributes, statements) = split(&handler.body);
     let hint = returned.and_then(return_hint);
     let statements = block(&handler.body, &attributes, statements);
@@ -59,33 +60,8 @@ pub(crate) fn wrapped(plan: &Plan, handler: &Handler, itself: Option<&TokenStrea
     }
 }
 
-/// What the arguments say about each deferred limit.
-fn answers(plan: &Plan) -> Vec<TokenStream> {
-    let private = plan.private(Span::mixed_site());
-    let mut answers = Vec::new();
-    for (place, limit) in plan.limits.iter().enumerate().filter(|(_, limit)| limit.is_deferred()) {
-        let mut answer = quote!(#private::Deferred::limit(#place));
-        for value in limit.key.deferred() {
-            let (key, span) = (value.stream(), value.span());
-            let private = plan.private(span);
-            answer.extend(quote_spanned!(span=> .key(#private::ToKey::to_key(&(#key)))));
-        }
-        if let Some(value) = limit.cost.deferred() {
-            let (cost, span) = (value.stream(), value.span());
-            let private = plan.private(span);
-            answer.extend(quote_spanned!(span=> .cost(#private::IntoCost::to_cost(#cost))));
-        }
-        if let Some(value) = limit.skip.deferred() {
-            let skip = boolean(value);
-            answer.extend(quote!(.skip(#skip)));
-        }
-        answers.push(answer);
-    }
-    answers
-}
-
-/// A return that never runs, but tells the compiler the type of the body. Without it, `Ok(Box::new(A))` would not be coerced in a
-/// function that returns `Result<Box<dyn Trait>, E>`.
+/// A return that never runs, but tells the compiler the type of the body. Without it, `Ok(Box::new(A))` would not be
+/// coerced in a function that returns `Result<Box<dyn Trait>, E>`.
 fn return_hint(ty: &Type) -> Option<TokenStream> {
     if matches!(ty, Type::ImplTrait(_) | Type::Never(_)) {
         return None;

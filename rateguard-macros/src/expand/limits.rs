@@ -1,4 +1,6 @@
-//! The limits of a handler as constants of its marker type. Only this file writes what describes a limit.
+//! The limits of a handler as constants of its marker type, and what its arguments add to them.
+//!
+//! Only this file writes the library's descriptions of limits, keys and costs.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -43,8 +45,8 @@ pub(super) fn implementation(plan: &Plan, name: &str, marker: &Ident, list: &Tok
     let private = plan.private(Span::mixed_site());
     let handler = in_module(name);
     let words = words::sentences(&plan.limits);
-    // `module_path!` has no names of functions, so handlers of one name in different functions have one path. The name of
-    // the marker's type tells them apart, but is no constant.
+    // `module_path!` has no names of functions, so handlers of one name in different functions have one path. The name
+    // of the marker's type tells them apart, but is no constant.
     let named = plan.limits.iter().any(|limit| limit.name.is_none()).then(|| {
         quote! {
             fn limits() -> &'static [#private::HttpLimit] {
@@ -65,6 +67,31 @@ pub(super) fn implementation(plan: &Plan, name: &str, marker: &Ident, list: &Tok
         // An associated constant is only computed where it is used; this finds a wrong quota in any build.
         const _: &[#private::HttpLimit] = <#marker as #private::Limits>::LIMITS;
     }
+}
+
+/// What the arguments say about each deferred limit.
+pub(super) fn answers(plan: &Plan) -> Vec<TokenStream> {
+    let private = plan.private(Span::mixed_site());
+    let mut answers = Vec::new();
+    for (place, limit) in plan.limits.iter().enumerate().filter(|(_, limit)| limit.is_deferred()) {
+        let mut answer = quote!(#private::Deferred::limit(#place));
+        for value in limit.key.deferred() {
+            let (key, span) = (value.stream(), value.span());
+            let private = plan.private(span);
+            answer.extend(quote_spanned!(span=> .key(#private::IntoKey::to_key(&(#key)))));
+        }
+        if let Some(value) = limit.cost.deferred() {
+            let (cost, span) = (value.stream(), value.span());
+            let private = plan.private(span);
+            answer.extend(quote_spanned!(span=> .cost(#private::IntoCost::to_cost(#cost))));
+        }
+        if let Some(value) = limit.skip.deferred() {
+            let skip = boolean(value);
+            answer.extend(quote!(.skip(#skip)));
+        }
+        answers.push(answer);
+    }
+    answers
 }
 
 /// For the list of limits: a user's closure cannot be replaced by the function that it calls, since that would be an

@@ -43,8 +43,8 @@ impl Marker {
     }
 }
 
-/// Messages of the compiler show this name. For a function without parameters, the message is that an argument is missing:
-/// the name then says what to pass, and what to do if the missing argument is `debug_handler`'s.
+/// Messages of the compiler show this name. For a function without parameters, the message is that an argument is
+/// missing: the name then says what to pass, and what to do if the missing argument is `debug_handler`'s.
 fn name(handler: &Handler, function: &str) -> Ident {
     let name = if handler.params.is_empty() {
         format!("__call_{function}_with_Default_default__and_put_rate_limit_above_debug_handler")

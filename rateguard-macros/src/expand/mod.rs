@@ -52,8 +52,8 @@ pub(crate) struct Method {
     pub(crate) beside: TokenStream,
 }
 
-/// The first step of a limited function in an `impl` block. The function itself does not change before [`second_step`], so that
-/// the macros above it see it as it is written.
+/// The first step of a limited function in an `impl` block. The function itself does not change before [`second_step`],
+/// so that the macros above it see it as it is written.
 pub(crate) fn method(plan: &Plan, handler: &Handler, target: &Target) -> Method {
     let marker = Marker::of_method(handler, &target.name);
     let conditions = handler.others().filter(|attribute| attribute.is_condition());

@@ -5,8 +5,8 @@ use quote::quote;
 
 use crate::handler::Handler;
 
-/// A copy of the function as it is written, if its body calls it. So a handler that calls itself passes the arguments that are
-/// written, and the request is counted once.
+/// A copy of the function as it is written, if its body calls it. So a handler that calls itself passes the arguments
+/// that are written, and the request is counted once.
 ///
 /// It goes around the body, not into it: what the body imports or defines under this name takes precedence.
 pub(super) fn copy(handler: &Handler) -> Option<TokenStream> {

@@ -7,8 +7,8 @@ use crate::handler::Handler;
 
 /// A function that is never called, so that a handler that is never used is still reported as unused.
 ///
-/// `path` is the path of the handler. The names of these items are unlikely to be a handler's: unlike a variable, an item
-/// is visible to the code of the user, and could hide a handler of the same name.
+/// `path` is the path of the handler. The names of these items are unlikely to be a handler's: unlike a variable, an
+/// item is visible to the code of the user, and could hide a handler of the same name.
 pub(super) fn assert_send(handler: &Handler, path: &TokenStream) -> Option<TokenStream> {
     let generic = !handler.generics.params.is_empty()
         || handler.params.iter().any(|param| param.is_conditional() || mentions_impl(param.ty.to_token_stream()));

@@ -71,7 +71,7 @@ fn identity(key: &Key) -> String {
         Key::Header(name) => format!("value of the header `{}`", name.value()),
         Key::Cookie(name) => format!("value of the cookie `{}`", name.value()),
         Key::Path(name) => format!("`{}` in the path", name.value()),
-        Key::Head(_) => "identity found in the request".to_owned(),
+        Key::Head(_) => "key found in the request".to_owned(),
         Key::Deferred(value) => code(&value.stream()),
         Key::Composite(parts) => parts.iter().map(identity).collect::<Vec<_>>().join(" and "),
     }
