@@ -78,7 +78,7 @@ pub(super) fn answers(plan: &Plan) -> Vec<TokenStream> {
         for value in limit.key.deferred() {
             let (key, span) = (value.stream(), value.span());
             let private = plan.private(span);
-            answer.extend(quote_spanned!(span=> .key(#private::IntoKey::to_key(&(#key)))));
+            answer.extend(quote_spanned!(span=> .key(#private::ToKey::to_key(&(#key)))));
         }
         if let Some(value) = limit.cost.deferred() {
             let (cost, span) = (value.stream(), value.span());
