@@ -30,9 +30,7 @@ pub enum QuotaError {
 impl QuotaError {
     pub(super) const fn rule(self) -> &'static str {
         match self {
-            QuotaError::ZeroLimit => {
-                "limit is 0, which would deny every request: use 1 or more, or take the route away"
-            }
+            QuotaError::ZeroLimit => "limit is 0, which would deny every request: use 1 or more, or remove the route",
             QuotaError::ZeroWindow => "window is zero: use 1 ms to 365 days, such as Duration::from_secs(60)",
             QuotaError::WindowTooShort(_) => "window is shorter than 1 ms: use 1 ms to 365 days",
             QuotaError::WindowTooLong(_) => "window is longer than 365 days: use 1 ms to 365 days",
