@@ -5,7 +5,7 @@ pub use axum::http::request::Parts;
 pub use axum::response::Response;
 pub use std::time::Duration;
 
-pub use crate::http::cost::{IntoCost, head_cost, head_skip};
+pub use crate::http::amounts::{ToCost, ToLimit, ToQuota, head_cost, head_limit, head_quota, head_skip};
 pub use crate::http::deferred::Deferred;
 pub use crate::http::extract::head_key;
 pub use crate::http::guard::Guard;

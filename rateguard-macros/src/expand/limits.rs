@@ -83,7 +83,7 @@ pub(super) fn answers(plan: &Plan) -> Vec<TokenStream> {
         if let Some(value) = limit.cost.deferred() {
             let (cost, span) = (value.stream(), value.span());
             let private = plan.private(span);
-            answer.extend(quote_spanned!(span=> .cost(#private::IntoCost::to_cost(#cost))));
+            answer.extend(quote_spanned!(span=> .cost(#private::ToCost::to_cost(#cost))));
         }
         if let Some(value) = limit.skip.deferred() {
             let skip = boolean(value);
@@ -123,7 +123,7 @@ fn descriptor(plan: &Plan, limit: &Limit, name: &TokenStream) -> TokenStream {
         Amount::Independent(value) => {
             let (value, span) = (value.stream(), value.span());
             let at_value = plan.private(span);
-            let call = quote_spanned!(span=> #at_value::IntoCost::to_cost(#value));
+            let call = quote_spanned!(span=> #at_value::ToCost::to_cost(#value));
             quote!(#private::Setting::head(|_| #call))
         }
     };
@@ -149,7 +149,7 @@ fn descriptor(plan: &Plan, limit: &Limit, name: &TokenStream) -> TokenStream {
         }
     };
     let is_named_by_default = limit.name.is_none();
-    quote!(#private::written::limit(#policy, #key, #cost, #skip, #refund_if, #is_named_by_default))
+    quote!(#private::written::limit(#policy, #key, ::core::option::Option::None, #cost, #skip, #refund_if, &[], #is_named_by_default))
 }
 
 fn policy(plan: &Plan, limit: &Limit, name: &TokenStream) -> TokenStream {

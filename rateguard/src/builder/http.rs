@@ -88,6 +88,27 @@ impl RateGuardBuilder {
         self
     }
 
+    /// Clients that no limit of a layer or an attribute counts: networks such as `10.0.0.0/8` or `2001:db8::/32`, single
+    /// addresses, and the names `loopback` and `private`. Called again, it adds to the list. The address is the one that
+    /// the limits count by, behind [trusted proxies](Self::trusted_proxies) as well.
+    ///
+    /// ```
+    /// # use rateguard::RateGuard;
+    /// let limiter = RateGuard::builder().exempt(["loopback", "192.0.2.0/24"]).build()?;
+    /// # Ok::<(), rateguard::ConfigError>(())
+    /// ```
+    #[doc(alias = "allowlist")]
+    #[doc(alias = "whitelist")]
+    pub fn exempt(mut self, clients: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        match self.http.exempt.and(clients) {
+            Ok(exempt) => {
+                self.http.exempt = exempt;
+                self
+            }
+            Err(error) => self.mistaken(error),
+        }
+    }
+
     /// Which headers tell clients about their quota. Default [`Headers::X_RATE_LIMIT`]. A layer may choose
     /// [for itself](crate::RateLimitLayer::headers).
     pub fn headers(mut self, headers: Headers) -> Self {

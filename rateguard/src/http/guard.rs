@@ -79,14 +79,13 @@ impl<L: Limits> Guard<L> {
     fn begin(context: &Context, parts: &mut Parts) -> Result<Begun<L>, Response> {
         let path = captured(parts, L::limits())?;
         context.met_user(&parts.extensions);
-        let client_ip = &context.limiter().http().client_ip;
-        let head = Head { parts, path: path.as_ref(), limited_by: L::HANDLER, client_ip };
+        let head = Head::new(parts, path.as_ref(), L::HANDLER, context.limiter().http());
         let mut asked = Asked::new();
         let mut waits = Vec::new();
         for (index, limit) in L::limits().iter().enumerate() {
             match head.says(limit)? {
                 Said::Skipped => telemetry::skipped(&limit.policy),
-                Said::Counted(key, cost) => asked.push((limit, key, cost)),
+                Said::Counted(ask) => asked.push(ask),
                 Said::Deferred => waits.push(Waits::new(index, limit, &head)?),
             }
         }
@@ -166,8 +165,16 @@ mod tests {
     struct FromTheArguments;
     impl Limits for FromTheArguments {
         const HANDLER: &'static str = "test";
-        const LIMITS: &'static [HttpLimit] =
-            &[written::limit(POLICY, written::deferred(), Setting::fixed(1), Setting::fixed(false), None, false)];
+        const LIMITS: &'static [HttpLimit] = &[written::limit(
+            POLICY,
+            written::deferred(),
+            None,
+            Setting::fixed(1),
+            Setting::fixed(false),
+            None,
+            &[],
+            false,
+        )];
     }
 
     fn request(limiter: &RateGuard) -> Parts {

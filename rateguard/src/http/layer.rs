@@ -87,6 +87,24 @@ impl RateLimitLayer {
         self
     }
 
+    /// Clients that the layer's own limits do not count: networks, addresses, and the names `loopback` and `private`, as in
+    /// [`HttpLimit::exempt`]. Limits of handlers still count them; for all limits, see
+    /// [`RateGuardBuilder::exempt`](crate::RateGuardBuilder::exempt).
+    ///
+    /// # Panics
+    ///
+    /// When one of the texts is neither an address nor a network nor such a name.
+    #[expect(clippy::panic, reason = "documented; a layer is made when the program starts, not when a request comes")]
+    #[track_caller]
+    pub fn exempt(mut self, clients: impl IntoIterator<Item = impl AsRef<str>>) -> RateLimitLayer {
+        let config = Arc::make_mut(&mut self.config);
+        match config.exempt.and(clients) {
+            Ok(exempt) => config.exempt = exempt,
+            Err(error) => panic!("rateguard: RateLimitLayer::{error}"),
+        }
+        self
+    }
+
     /// Shadow mode (dry run) for the layer's own limits: decide, count and report, but never deny. Limits of handlers still
     /// deny. Default `false`.
     pub fn shadow(mut self, shadow: bool) -> RateLimitLayer {

@@ -9,7 +9,8 @@ use axum::http::Method;
 use axum::http::request::Parts;
 use axum::response::Response;
 
-use super::cost::IntoCost;
+use super::amounts::{ToCost, ToQuota};
+use super::exempt::Exempt;
 use super::key_by::KeyBy;
 use super::setting::{Callback, Setting};
 use crate::policy::{OnError, Policy};
@@ -36,11 +37,14 @@ use crate::quota::Quota;
 pub struct HttpLimit {
     pub(super) policy: Policy,
     pub(super) key: KeyBy,
+    /// In place of the policy's quota.
+    pub(super) quota: Option<Setting<Option<Quota>>>,
     pub(super) cost: Setting<u32>,
     pub(super) skip: Setting<bool>,
     pub(super) refund_if: Option<RefundIf>,
     /// Empty: requests of any method.
     pub(super) methods: Methods,
+    pub(super) exempt: Exempt,
     /// Whether its policy is named after the handler.
     pub(super) is_named_by_default: bool,
 }
@@ -68,24 +72,70 @@ impl HttpLimit {
 
     /// A limit by a policy that other code has too, such as code that [resets](crate::RateGuard::reset) it.
     pub const fn from_policy(policy: Policy, key: KeyBy) -> HttpLimit {
-        HttpLimit::written(policy, key, Setting::fixed(1), Setting::fixed(false), None, false)
+        HttpLimit {
+            policy,
+            key,
+            quota: None,
+            cost: Setting::fixed(1),
+            skip: Setting::fixed(false),
+            refund_if: None,
+            methods: None,
+            exempt: Exempt::written(&[]),
+            is_named_by_default: false,
+        }
     }
 
-    /// As the attribute writes it down.
-    const fn written(
-        policy: Policy,
-        key: KeyBy,
-        cost: Setting<u32>,
-        skip: Setting<bool>,
-        refund_if: Option<RefundIf>,
-        is_named_by_default: bool,
-    ) -> HttpLimit {
-        HttpLimit { policy, key, cost, skip, refund_if, methods: None, is_named_by_default }
+    /// The quota for a request, where it depends on who asks: a plan, a tenant's contract. It replaces the one that the
+    /// limit was made with; `None` does not limit the request.
+    ///
+    /// A client whose quota changes keeps what was counted, as long as the algorithm is the same. Quotas
+    /// [set at run time](crate::RateGuard::set_quota) do not apply to such a limit.
+    ///
+    /// ```
+    /// use rateguard::{HttpLimit, KeyBy, Quota};
+    ///
+    /// #[derive(Clone, Copy)]
+    /// enum Plan { Free, Pro, Internal }
+    ///
+    /// let limit = HttpLimit::new("api", Quota::per_minute(60), KeyBy::User).quota_by(|head| {
+    ///     // The authentication layer has put it there.
+    ///     match head.extensions.get::<Plan>() {
+    ///         None | Some(Plan::Free) => Some(Quota::per_minute(60)),
+    ///         Some(Plan::Pro) => Some(Quota::per_minute(6000)),
+    ///         Some(Plan::Internal) => None,
+    ///     }
+    /// });
+    /// ```
+    #[doc(alias = "plan")]
+    #[doc(alias = "dynamic")]
+    pub fn quota_by<Q: ToQuota>(mut self, quota: impl Fn(&Parts) -> Q + Send + Sync + 'static) -> HttpLimit {
+        self.policy = self.policy.by_request();
+        self.quota = Some(Setting::shared(move |head| quota(head).to_quota()));
+        self
+    }
+
+    /// Clients that this limit does not count: networks such as `10.0.0.0/8` or `2001:db8::/32`, single addresses, and the
+    /// names `loopback` and `private`. Called again, it adds to the list. For all limits, see
+    /// [`RateGuardBuilder::exempt`](crate::RateGuardBuilder::exempt).
+    ///
+    /// # Panics
+    ///
+    /// When one of the texts is neither an address nor a network nor such a name.
+    #[doc(alias = "allowlist")]
+    #[doc(alias = "whitelist")]
+    #[expect(clippy::panic, reason = "documented; a limit is made when the program starts, not when a request comes")]
+    #[track_caller]
+    pub fn exempt(mut self, clients: impl IntoIterator<Item = impl AsRef<str>>) -> HttpLimit {
+        match self.exempt.and(clients) {
+            Ok(exempt) => self.exempt = exempt,
+            Err(error) => panic!("rateguard: HttpLimit::{error}"),
+        }
+        self
     }
 
     /// How many units a request takes, of any integer type. Less than 1 counts as 1. Default 1.
     #[doc(alias = "points")]
-    pub fn cost<C: IntoCost>(mut self, cost: impl Fn(&Parts) -> C + Send + Sync + 'static) -> HttpLimit {
+    pub fn cost<C: ToCost>(mut self, cost: impl Fn(&Parts) -> C + Send + Sync + 'static) -> HttpLimit {
         self.cost = Setting::shared(move |head| cost(head).to_cost());
         self
     }
@@ -123,6 +173,16 @@ impl HttpLimit {
         self
     }
 
+    /// What the units are called in the words of a `429`, in the plural. Default `requests`.
+    ///
+    /// # Panics
+    ///
+    /// When [`Policy::unit`] would.
+    pub fn unit(mut self, unit: &'static str) -> HttpLimit {
+        self.policy = self.policy.unit(unit);
+        self
+    }
+
     /// The policy.
     pub fn policy(&self) -> &Policy {
         &self.policy
@@ -132,7 +192,10 @@ impl HttpLimit {
 impl HttpLimit {
     /// Whether it can only be decided once the handler's arguments are there.
     pub(super) fn is_deferred(&self) -> bool {
-        self.key.is_deferred() || self.cost.is_deferred() || self.skip.is_deferred()
+        self.key.is_deferred()
+            || self.cost.is_deferred()
+            || self.skip.is_deferred()
+            || self.quota.as_ref().is_some_and(Setting::is_deferred)
     }
 
     pub(super) fn counts(&self, method: &Method) -> bool {
@@ -154,20 +217,56 @@ pub mod written {
     use super::super::key_by::{KeyBy, List, Source};
     use super::super::setting::{Callback, Setting};
     use super::{HttpLimit, RefundIf};
+    use crate::http::exempt::Exempt;
     use crate::key::Key;
     use crate::key::parts::Kind;
     use crate::policy::Policy;
+    use crate::quota::Quota;
+
+    pub use ipnet::IpNet as Network;
 
     /// A limit. The last argument says whether its policy is named after the handler.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a constant cannot be built step by step: it would drop what it replaces"
+    )]
     pub const fn limit(
         policy: Policy,
         key: KeyBy,
+        quota: Option<Setting<Option<Quota>>>,
         cost: Setting<u32>,
         skip: Setting<bool>,
         refund_if: Option<RefundIf>,
+        exempt: &'static [Network],
         is_named_by_default: bool,
     ) -> HttpLimit {
-        HttpLimit::written(policy, key, cost, skip, refund_if, is_named_by_default)
+        let exempt = Exempt::written(exempt);
+        HttpLimit { policy, key, quota, cost, skip, refund_if, methods: None, exempt, is_named_by_default }
+    }
+
+    /// A policy whose quota comes from the request. The one given is only a stand-in.
+    pub const fn by_request(name: &'static str, quota: Quota) -> Policy {
+        Policy::new(name, quota).by_request()
+    }
+
+    /// The quota with the limit that a request computes. `burst` is that of the attribute.
+    pub fn with_limit(quota: Quota, burst: Option<u32>, limit: Option<u32>) -> Option<Quota> {
+        Some(quota.with_limit(limit?, burst))
+    }
+
+    /// A network of IPv4 addresses, checked by the attribute.
+    pub const fn network_v4([a, b, c, d]: [u8; 4], prefix: u8) -> Network {
+        Network::V4(ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::new(a, b, c, d), prefix))
+    }
+
+    /// A network of IPv6 addresses, checked by the attribute.
+    pub const fn network_v6([a, b, c, d, e, f, g, h]: [u16; 8], prefix: u8) -> Network {
+        Network::V6(ipnet::Ipv6Net::new_assert(std::net::Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix))
+    }
+
+    /// The key, with this kind if it is the value of an expression and so has none of its own.
+    pub fn named(key: Option<Key>, kind: &'static str) -> Option<Key> {
+        key.map(|key| key.named(kind))
     }
 
     /// Which responses give the charge back.

@@ -1,12 +1,13 @@
 //! The axum and tower integration.
 
+pub(crate) mod amounts;
 pub(crate) mod client_ip;
 mod config;
 pub(crate) mod context;
-pub(crate) mod cost;
 pub(crate) mod deferred;
 mod denial;
 pub(crate) mod denied;
+pub(crate) mod exempt;
 pub(crate) mod extract;
 mod future;
 pub(crate) mod guard;

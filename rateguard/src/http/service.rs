@@ -104,7 +104,7 @@ impl<S> RateLimitService<S> {
     /// Starts the check of the layer's own limits. The error is the answer where nothing can be counted.
     #[expect(clippy::result_large_err, reason = "an answer, which a box would cost an allocation")]
     fn begin(&self, parts: &mut Parts, left: Duration) -> Result<(Checking, Refunds), Response> {
-        let Config { limiter, limits, skip, .. } = &*self.config;
+        let Config { limiter, limits, skip, exempt, .. } = &*self.config;
         if skip.as_ref().is_some_and(|skip| skip(parts)) {
             for limit in limits {
                 telemetry::skipped(&limit.policy);
@@ -112,12 +112,15 @@ impl<S> RateLimitService<S> {
             return Ok((Checking::Done(Decisions::new()), Refunds::new()));
         }
         let path = captured(parts, limits)?;
-        let client_ip = &limiter.http().client_ip;
-        let head = Head { parts, path: path.as_ref(), limited_by: "a RateLimitLayer", client_ip };
+        let head = Head::new(parts, path.as_ref(), "a RateLimitLayer", limiter.http());
+        if head.is_exempt(exempt)? {
+            limits.iter().for_each(|limit| telemetry::skipped(&limit.policy));
+            return Ok((Checking::Done(Decisions::new()), Refunds::new()));
+        }
         let mut asked = Asked::new();
         for limit in limits {
             match head.says(limit)? {
-                Said::Counted(key, cost) => asked.push((limit, key, cost)),
+                Said::Counted(ask) => asked.push(ask),
                 // A layer's limit has no arguments to wait for.
                 Said::Skipped | Said::Deferred => telemetry::skipped(&limit.policy),
             }

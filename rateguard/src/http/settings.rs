@@ -1,6 +1,7 @@
 //! What a limiter is told about HTTP.
 
 use super::client_ip::Resolver;
+use super::exempt::Exempt;
 use super::headers::Headers;
 use super::rejection::OnDenied;
 
@@ -8,6 +9,8 @@ use super::rejection::OnDenied;
 pub(crate) struct Settings {
     pub(crate) client_ip: Resolver,
     pub(crate) headers: Headers,
+    /// Clients that no limit counts.
+    pub(crate) exempt: Exempt,
     /// Answers denied requests, if the program does.
     pub(crate) on_denied: Option<OnDenied>,
 }

@@ -53,6 +53,9 @@ impl Limiter {
     }
 
     fn begin_current(&self, checks: &[Check<'_>], left: Duration) -> Checking {
+        if checks.iter().any(|check| check.policy.quota().allows_nothing()) {
+            return self.begin_with_nothing(checks, left);
+        }
         match self.merge(checks) {
             None => self.begin_distinct(checks, None, left),
             Some((merged, places)) => {
@@ -60,6 +63,21 @@ impl Limiter {
                 self.begin_distinct(&checks, Some(places), left)
             }
         }
+    }
+
+    /// Limits that a request computed as 0 deny without asking the store, and so without charging the others.
+    #[cold]
+    fn begin_with_nothing(&self, checks: &[Check<'_>], left: Duration) -> Checking {
+        let allows_nothing = |check: &&Check<'_>| check.policy.quota().allows_nothing();
+        let denied: Decisions =
+            checks.iter().filter(allows_nothing).map(|check| Decision::nothing(check.owned())).collect();
+        if denied.iter().any(|decision| !decision.allowed()) {
+            return Checking::Done(denied);
+        }
+        // In shadow mode they are only reported.
+        self.report_decided(&denied);
+        let others: SmallVec<[Check<'_>; 2]> = checks.iter().filter(|check| !allows_nothing(check)).copied().collect();
+        self.begin_current(&others, left)
     }
 
     fn begin_distinct(&self, checks: &[Check<'_>], places: Option<Places>, left: Duration) -> Checking {

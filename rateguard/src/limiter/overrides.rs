@@ -90,7 +90,7 @@ impl Limiter {
         }
         let overrides = &self.0.overrides;
         overrides.report(|| self.clock().micros());
-        let quota = if overrides.any() { overrides.get(policy.name()) } else { None };
+        let quota = if overrides.any() && !policy.is_by_request() { overrides.get(policy.name()) } else { None };
         let shadow = self.0.settings.shadow && !policy.is_shadow();
         if quota.is_none() && !shadow {
             return Cow::Borrowed(policy);

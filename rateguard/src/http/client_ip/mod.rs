@@ -4,6 +4,7 @@
 //! missing. And a header counts only if a trusted proxy sent it.
 
 mod forwarded;
+mod networks;
 mod node;
 mod options;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod proxies;
 mod resolver;
 mod walk;
 
+pub(super) use networks::networks;
 pub(crate) use options::Options;
 pub use peer::Peer;
 pub(crate) use peer::PeerFn;
