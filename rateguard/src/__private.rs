@@ -10,6 +10,7 @@ pub use crate::http::deferred::Deferred;
 pub use crate::http::extract::head_key;
 pub use crate::http::guard::Guard;
 pub use crate::http::handler_limits::{Limits, NamedLimits};
+pub use crate::http::handlers::limits_of;
 pub use crate::http::limit::written;
 pub use crate::http::setting::Setting;
 pub use crate::http::{HttpLimit, KeyBy, Limited, RateLimited};

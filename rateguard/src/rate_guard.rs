@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use crate::decision::{Check, Decision};
 use crate::error::StoreError;
+use crate::http::handlers::HandlerLimits;
+use crate::http::limit::HttpLimit;
 use crate::http::settings::Settings;
 use crate::key::Key;
 use crate::limiter::{Limiter, PolicyInfo};
@@ -81,6 +83,16 @@ impl RateGuard {
     /// the key that the limiter did not write.
     pub async fn peek(&self, policy: &Policy, key: &Key) -> Result<Decision, StoreError> {
         self.limiter().peek(policy, key).await
+    }
+
+    /// As [`peek`](Self::peek), under another quota than the policy's: for policies whose quota depends on the request, such
+    /// as a plan.
+    ///
+    /// # Errors
+    ///
+    /// As for [`peek`](Self::peek).
+    pub async fn peek_with(&self, policy: &Policy, quota: Quota, key: &Key) -> Result<Decision, StoreError> {
+        self.limiter().peek(&policy.clone().with_quota(quota).by_request(), key).await
     }
 
     /// Forgets what this key has used: it has its whole quota again.
@@ -194,6 +206,37 @@ impl RateGuard {
         self.limiter().unset_quota(name.as_ref())
     }
 
+    /// Takes note of a policy before it is checked for the first time, so that [`policies`](Self::policies) lists it, and
+    /// [`set_quota`](Self::set_quota) and [`unmatched_quotas`](Self::unmatched_quotas) know its name.
+    pub fn register(&self, policy: &Policy) {
+        let _ = self.limiter().register(policy);
+    }
+
+    /// Takes note of the limits of handlers before their first requests, as [`register`](Self::register) does of a policy.
+    /// Without it, a handler's policies are known from its first request on.
+    ///
+    /// ```
+    /// use rateguard::{RateGuard, handlers, rate_limit};
+    ///
+    /// mod api {
+    ///     #[rateguard::rate_limit(limit = 10, window = "1h", name = "login")]
+    ///     pub async fn login() {}
+    /// }
+    ///
+    /// #[rate_limit(limit = 5, window = 60, name = "search")]
+    /// async fn search() {}
+    ///
+    /// let limiter = RateGuard::memory();
+    /// limiter.register_handlers(handlers![search, api::login]);
+    /// let names: Vec<_> = limiter.policies().iter().map(|policy| policy.name().to_owned()).collect();
+    /// assert_eq!(names, ["login", "search"]);
+    /// ```
+    pub fn register_handlers(&self, handlers: impl IntoIterator<Item = HandlerLimits>) {
+        for HandlerLimits(limits) in handlers {
+            limits.iter().for_each(|limit| self.register_limit(limit));
+        }
+    }
+
     /// All policies that this limiter has met, by name, with the quotas that apply now. A layer's are known when the layer
     /// is made, a handler's with its first request. At most 10 000 are kept.
     pub fn policies(&self) -> Vec<PolicyInfo> {
@@ -209,6 +252,14 @@ impl RateGuard {
 impl RateGuard {
     pub(crate) fn new(limiter: Limiter, http: Settings) -> RateGuard {
         RateGuard { inner: Arc::new(Inner { limiter, http }) }
+    }
+
+    /// Takes note of a limit: of its policy, and for clients who ask for their usage.
+    #[inline]
+    pub(crate) fn register_limit(&self, limit: &HttpLimit) {
+        if self.limiter().register(limit.policy()) {
+            self.http().registry.add(limit);
+        }
     }
 
     /// Without HTTP.

@@ -8,6 +8,7 @@ use crate::http::client_ip::{Peer, PeerFn};
 use crate::http::denied::Denied;
 use crate::http::headers::Headers;
 use crate::http::rejection::OnDenied;
+use crate::http::setup_error::{OnSetupError, SetupError};
 
 /// Who the client is, and what it is told.
 impl RateGuardBuilder {
@@ -141,6 +142,29 @@ impl RateGuardBuilder {
     /// ```
     pub fn on_denied<R: IntoResponse>(mut self, answer: impl Fn(&Denied) -> R + Send + Sync + 'static) -> Self {
         self.http.on_denied = Some(OnDenied::new(answer));
+        self
+    }
+
+    /// The answer to a request that the program is not set up for, in place of a `500` in plain text: the closure's
+    /// response, for APIs whose errors all have one format. Each mistake is logged once in any case.
+    ///
+    /// It cannot answer where a handler has the attribute and the app has no layer, since there is no limiter then.
+    ///
+    /// ```
+    /// use axum::Json;
+    /// use axum::http::StatusCode;
+    /// use rateguard::RateGuard;
+    ///
+    /// let limiter = RateGuard::builder()
+    ///     .on_setup_error(|_| (StatusCode::INTERNAL_SERVER_ERROR, Json(serde_json::json!({ "error": "internal" }))))
+    ///     .build()?;
+    /// # Ok::<(), rateguard::ConfigError>(())
+    /// ```
+    pub fn on_setup_error<R: IntoResponse>(
+        mut self,
+        answer: impl Fn(&SetupError) -> R + Send + Sync + 'static,
+    ) -> Self {
+        self.http.on_setup_error = Some(OnSetupError::new(answer));
         self
     }
 }

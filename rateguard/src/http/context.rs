@@ -228,7 +228,7 @@ impl Context {
     /// Further in: if there is a user now, it came too late for the layer.
     pub(super) fn met_user(&self, extensions: &Extensions) {
         if self.0.lacks_user && extensions.get::<UserId>().is_some() {
-            SetupError::AuthenticationTooLate.log();
+            SetupError::authentication_too_late().log();
         }
     }
 

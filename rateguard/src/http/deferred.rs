@@ -115,6 +115,8 @@ impl Waiting {
     pub(super) async fn decide(self, said: impl IntoIterator<Item = Deferred>) -> Result<(), RateLimited> {
         let Waiting { context, limits, head } = self;
         let mut said: SmallVec<[Deferred; 2]> = said.into_iter().collect();
+        let http = context.limiter().http();
+        let wrong = |error| RateLimited::not_set_up(error, http.on_setup_error.as_ref());
         let mut asked = Asked::new();
         for waits in limits {
             let Waits { index, limit, .. } = waits;
@@ -122,14 +124,14 @@ impl Waiting {
                 Some(at) => said.swap_remove(at),
                 None => Deferred::limit(index),
             };
-            match waits.complete(said, &context.limiter().http().client_ip)? {
+            match waits.complete(said, &http.client_ip).map_err(wrong)? {
                 Some(ask) => asked.push(ask),
                 None => telemetry::skipped(&limit.policy),
             }
         }
         let (checking, refunds) = begin(context.limiter(), &asked, context.left(context.limiter()));
         let decisions = context.settled(checking.settled().await);
-        let denied = RateLimited::new(&decisions, context.on_denied(), head);
+        let denied = RateLimited::new(&decisions, context.on_denied(), || head);
         context.record(decisions, refunds);
         match denied {
             None => Ok(()),

@@ -17,6 +17,7 @@ use super::exempt::Exempt;
 use super::key_by::{KeyBy, Source};
 use super::limit::HttpLimit;
 use super::normalize;
+use super::setting::Setting;
 use super::settings::Settings;
 use super::setup_error::SetupError;
 use super::user_id::UserId;
@@ -66,15 +67,33 @@ impl<'r> Head<'r> {
         if limit.skip.of(self.parts).unwrap_or(false) {
             return Ok(Said::Skipped);
         }
+        Ok(self.ask(limit)?.map_or(Said::Skipped, Said::Counted))
+    }
+
+    /// What is asked of a limit that counts the request; `None` if the request has no quota there.
+    fn ask<'l>(&self, limit: &'l HttpLimit) -> Result<Option<Ask<'l>>, SetupError> {
         let quota = match &limit.quota {
             None => None,
             Some(quota) => match quota.of(self.parts).flatten() {
                 Some(quota) => Some(quota),
-                None => return Ok(Said::Skipped),
+                None => return Ok(None),
             },
         };
         let cost = limit.cost.of(self.parts).unwrap_or(1);
-        Ok(Said::Counted(Ask::new(limit, quota, self.key(&limit.key)?, cost)))
+        Ok(Some(Ask::new(limit, quota, self.key(&limit.key)?, cost)))
+    }
+
+    /// What is asked of a limit about the client alone, whichever request it makes. `None` if that is not known, or the
+    /// client is not limited there.
+    pub(super) fn ask_about_client<'l>(&self, limit: &'l HttpLimit) -> Result<Option<Ask<'l>>, SetupError> {
+        let quota_is_deferred = limit.quota.as_ref().is_some_and(Setting::is_deferred);
+        if limit.key.is_deferred() || limit.key.needs_path() || quota_is_deferred {
+            return Ok(None);
+        }
+        if self.is_exempt(&limit.exempt)? || self.is_exempt(&self.settings.exempt)? {
+            return Ok(None);
+        }
+        self.ask(limit)
     }
 
     pub(super) fn parts(&self) -> &Parts {
@@ -154,8 +173,7 @@ impl<'r> Head<'r> {
         let name = kind.name();
         let captured = self.path.and_then(|path| path.iter().find(|(key, _)| *key == name));
         let Some((_, value)) = captured else {
-            let parameter = name.to_owned().into();
-            return Err(SetupError::ParameterNotCaptured { limited_by: self.limited_by, parameter });
+            return Err(SetupError::parameter_not_captured(self.limited_by, name));
         };
         Ok(Key::plain_of(kind.clone(), value))
     }

@@ -10,11 +10,13 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use tower_service::Service;
 
+use super::client_ip::ClientIp;
 use super::config::Config;
 use super::context::{self, Asked, Context, Refunds, begin};
 use super::extract::{Head, Said, captured};
 use super::future::RateLimitFuture;
 use super::rejection;
+use super::setup_error::SetupError;
 use super::user_id::UserId;
 use crate::limiter::{Checking, Decisions};
 use crate::telemetry;
@@ -81,6 +83,9 @@ where
         // Only for requests that go on, since it costs allocations.
         let context = Context::new(limiter.clone(), on_denied.cloned(), lacks_user, outer.as_ref());
         parts.extensions.insert(context.clone());
+        if let (None, Ok(peer)) = (&outer, limiter.http().client_ip.peer(&parts.extensions)) {
+            parts.extensions.insert(ClientIp(limiter.http().client_ip.address(peer, &parts.headers)));
+        }
         let request = Request::from_parts(parts, body);
         let Some(later) = later else {
             context.record(decisions, refunds);
@@ -112,14 +117,17 @@ impl<S> RateLimitService<S> {
             return Ok((Checking::Done(Decisions::new()), Refunds::new()));
         }
         let path = captured(parts, limits)?;
+        let wrong = |error: SetupError| error.response(limiter.http().on_setup_error.as_ref());
         let head = Head::new(parts, path.as_ref(), "a RateLimitLayer", limiter.http());
-        if head.is_exempt(exempt)? {
-            limits.iter().for_each(|limit| telemetry::skipped(&limit.policy));
+        if head.is_exempt(exempt).map_err(wrong)? {
+            for limit in limits {
+                telemetry::skipped(&limit.policy);
+            }
             return Ok((Checking::Done(Decisions::new()), Refunds::new()));
         }
         let mut asked = Asked::new();
         for limit in limits {
-            match head.says(limit)? {
+            match head.says(limit).map_err(wrong)? {
                 Said::Counted(ask) => asked.push(ask),
                 // A layer's limit has no arguments to wait for.
                 Said::Skipped | Said::Deferred => telemetry::skipped(&limit.policy),

@@ -41,7 +41,7 @@ impl Limiter {
     /// Starts a check of several limits together, as they apply now. A remote store is waited for as long as is `left`.
     pub(crate) fn begin(&self, checks: &[Check<'_>], left: Duration) -> Checking {
         for check in checks {
-            self.register(check.policy);
+            let _ = self.register(check.policy);
         }
         if !self.is_overridden() {
             return self.report(checks, self.begin_current(checks, left));
@@ -93,7 +93,7 @@ impl Limiter {
 impl Limiter {
     /// One check of a limiter that counts in this process, from the policy as it is written to what operators are told.
     pub(super) fn check_now(&self, store: &MemoryStore, check: Check<'_>) -> Decision {
-        self.register(check.policy);
+        let _ = self.register(check.policy);
         if self.is_overridden() {
             let policy = self.current(check.policy);
             return self.count_and_report(store, &Check { policy: &policy, ..check });

@@ -3,6 +3,7 @@
 //! One source is configured, and never several in turn: a client could write the header that is read when another is
 //! missing. And a header counts only if a trusted proxy sent it.
 
+mod extractor;
 mod forwarded;
 mod networks;
 mod node;
@@ -14,6 +15,7 @@ mod proxies;
 mod resolver;
 mod walk;
 
+pub use extractor::ClientIp;
 pub(super) use networks::networks;
 pub(crate) use options::Options;
 pub use peer::Peer;
