@@ -178,10 +178,13 @@ impl RateGuard {
     /// ```no_run
     /// # use axum::Router;
     /// # use rateguard::RateGuard;
-    /// # async fn stop() {}
-    /// # async fn run(app: Router, limiter: RateGuard) -> Result<(), Box<dyn std::error::Error>> {
-    /// let listener = tokio::net::TcpListener::bind("0.0.0.0:3000").await?;
-    /// axum::serve(listener, app).with_graceful_shutdown(stop()).await?;
+    /// # use std::net::SocketAddr;
+    /// # async fn shutdown_signal() {}
+    /// # async fn run(app: Router, limiter: RateGuard) -> std::io::Result<()> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    /// axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
+    ///     .with_graceful_shutdown(shutdown_signal())
+    ///     .await?;
     /// limiter.close().await;
     /// # Ok(())
     /// # }
