@@ -172,6 +172,38 @@ impl RateGuard {
     pub async fn ready(&self) -> Result<(), StoreError> {
         self.limiter().ready().await
     }
+
+    /// Closes the limiter, for a graceful shutdown: call it when the last request has been answered.
+    ///
+    /// Checks, refunds and resets that were begun before are still sent to the store and answered, for at most the
+    /// [`deadline`](crate::RateGuardBuilder::deadline). This includes refunds that nobody waits for, such as those of
+    /// `refund_if`. Then the connections are closed and the limiter's tasks end, even if there are other clones of this
+    /// handle. Without `close`, they end when the last clone is dropped and what was begun is answered; a runtime that
+    /// shuts down first cuts them off.
+    ///
+    /// A closed limiter stays closed. It no longer asks the store: the failure policy
+    /// ([`OnError`](crate::OnError)) answers checks, as during an outage, with the reason
+    /// [`StoreErrorKind::Closed`](crate::StoreErrorKind::Closed). [`ready`](Self::ready) is an error.
+    ///
+    /// `close` can be called several times, and on any runtime. With a memory store it does nothing.
+    ///
+    /// ```no_run
+    /// # use axum::Router;
+    /// # use rateguard::RateGuard;
+    /// # use std::net::SocketAddr;
+    /// # async fn shutdown_signal() {}
+    /// # async fn run(app: Router, limiter: RateGuard) -> std::io::Result<()> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    /// axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
+    ///     .with_graceful_shutdown(shutdown_signal())
+    ///     .await?;
+    /// limiter.close().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn close(&self) {
+        self.limiter().close().await;
+    }
 }
 
 /// Quotas that are set while the program runs.

@@ -31,7 +31,7 @@ use crate::policy::{OnError, Policy};
 use crate::quota::Quota;
 use crate::store::memory::MemoryStore;
 use crate::store::remote::{Group, RemoteStore};
-use crate::telemetry;
+use crate::telemetry::{self, log};
 use deny_cache::DenyCache;
 use overrides::Overrides;
 use report::Reports;
@@ -214,6 +214,13 @@ impl Limiter {
         match &self.0.store {
             Store::Memory(_) => Ok(()),
             Store::Remote(store) => store.ping(self.deadline())?.await.result,
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        if let Store::Remote(store) = &self.0.store {
+            log::closing(store);
+            store.close().await;
         }
     }
 
