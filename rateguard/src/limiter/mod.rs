@@ -9,6 +9,7 @@ mod deny_cache;
 mod group;
 mod overrides;
 mod pending;
+mod policy_info;
 mod report;
 
 use std::collections::HashMap;
@@ -17,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use check::Checking;
-pub use overrides::PolicyInfo;
 pub(crate) use pending::{Later, Settled};
+pub use policy_info::PolicyInfo;
 
 use crate::algorithm::Receipt;
 use crate::clock::TimeSource;
