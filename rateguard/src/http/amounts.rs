@@ -32,7 +32,7 @@ pub trait ToLimit {
     message = "`{Self}` cannot be a quota",
     label = "not a quota",
     note = "a quota is a `rateguard::Quota`, such as `Quota::per_minute(100)`, or an `Option` of one: `None` does not limit the request",
-    note = "for a number of requests in a fixed window, write `limit = …, window = …`"
+    note = "a text is written alone, such as `quota = \"5/60s\"`; a number is a limit: `limit = …, window = …`"
 )]
 pub trait ToQuota {
     /// The quota. `None`: the request is not limited here.
