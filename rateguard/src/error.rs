@@ -90,12 +90,14 @@ pub enum StoreErrorKind {
     Stalled,
     /// There is no Tokio runtime to run the connection on.
     NoRuntime,
+    /// The limiter was closed ([`RateGuard::close`](crate::RateGuard::close)).
+    Closed,
     /// Anything else; the message says what.
     Other,
 }
 
 impl StoreErrorKind {
-    const ALL: [StoreErrorKind; 17] = [
+    const ALL: [StoreErrorKind; 18] = [
         StoreErrorKind::Unreachable,
         StoreErrorKind::TimedOut,
         StoreErrorKind::Tls,
@@ -112,6 +114,7 @@ impl StoreErrorKind {
         StoreErrorKind::Overloaded,
         StoreErrorKind::Stalled,
         StoreErrorKind::NoRuntime,
+        StoreErrorKind::Closed,
         StoreErrorKind::Other,
     ];
 
@@ -134,6 +137,7 @@ impl StoreErrorKind {
             StoreErrorKind::Overloaded => "overloaded",
             StoreErrorKind::Stalled => "stalled",
             StoreErrorKind::NoRuntime => "no_runtime",
+            StoreErrorKind::Closed => "closed",
             StoreErrorKind::Other => "other",
         }
     }

@@ -26,7 +26,7 @@
 //! #     app.clone().oneshot(request).await.unwrap()
 //! # };
 //!
-//! // Two requests are served; the third is refused before the handler runs.
+//! // Two requests are served; the third is denied before the handler runs.
 //! assert_eq!(ask().await.status(), 200);
 //! assert_eq!(ask().await.status(), 200);
 //! let third = ask().await;
@@ -55,7 +55,7 @@
 //! - [Redis outages](guide::outages): what holds during an outage, and what to do.
 //! - [Handlers that block](guide::handlers_that_block): how to recognize them, what to write instead, and why limits hold
 //!   meanwhile.
-//! - [Metrics and logs](guide::operations): also shadow mode (dry run) and overrides.
+//! - [Metrics and logs](guide::operations): also shadow mode (dry run), overrides, and graceful shutdown.
 //! - [Scaling](guide::scale): what a check costs, what load one Redis can carry, and what to do above that.
 //! - [Testing your limits](guide::testing): without waiting.
 //! - [Alternatives](guide::choosing): other limiters, and when they are the better choice.
@@ -65,7 +65,7 @@
 //!
 //! The sliding window is exact: in no interval of one window's length are more than `limit` units allowed, whatever
 //! the concurrency, the number of servers, or their clocks; for what is counted in Redis, only the Redis server's clock
-//! matters. What is refused is not charged.
+//! matters. A denied request is not charged.
 //!
 //! A check answers within its deadline. No request waits for a connection: a task of the limiter's own connects and
 //! connects again, and until it has, [`OnError`] answers. A check is sent at most once, so a lost answer never charges

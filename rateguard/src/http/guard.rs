@@ -143,8 +143,9 @@ mod tests {
     use axum::http::Request;
 
     use super::*;
-    use crate::http::limit::{HttpLimit, written};
+    use crate::http::limit::HttpLimit;
     use crate::http::setting::Setting;
+    use crate::http::written;
     use crate::{Key, KeyBy, Policy, Quota, RateGuard};
 
     const POLICY: Policy = Policy::new("test", Quota::per_minute(10));

@@ -1,13 +1,8 @@
 //! From handlers to their limits, for those who want to know them before the first request.
 
-use super::handler_limits::Limits;
+use super::handler_limits::{HandlerLimits, Limits};
 use super::limit::HttpLimit;
 use super::limited::Limited;
-
-/// The limits of one handler, for [`RateGuard::register_handlers`](crate::RateGuard::register_handlers). Made by
-/// [`handlers!`](crate::handlers).
-#[derive(Clone, Copy, Debug)]
-pub struct HandlerLimits(pub(crate) &'static [HttpLimit]);
 
 /// A function that the attribute has changed. `M` is inferred: the function's arguments.
 #[diagnostic::on_unimplemented(

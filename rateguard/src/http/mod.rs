@@ -34,12 +34,13 @@ mod typed_path;
 mod upload;
 mod usage;
 mod user_id;
+pub mod written;
 
 pub use client_ip::{ClientIp, Peer};
 pub use context::Decisions;
 pub use denied::Denied;
 pub use future::RateLimitFuture;
-pub use handlers::HandlerLimits;
+pub use handler_limits::HandlerLimits;
 pub use headers::Headers;
 pub use key_by::KeyBy;
 pub use layer::RateLimitLayer;

@@ -9,6 +9,7 @@ mod deny_cache;
 mod group;
 mod overrides;
 mod pending;
+mod policy_info;
 mod report;
 
 use std::collections::HashMap;
@@ -17,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use check::Checking;
-pub use overrides::PolicyInfo;
 pub(crate) use pending::{Later, Settled};
+pub use policy_info::PolicyInfo;
 
 use crate::algorithm::Receipt;
 use crate::clock::TimeSource;
@@ -31,7 +32,7 @@ use crate::policy::{OnError, Policy};
 use crate::quota::Quota;
 use crate::store::memory::MemoryStore;
 use crate::store::remote::{Group, RemoteStore};
-use crate::telemetry;
+use crate::telemetry::{self, log};
 use deny_cache::DenyCache;
 use overrides::Overrides;
 use report::Reports;
@@ -214,6 +215,13 @@ impl Limiter {
         match &self.0.store {
             Store::Memory(_) => Ok(()),
             Store::Remote(store) => store.ping(self.deadline())?.await.result,
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        if let Store::Remote(store) = &self.0.store {
+            log::closing(store);
+            store.close().await;
         }
     }
 

@@ -60,6 +60,11 @@ impl RemoteStore {
         match self.0 {}
     }
 
+    #[expect(clippy::unused_async, reason = "there is something to wait for with a store on a server")]
+    pub(crate) async fn close(&self) {
+        match self.0 {}
+    }
+
     pub(crate) fn is_cluster(&self) -> bool {
         match self.0 {}
     }

@@ -54,6 +54,15 @@ pub(crate) fn memory_full(max_keys: usize, checks: u64) {
     );
 }
 
+/// The program closes a limiter.
+pub(crate) fn closing(store: &impl std::fmt::Debug) {
+    tracing::info!(
+        target: "rateguard",
+        ?store,
+        "rateguard: the limiter is closed; from now on the failure policy decides"
+    );
+}
+
 /// A quota was overridden. `known`: whether a policy of this name has been seen.
 pub(crate) fn quota_set(policy: &str, quota: Quota, known: bool) {
     tracing::info!(target: "rateguard", policy, %quota, known, "rateguard: a quota was set");

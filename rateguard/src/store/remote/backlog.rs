@@ -11,6 +11,7 @@ use futures_timer::Delay;
 use tokio::sync::mpsc;
 
 use super::breaker::Health;
+use super::closing::Unfinished;
 use super::job::Job;
 use super::stopwatch::{Stopwatch, Ticks, tick};
 use crate::error::{StoreError, StoreErrorKind};
@@ -27,8 +28,10 @@ pub(crate) struct Backlog {
     /// Made when a job waits for the first time.
     ticks: Option<Ticks>,
     health: Arc<Health>,
-    /// Whether the last handle to the store is gone.
+    /// Whether the last handle to the store is gone, or the limiter was closed.
     has_ended: bool,
+    /// Until the task has ended.
+    unfinished: Unfinished,
 }
 
 /// A job, and since when it has waited by the backlog's stopwatch.
@@ -45,7 +48,7 @@ pub(crate) enum Turn {
     Jobs,
     /// Time has passed.
     Tick,
-    /// The last handle to the store is gone, and no job waits.
+    /// The last handle to the store is gone, or the limiter was closed; and no job waits.
     Ended,
 }
 
@@ -91,7 +94,12 @@ impl Waiting {
 }
 
 impl Backlog {
-    pub(crate) fn new(jobs: mpsc::Receiver<Job>, deadline: Duration, health: Arc<Health>) -> Backlog {
+    pub(crate) fn new(
+        jobs: mpsc::Receiver<Job>,
+        deadline: Duration,
+        health: Arc<Health>,
+        unfinished: Unfinished,
+    ) -> Backlog {
         let tick = tick(deadline);
         Backlog {
             jobs,
@@ -101,6 +109,7 @@ impl Backlog {
             ticks: None,
             health,
             has_ended: false,
+            unfinished,
         }
     }
 
@@ -111,6 +120,12 @@ impl Backlog {
 
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// To be held by what goes on when the task has ended.
+    #[cfg(feature = "upstash")]
+    pub(crate) fn unfinished(&self) -> Unfinished {
+        self.unfinished.clone()
     }
 
     /// Waits until something happens. `busy` says that jobs which are no longer in here wait for an answer.
@@ -197,7 +212,7 @@ impl Backlog {
         self.waiting.clear();
     }
 
-    /// Waits for the future. Meanwhile new jobs wait, and expire. `None` if the last handle to the store is gone first.
+    /// Waits for the future. Meanwhile new jobs wait, and expire. `None` if the backlog ends first.
     pub(crate) async fn while_waiting<F: Future>(&mut self, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         poll_fn(|cx| {
@@ -215,8 +230,7 @@ impl Backlog {
         .await
     }
 
-    /// Waits before the next attempt to connect; jobs that come meanwhile fail. `None` if the last handle to the store is
-    /// gone.
+    /// Waits before the next attempt to connect; jobs that come meanwhile fail. `None` if the backlog ends first.
     pub(crate) async fn pause(&mut self, pause: Duration, reason: &StoreError) -> Option<()> {
         let mut pause = Delay::new(pause);
         poll_fn(|cx| {

@@ -2,7 +2,7 @@
 //! task at all.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,8 @@ const DOWN: u8 = 2;
 /// What is known of one server, and of the task that serves it.
 pub(crate) struct Health {
     state: AtomicU8,
+    /// Whether the limiter was closed, so that nothing is sent any more.
+    is_closed: AtomicBool,
     reason: Mutex<Option<StoreError>>,
     started: Instant,
     /// When the task last looked at its queue, in microseconds since `started`.
@@ -42,6 +44,7 @@ impl Health {
     pub(crate) fn new(deadline: Duration) -> Health {
         Health {
             state: AtomicU8::new(STARTING),
+            is_closed: AtomicBool::new(false),
             reason: Mutex::new(None),
             started: Instant::now(),
             looked: AtomicU64::new(0),
@@ -63,6 +66,15 @@ impl Health {
 
     pub(crate) fn is_down(&self) -> bool {
         self.state.load(Ordering::Acquire) == DOWN
+    }
+
+    /// The limiter is closed. The task still finishes what it has.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
     }
 
     /// Why nothing is sent; `None` unless the breaker is open.
@@ -108,6 +120,7 @@ fn micros(span: Duration) -> u64 {
 impl fmt::Debug for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.state.load(Ordering::Acquire), self.outage()) {
+            _ if self.is_closed() => f.write_str("closed"),
             (STARTING, _) => f.write_str("connecting"),
             (_, Some(reason)) => write!(f, "down: {}", reason.kind().as_str()),
             (_, None) => f.write_str("connected"),

@@ -14,6 +14,7 @@ use pin_project_lite::pin_project;
 use tokio::sync::oneshot;
 
 use super::breaker::{Health, PATIENCE, Timer};
+use super::closing::{Unfinished, closed};
 use super::script::{Group, GroupAnswer, Op, Script};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Verdicts;
@@ -44,6 +45,8 @@ pub(crate) struct Job {
     pub(crate) left: Duration,
     /// How long it has waited so far, in other queues.
     waited: Duration,
+    /// Held while the job exists, where jobs go from one task to another.
+    unfinished: Option<Unfinished>,
 }
 
 /// The reply is gone once it was used.
@@ -57,11 +60,22 @@ enum Ask {
 
 impl Job {
     pub(crate) fn group(group: Group, left: Duration, reply: Reply<Verdicts>) -> Job {
-        Job { ask: Ask::Group(group, Some(reply)), left, waited: Duration::ZERO }
+        Job { ask: Ask::Group(group, Some(reply)), left, waited: Duration::ZERO, unfinished: None }
     }
 
     pub(crate) fn ping(left: Duration, reply: Reply<()>) -> Job {
-        Job { ask: Ask::Ping(Some(reply)), left, waited: Duration::ZERO }
+        Job { ask: Ask::Ping(Some(reply)), left, waited: Duration::ZERO, unfinished: None }
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn holding(self, unfinished: Unfinished) -> Job {
+        Job { unfinished: Some(unfinished), ..self }
+    }
+
+    /// What the job holds, to be held by a task that goes on with it.
+    #[cfg(feature = "redis")]
+    pub(crate) fn unfinished(&self) -> Option<Unfinished> {
+        self.unfinished.clone()
     }
 
     /// The group to decide; `None` for a ping.
@@ -194,8 +208,11 @@ impl<T> Future for Wait<T> {
         let failed = |error, waited| Poll::Ready(Answer { result: Err(error), waited });
         match this.answer.poll(cx) {
             Poll::Ready(Ok(answer)) => return Poll::Ready(answer),
-            // The task ended with its runtime. It may have sent the call, so the call is not sent again.
-            Poll::Ready(Err(_)) => return failed(task_ended(), Duration::ZERO),
+            // The task ended with its runtime, or at the end of the deadline of `close`. It may have sent the call, so the call is not sent again.
+            Poll::Ready(Err(_)) => {
+                let error = if this.task.is_closed() { closed() } else { task_ended() };
+                return failed(error, Duration::ZERO);
+            }
             Poll::Pending => {}
         }
         loop {

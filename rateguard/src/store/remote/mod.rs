@@ -6,6 +6,7 @@
 mod backlog;
 mod backoff;
 mod breaker;
+mod closing;
 mod job;
 mod queue;
 #[cfg(feature = "redis")]
@@ -133,6 +134,19 @@ impl RemoteStore {
             RemoteStore::Cluster(cluster) => cluster.ping(left),
             #[cfg(feature = "upstash")]
             RemoteStore::Upstash(queue) => queue.ping(left),
+        }
+    }
+
+    /// Answers what was asked so far, for at most the deadline, and then ends the tasks and closes the connections. What is
+    /// asked from now on is an error.
+    pub(crate) async fn close(&self) {
+        match self {
+            #[cfg(feature = "redis")]
+            RemoteStore::Redis(queue) => queue.close().await,
+            #[cfg(feature = "redis")]
+            RemoteStore::Cluster(cluster) => cluster.close().await,
+            #[cfg(feature = "upstash")]
+            RemoteStore::Upstash(queue) => queue.close().await,
         }
     }
 

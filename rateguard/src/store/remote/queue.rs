@@ -7,9 +7,11 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
 
 use super::backlog::{self, Backlog, overloaded};
 use super::breaker::Health;
+use super::closing::{Finished, closed, unfinished};
 use super::job::{Job, Wait};
 use super::script::Group;
 use super::worker::{self, Connector};
@@ -32,11 +34,18 @@ pub(crate) struct Queue<S> {
     task: RwLock<Task>,
 }
 
+/// How long `close` waits for a task that it has aborted. It does not run while other tasks block its runtime.
+const ABORT: Duration = Duration::from_millis(100);
+
 /// The request's end of a task.
 #[derive(Clone, Debug)]
 struct Task {
     jobs: mpsc::Sender<Job>,
     health: Arc<Health>,
+    /// Tells when the task has ended.
+    ended: Finished,
+    /// `None` before the first task.
+    abort: Option<AbortHandle>,
 }
 
 /// A job that could not be sent, and why.
@@ -68,8 +77,9 @@ impl<S: Server> fmt::Debug for Queue<S> {
 impl<S: Server> Queue<S> {
     /// A queue whose task starts here if there is a runtime, and otherwise with the first job.
     pub(crate) fn new(server: S) -> Queue<S> {
-        let (closed, _) = mpsc::channel(1);
-        let task = Task { jobs: closed, health: Arc::new(Health::new(server.deadline())) };
+        let (_, ended) = unfinished();
+        let health = Arc::new(Health::new(server.deadline()));
+        let task = Task { jobs: no_receiver(), health, ended, abort: None };
         let queue = Queue { server: Box::new(server), task: RwLock::new(task) };
         if let Ok(runtime) = current_runtime() {
             queue.start(&runtime);
@@ -102,6 +112,9 @@ impl<S: Server> Queue<S> {
     pub(crate) fn send(&self, job: Job) -> Result<Arc<Health>, Unsent> {
         let sent = {
             let task = self.task.read().unwrap_or_else(PoisonError::into_inner);
+            if task.health.is_closed() {
+                return Err((job, closed()));
+            }
             // The reason of a task that has ended with its runtime is out of date; a new task may reach the server.
             if let (false, Some(error)) = (task.jobs.is_closed(), task.health.outage()) {
                 return Err((job, error));
@@ -123,6 +136,7 @@ impl<S: Server> Queue<S> {
                     let task = self.start(&runtime);
                     match task.try_send(job) {
                         Ok(()) => Ok(task.health),
+                        Err(unsent) if task.health.is_closed() => Err((unsent.into_inner(), closed())),
                         Err(unsent) => Err((unsent.into_inner(), overloaded())),
                     }
                 }
@@ -131,20 +145,49 @@ impl<S: Server> Queue<S> {
         }
     }
 
-    /// Starts a task on this runtime, unless another request was quicker. A neglected task answers its jobs, if a runtime
+    /// Answers the jobs that were sent so far, for at most the deadline, and then ends the task.
+    pub(crate) async fn close(&self) {
+        self.close_within(self.server.deadline()).await;
+    }
+
+    pub(crate) async fn close_within(&self, deadline: Duration) {
+        let (ended, abort) = {
+            let mut task = self.task.write().unwrap_or_else(PoisonError::into_inner);
+            task.health.close();
+            // Without a sender, the task ends when it has answered the jobs.
+            task.jobs = no_receiver();
+            (task.ended.clone(), task.abort.clone())
+        };
+        if ended.clone().within(deadline).await {
+            return;
+        }
+        if let Some(abort) = abort {
+            abort.abort();
+            ended.within(ABORT).await;
+        }
+    }
+
+    /// Starts a task on this runtime, unless another request was quicker or the limiter is closed. A neglected task answers its jobs, if a runtime
     /// ever drives it again, and ends.
     fn start(&self, runtime: &Handle) -> Task {
         let mut task = self.task.write().unwrap_or_else(PoisonError::into_inner);
-        if task.jobs.is_closed() || task.is_neglected() {
+        if !task.health.is_closed() && (task.jobs.is_closed() || task.is_neglected()) {
             let (sender, jobs) = mpsc::channel(backlog::MOST);
             let health = Arc::new(Health::new(self.server.deadline()));
             let name = format!("{:?}", self.server);
-            let backlog = Backlog::new(jobs, self.server.deadline(), Arc::clone(&health));
-            runtime.spawn(worker::run(self.server.connector(), name, Arc::clone(&health), backlog));
-            *task = Task { jobs: sender, health };
+            let (unfinished, ended) = unfinished();
+            let backlog = Backlog::new(jobs, self.server.deadline(), Arc::clone(&health), unfinished);
+            let run = worker::run(self.server.connector(), name, Arc::clone(&health), backlog);
+            let abort = Some(runtime.spawn(run).abort_handle());
+            *task = Task { jobs: sender, health, ended, abort };
         }
         task.clone()
     }
+}
+
+/// A sender to which nothing can be sent.
+fn no_receiver() -> mpsc::Sender<Job> {
+    mpsc::channel(1).0
 }
 
 pub(crate) fn current_runtime() -> Result<Handle, StoreError> {

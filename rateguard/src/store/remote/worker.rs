@@ -28,7 +28,7 @@ const CONNECT_ALL: Duration = Duration::from_secs(3);
 
 /// Why a connection is no longer served.
 pub(crate) enum End {
-    /// The last handle to the store is gone.
+    /// The last handle to the store is gone, or the limiter was closed, and every job is answered.
     Finished,
     /// The server closed a connection that no call was using, as servers do with idle connections.
     #[cfg(feature = "redis")]
@@ -56,7 +56,7 @@ pub(crate) trait Connector: Send + Sync + 'static {
     fn lost(&self) {}
 }
 
-/// Runs until the last handle to the store is gone. The log calls the server `name`.
+/// Runs until the last handle to the store is gone, or the limiter is closed. The log calls the server `name`.
 pub(crate) async fn run<C: Connector>(mut connector: C, name: String, health: Arc<Health>, mut backlog: Backlog) {
     let mut outage = Outage::new(name);
     loop {

@@ -69,8 +69,10 @@ impl worker::Connector for Connector {
             usual: Duration::ZERO,
         };
         let end = unconstrained(service.serve(outage, backlog)).await;
-        // Calls in flight still complete, each within its deadline.
-        service.tasks.detach_all();
+        // Calls in flight still complete, each within its deadline. At the end there are none.
+        if !matches!(end, End::Finished) {
+            service.tasks.detach_all();
+        }
         end
     }
 }
@@ -108,7 +110,7 @@ impl Service {
                     // Services close idle connections. One that closes a new connection is failing.
                     if connection.is_young() { self.failed(hung_up()) } else { None }
                 }
-                turn = backlog.turn(false) => match turn {
+                turn = backlog.turn(self.busy > 0) => match turn {
                     Turn::Ended => return End::Finished,
                     Turn::Jobs | Turn::Tick => None,
                 },
@@ -136,7 +138,12 @@ impl Service {
             self.busy += 1;
             telemetry::batch(batch.len());
             let client = Arc::clone(&self.client);
-            self.tasks.spawn(async move { Done::Called(client.call(connection, batch).await) });
+            let unfinished = backlog.unfinished();
+            self.tasks.spawn(async move {
+                let call = client.call(connection, batch).await;
+                drop(unfinished);
+                Done::Called(call)
+            });
         }
     }
 

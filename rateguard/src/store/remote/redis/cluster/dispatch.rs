@@ -1,11 +1,13 @@
 //! Which node gets a job.
 
 use std::fmt;
+use std::mem;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use futures_util::future::join_all;
+use tokio::sync::{oneshot, watch};
 
 use super::address::Address;
 use super::cross_slot::{self, CrossSlot, Part};
@@ -17,6 +19,7 @@ use super::state::{Newcomers, State};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Verdicts;
 use crate::store::remote::breaker::Health;
+use crate::store::remote::closing::{Unfinished, Work, closed};
 use crate::store::remote::job::{Job, Receiver, Reply, Wait};
 use crate::store::remote::queue::{Queue, Unsent, current_runtime};
 use crate::store::remote::redis::endpoint::Endpoint;
@@ -41,6 +44,10 @@ pub(crate) struct Cluster {
     pub(super) turns: AtomicUsize,
     /// Of the tasks that do not belong to a node.
     health: Arc<Health>,
+    /// What was asked and is not answered yet.
+    work: Work,
+    /// Ends the task that asks for the slot map.
+    stop: watch::Sender<bool>,
     this: Weak<Cluster>,
 }
 
@@ -56,6 +63,8 @@ impl Cluster {
             hint: Mutex::default(),
             turns: AtomicUsize::new(0),
             health: Arc::new(Health::new(deadline)),
+            work: Work::new(),
+            stop: watch::Sender::new(false),
             this: this.clone(),
         });
         cluster.learn(None);
@@ -64,21 +73,40 @@ impl Cluster {
 
     /// Sends a group, whose answer may take `left`. An error if it is known that no answer would come.
     pub(crate) fn ask(&self, group: Group, left: Duration) -> Result<Wait<Verdicts>, StoreError> {
+        let unfinished = self.work.begin()?;
         let (reply, answer) = oneshot::channel();
         let task = if let Some(parts) = cross_slot::by_slot(&group) {
-            self.start_cross_slot(group, parts, left, reply)?;
+            self.start_cross_slot(group, parts, left, reply, Some(unfinished))?;
             Arc::clone(&self.health)
         } else {
-            self.send(Job::group(group, left, reply)).map_err(|(_, error)| error)?
+            self.send(Job::group(group, left, reply).holding(unfinished)).map_err(|(_, error)| error)?
         };
         Ok(Wait::new(answer, task))
     }
 
     /// Asks whether every node that has slots answers.
     pub(crate) fn ping(&self, left: Duration) -> Result<Wait<()>, StoreError> {
+        let unfinished = self.work.begin()?;
         let (reply, answer) = oneshot::channel();
-        let task = self.send(Job::ping(left, reply)).map_err(|(_, error)| error)?;
+        let task = self.send(Job::ping(left, reply).holding(unfinished)).map_err(|(_, error)| error)?;
         Ok(Wait::new(answer, task))
+    }
+
+    /// Answers what was asked so far, for at most the deadline, and then ends the tasks. Until then jobs still go from one
+    /// node to another, and a group in several slots still takes all its steps.
+    pub(crate) async fn close(&self) {
+        let finished = self.work.close();
+        self.health.close();
+        finished.within(self.deadline).await;
+        self.stop.send_replace(true);
+        let state = mem::replace(&mut *self.state.write().unwrap_or_else(PoisonError::into_inner), State::Closed);
+        let mut nodes = lock(&self.newcomers).close();
+        nodes.extend(state.slots().iter().flat_map(|slots| slots.nodes()).cloned());
+        for mut job in state.into_jobs() {
+            job.fail(closed());
+        }
+        // Either nothing is under way, or the deadline has passed.
+        join_all(nodes.iter().map(|node| node.queue.close_within(Duration::ZERO))).await;
     }
 
     /// Sends a job to the node that has its slot.
@@ -106,6 +134,7 @@ impl Cluster {
                 lock(starting).push(job).map(|()| Arc::clone(&self.health))
             }
             State::Unreachable(error) => Err((job, error.clone())),
+            State::Closed => Err((job, closed())),
         }
     }
 
@@ -116,7 +145,11 @@ impl Cluster {
     }
 
     fn send_to(&self, address: &Address, job: Job) {
-        if let Err((mut job, error)) = self.at(address).queue.send(job) {
+        let sent = match self.at(address) {
+            Some(node) => node.queue.send(job).map(drop),
+            None => Err((job, closed())),
+        };
+        if let Err((mut job, error)) = sent {
             job.fail(error);
         }
     }
@@ -128,6 +161,7 @@ impl Cluster {
         parts: Vec<Part>,
         left: Duration,
         reply: Reply<Verdicts>,
+        unfinished: Option<Unfinished>,
     ) -> Result<(), StoreError> {
         let runtime = current_runtime()?;
         let Some(cluster) = self.this.upgrade() else {
@@ -139,16 +173,17 @@ impl Cluster {
             answer
         };
         let deadline = self.deadline;
-        runtime.spawn(
-            async move { CrossSlot { submit, deadline, group: &group, parts: &parts }.decide(left, reply).await },
-        );
+        runtime.spawn(async move {
+            CrossSlot { submit, deadline, group: &group, parts: &parts }.decide(left, reply).await;
+            drop(unfinished);
+        });
         Ok(())
     }
 
-    /// The node at an address, which may be new.
-    fn at(&self, address: &Address) -> Arc<Node> {
+    /// The node at an address, which may be new; `None` once the cluster is closed.
+    fn at(&self, address: &Address) -> Option<Arc<Node>> {
         if let Some(node) = self.slots().as_ref().and_then(|slots| slots.node(address)) {
-            return Arc::clone(node);
+            return Some(Arc::clone(node));
         }
         lock(&self.newcomers).get(address, || self.node(address.clone()))
     }
@@ -178,14 +213,24 @@ impl Cluster {
         }
         self.learning.want();
         let Ok(runtime) = current_runtime() else { return };
+        let mut stopped = self.stop.subscribe();
+        if *stopped.borrow_and_update() {
+            return;
+        }
         if let Some(turn) = self.this.upgrade().as_ref().and_then(learn::Turn::take) {
-            runtime.spawn(learn::run(turn));
+            runtime.spawn(async move {
+                tokio::select! {
+                    () = learn::run(turn) => {}
+                    // Also when the last handle to the store is gone.
+                    _ = stopped.changed() => {}
+                }
+            });
         }
     }
 
     /// Before the slot map is known, the task that asks for it runs until it is; unless the task ended with its runtime.
     fn start_again(&self) {
-        if matches!(&*self.read(), State::Known(_)) || self.learning.is_running() {
+        if matches!(&*self.read(), State::Known(_) | State::Closed) || self.learning.is_running() {
             return;
         }
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
@@ -223,11 +268,11 @@ impl Peers for Cluster {
             }
             Redirect::Ask(address) => self.send_to(address, job),
             Redirect::TryAgain if limits > 1 => {
-                let left = job.left;
+                let (left, unfinished) = (job.left, job.unfinished());
                 if let Some((group, reply)) = job.into_group() {
                     let parts = cross_slot::one_by_one(&group);
                     // It fails only without a runtime, and then no task of ours would call this.
-                    let _ = self.start_cross_slot(group, parts, left, reply);
+                    let _ = self.start_cross_slot(group, parts, left, reply, unfinished);
                 }
             }
             Redirect::TryAgain => {
@@ -255,8 +300,12 @@ fn ping_all(slots: &Slots, job: Job) -> Result<(), Unsent> {
         Err(error) => return Err((job, error)),
     };
     let pings: Vec<_> = slots.nodes().iter().map(|node| node.queue.ping(job.left).map(Wait::into_receiver)).collect();
+    let unfinished = job.unfinished();
     if let Some(reply) = job.into_ping() {
-        runtime.spawn(cross_slot::all_answer(pings, reply));
+        runtime.spawn(async move {
+            cross_slot::all_answer(pings, reply).await;
+            drop(unfinished);
+        });
     }
     Ok(())
 }
@@ -275,6 +324,7 @@ impl fmt::Debug for Cluster {
         write!(f, "{}, ", self.endpoint)?;
         match &*self.read() {
             State::Starting(_) => f.write_str("connecting"),
+            State::Closed => f.write_str("closed"),
             State::Unreachable(reason) => write!(f, "down: {}", reason.kind().as_str()),
             State::Known(slots) => {
                 let down = slots.nodes().iter().filter(|node| node.queue.is_down()).count();

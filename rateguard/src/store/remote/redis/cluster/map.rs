@@ -59,6 +59,9 @@ impl Learner for Cluster {
     /// Installs a new slot map.
     fn install(&self, ranges: Vec<Range>) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if matches!(&*state, State::Closed) {
+            return;
+        }
         let before = state.slots().map(Arc::clone);
         let before = before.as_ref().map_or(&[][..], |slots| slots.nodes());
         let mut newcomers = lock(&self.newcomers);
@@ -86,7 +89,7 @@ impl Learner for Cluster {
     /// An old map stays in use. Without one, jobs cannot be sent to any node.
     fn unknown(&self, error: &StoreError) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if matches!(&*state, State::Known(_)) {
+        if matches!(&*state, State::Known(_) | State::Closed) {
             return;
         }
         let old = mem::replace(&mut *state, State::Unreachable(error.clone()));

@@ -1,5 +1,6 @@
 //! What is known of a cluster's nodes.
 
+use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ pub(super) enum State {
     Known(Arc<Slots>),
     /// None of the nodes that were asked has told the slot map.
     Unreachable(StoreError),
+    /// The limiter was closed. No other state follows.
+    Closed,
 }
 
 /// Jobs that wait for the slot map.
@@ -41,7 +44,7 @@ impl State {
     pub(super) fn slots(&self) -> Option<&Arc<Slots>> {
         match self {
             State::Known(slots) => Some(slots),
-            State::Starting(_) | State::Unreachable(_) => None,
+            State::Starting(_) | State::Unreachable(_) | State::Closed => None,
         }
     }
 
@@ -81,32 +84,45 @@ impl Starting {
 
 /// Nodes that were named in redirects and have no slot in the map.
 #[derive(Debug, Default)]
-pub(super) struct Newcomers(Vec<(Instant, Arc<Node>)>);
+pub(super) struct Newcomers {
+    nodes: Vec<(Instant, Arc<Node>)>,
+    is_closed: bool,
+}
 
 impl Newcomers {
     pub(super) fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
-        self.0.iter().map(|(_, node)| node)
+        self.nodes.iter().map(|(_, node)| node)
     }
 
-    /// The node at this address, which `make` makes if it is new. The one named longest ago goes if there are too many.
-    pub(super) fn get(&mut self, address: &Address, make: impl FnOnce() -> Arc<Node>) -> Arc<Node> {
-        if let Some((seen, node)) = self.0.iter_mut().find(|(_, node)| node.address == *address) {
-            *seen = Instant::now();
-            return Arc::clone(node);
+    /// The node at this address, which `make` makes if it is new; `None` once they are closed. If there are too many, the one
+    /// that was named longest ago is dropped.
+    pub(super) fn get(&mut self, address: &Address, make: impl FnOnce() -> Arc<Node>) -> Option<Arc<Node>> {
+        if self.is_closed {
+            return None;
         }
-        if self.0.len() >= NEWCOMERS {
-            let named_longest_ago = self.0.iter().enumerate().min_by_key(|(_, (seen, _))| *seen);
+        if let Some((seen, node)) = self.nodes.iter_mut().find(|(_, node)| node.address == *address) {
+            *seen = Instant::now();
+            return Some(Arc::clone(node));
+        }
+        if self.nodes.len() >= NEWCOMERS {
+            let named_longest_ago = self.nodes.iter().enumerate().min_by_key(|(_, (seen, _))| *seen);
             if let Some((at, _)) = named_longest_ago {
-                self.0.swap_remove(at);
+                self.nodes.swap_remove(at);
             }
         }
         let node = make();
-        self.0.push((Instant::now(), Arc::clone(&node)));
-        node
+        self.nodes.push((Instant::now(), Arc::clone(&node)));
+        Some(node)
+    }
+
+    /// Takes the nodes. There are no others from now on.
+    pub(super) fn close(&mut self) -> Vec<Arc<Node>> {
+        self.is_closed = true;
+        mem::take(&mut self.nodes).into_iter().map(|(_, node)| node).collect()
     }
 
     /// Drops the nodes that were named long ago, and those that have slots now.
     pub(super) fn retain_without_slots(&mut self, slots: &Slots) {
-        self.0.retain(|(seen, node)| seen.elapsed() < NEWCOMER && slots.node(&node.address).is_none());
+        self.nodes.retain(|(seen, node)| seen.elapsed() < NEWCOMER && slots.node(&node.address).is_none());
     }
 }
