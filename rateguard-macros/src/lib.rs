@@ -16,6 +16,7 @@ mod on_impl;
 mod param;
 mod plan;
 mod quota_text;
+mod source;
 mod validate;
 mod value;
 mod window;
@@ -75,7 +76,7 @@ use proc_macro2::TokenStream;
 /// | `skip` | which requests are not counted: a `bool`, in [any form](#forms) | none |
 /// | `refund_if` | which responses give the charge back: a `Fn(&Response) -> bool`. A cancelled request has no response and stays charged | none |
 /// | `shadow` | `true` is shadow mode: decide, count and report, but never deny; a constant `bool` | `false` |
-/// | `exempt` | networks of clients that are not counted: `["10.0.0.0/8", "2001:db8::/32", "10.0.0.1"]`, and the names `"loopback"` and `"private"` | none |
+/// | `exempt` | networks of clients that are not counted: `["10.0.0.0/8", "2001:db8::/32", "10.0.0.1"]`, and the names `"loopback"` and `"private"`. Like `key = "ip"`, it needs the client's address | none |
 /// | `unit` | what the units are called in the words of a `429`: the plural, 1 to 32 letters and spaces | `"requests"` |
 /// | `crate` | the path of the library, if it is re-exported: `crate = my_framework::rateguard` | the name in your manifest |
 ///
