@@ -1,4 +1,4 @@
-//! The handle: the limiter, with the settings for HTTP.
+//! The handle: the limiter and the settings for HTTP.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::limiter::{Limiter, PolicyInfo};
 use crate::policy::Policy;
 use crate::quota::Quota;
 
-/// Decides which requests may go on. One handle for the whole program, cheap to clone.
+/// The limiter. A program needs one; clones are cheap and share it.
 ///
 /// ```
 /// use rateguard::{Key, Policy, Quota, RateGuard};
@@ -49,70 +49,69 @@ impl RateGuard {
         self.limiter().check(policy, key, 1).await
     }
 
-    /// Takes `cost` units, all or none. A cost of 0 takes nothing and is always allowed. A cost above the limit is always
-    /// denied, without a [`retry_after`](Decision::retry_after).
+    /// Takes `cost` units, or none if they do not fit. A cost of 0 takes nothing and is always allowed. A cost above the
+    /// limit is always denied, without a [`retry_after`](Decision::retry_after).
     #[doc(alias = "check_n")]
     #[must_use = "a decision does nothing by itself: look at `allowed()`, or use `into_result()?`"]
     pub async fn check_cost(&self, policy: &Policy, key: &Key, cost: u32) -> Decision {
         self.limiter().check(policy, key, cost).await
     }
 
-    /// Decides several checks together, in one round trip: if one of them denies, none is charged. The decisions come in
-    /// the order of the checks. The whole may go on if every one of them is [`allowed`](Decision::allowed).
+    /// Decides several checks together, in one round trip. If one of them denies, none is charged. The decisions have the
+    /// order of the checks. Go on only if every decision is [`allowed`](Decision::allowed).
     ///
-    /// Checks with the same policy name, algorithm and key share one count. They take their units together, and all of
-    /// them must hold: a shadow policy gives way to one that enforces, and of two quotas the tighter one decides (the smaller
-    /// limit in the longer window; of token buckets, the smaller burst at the slower rate).
+    /// Checks with the same policy name, algorithm and key share one count, so their costs are added and decided as one
+    /// check. It is in shadow mode only if all of them are. Of two quotas, the tighter one applies: the smaller limit with
+    /// the longer window or, for token buckets, the smaller burst with the slower rate.
     #[must_use = "decisions do nothing by themselves: look at `allowed()` of each"]
     pub async fn check_all(&self, checks: &[Check<'_>]) -> Vec<Decision> {
         self.limiter().check_all(checks).await.into_vec()
     }
 
-    /// What a check of cost 1 would be answered, without making it. Changes nothing.
+    /// Returns what a check of cost 1 would decide now, without charging anything.
     ///
-    /// Where this process counts in the store's place, its own count answers, and the decision is
+    /// While this process counts instead of the store, the answer comes from this process's count and is
     /// [`degraded`](Decision::degraded).
     ///
     /// # Errors
     ///
-    /// When neither the store nor this process counts: there is an outage and the policy is
-    /// [`OnError::Open`](crate::OnError::Open), or the store gave no answer and the policy is
-    /// [`OnError::Closed`](crate::OnError::Closed). And when somebody has to mend something: access rules, or a value under
-    /// the key that the limiter did not write.
+    /// - During an outage, if the policy is [`OnError::Open`](crate::OnError::Open).
+    /// - When the store gives no answer, if the policy is [`OnError::Closed`](crate::OnError::Closed).
+    /// - When an operator has to fix something: the server's access rules, or a value under the key that the limiter did
+    ///   not write.
     pub async fn peek(&self, policy: &Policy, key: &Key) -> Result<Decision, StoreError> {
         self.limiter().peek(policy, key).await
     }
 
-    /// Forgets what this key has used: it has its whole quota again.
+    /// Deletes the count of this key, so that it has its whole quota again.
     ///
-    /// Where this process counts in the store's place, its own count is forgotten, and the log warns that the store's may
-    /// not be. Where a [full](crate::RateGuardBuilder::max_keys) memory store counts several clients together, that count
-    /// stays until it runs out.
+    /// While this process counts instead of the store, this process's count is deleted, and the log warns that the store's
+    /// count may still be there. If a [full](crate::RateGuardBuilder::max_keys) memory store counts several clients
+    /// together, their shared count stays until it expires.
     ///
     /// # Errors
     ///
-    /// When neither the store nor this process counts. If only the answer was lost, the key has been reset all the same.
+    /// When [`peek`](Self::peek) would return an error. If only the answer was lost, the count has been deleted.
     pub async fn reset(&self, policy: &Policy, key: &Key) -> Result<(), StoreError> {
         self.limiter().reset(policy, key).await
     }
 
-    /// Gives `cost` units back, or as many as are still counted: never more than the whole quota.
+    /// Gives back `cost` units, or as many as are still counted.
     ///
-    /// Of a sliding window the oldest units go, so that the limit still holds for those that stay;
-    /// [`refund_decision`](Self::refund_decision) gives back the very units of one check. Where this process counts in the
-    /// store's place, they go from its own count. Where a [full](crate::RateGuardBuilder::max_keys) memory store counts
-    /// several clients together, nothing is given back.
+    /// From a sliding window, it removes the oldest units, so that the limit still holds for the others.
+    /// [`refund_decision`](Self::refund_decision) gives back exactly the units of one check. While this process counts
+    /// instead of the store, the units are removed from this process's count. If a
+    /// [full](crate::RateGuardBuilder::max_keys) memory store counts several clients together, nothing is given back.
     ///
     /// # Errors
     ///
-    /// When neither the store nor this process counts. If only the answer was lost, the units have been given back all the
-    /// same.
+    /// When [`peek`](Self::peek) would return an error. If only the answer was lost, the units have been given back.
     pub async fn refund(&self, policy: &Policy, key: &Key, cost: u32) -> Result<(), StoreError> {
         self.limiter().refund(policy, key, cost).await
     }
 
-    /// Gives back the units that one check has charged, if they still count. Given back a second time, or after a
-    /// [`reset`](Self::reset), nothing happens, and neither if the check was denied and so charged nothing.
+    /// Gives back exactly the units that one check has charged, if they still count. It does nothing if they were given back
+    /// before, if the key was [`reset`](Self::reset), or if the check charged nothing.
     ///
     /// ```
     /// # use rateguard::{Key, Policy, Quota, RateGuard};
@@ -130,12 +129,12 @@ impl RateGuard {
     ///
     /// # Errors
     ///
-    /// When the store does not answer. If only the answer was lost, the units have been given back all the same.
+    /// When the store does not answer. If only the answer was lost, the units have been given back.
     pub async fn refund_decision(&self, decision: &Decision) -> Result<(), StoreError> {
         self.give_back(decision, decision.cost()).await
     }
 
-    /// Gives back a part of what a check has charged. For tests of the rules.
+    /// Gives back a part of what a check has charged. For this project's own tests.
     #[cfg(feature = "test-util")]
     #[doc(hidden)]
     pub async fn refund_part(&self, decision: &Decision, cost: u32) -> Result<(), StoreError> {
@@ -152,22 +151,21 @@ impl RateGuard {
         }
     }
 
-    /// Whether the store answers, for a health check; of a cluster, every node that has keys.
+    /// Asks whether the store answers, for a health check. In a cluster, every node that has slots must answer.
     ///
     /// # Errors
     ///
-    /// The reason why it does not, at the latest when the deadline has passed.
+    /// The reason why the store does not answer, within the deadline.
     pub async fn ready(&self) -> Result<(), StoreError> {
         self.limiter().ready().await
     }
 
     /// Closes the limiter, for a graceful shutdown: call it when the last request has been answered.
     ///
-    /// Checks, refunds and resets that were begun before are still sent to the store and answered, for at most the
-    /// [`deadline`](crate::RateGuardBuilder::deadline). This includes refunds that nobody waits for, such as those of
-    /// `refund_if`. Then the connections are closed and the limiter's tasks end, even if there are other clones of this
-    /// handle. Without `close`, they end when the last clone is dropped and what was begun is answered; a runtime that
-    /// shuts down first cuts them off.
+    /// Checks, refunds and resets that have begun are still sent to the store and answered, for at most the
+    /// [`deadline`](crate::RateGuardBuilder::deadline). This includes refunds that no code awaits, such as those of
+    /// `refund_if`. Then the connections are closed and the limiter's tasks end, even if other clones of this handle exist.
+    /// Without `close`, this happens after the last clone is dropped, unless the runtime shuts down first.
     ///
     /// A closed limiter stays closed. It no longer asks the store: the failure policy
     /// ([`OnError`](crate::OnError)) answers checks, as during an outage, with the reason
@@ -194,18 +192,19 @@ impl RateGuard {
     }
 }
 
-/// Quotas that are set while the program runs.
+/// Overrides: quotas that are set while the program runs.
 impl RateGuard {
-    /// Changes the quota of the policies of this name, in place of the one that the program was written with: on this
-    /// server, from the next check on. What was counted stays counted.
+    /// Overrides the quota of the policies of this name, on this server, from the next check on. What was counted stays
+    /// counted.
     ///
-    /// Returns whether a policy of this name is known. If not, the quota is kept and applies as soon as the policy is met:
-    /// a layer's policies are known when the layer is made, a handler's with its first request. One that is still unknown
-    /// after a minute is told to the log; [`unmatched_quotas`](RateGuard::unmatched_quotas) lists them.
+    /// Returns whether a policy of this name is known. A layer's policies are known when the layer is made, a handler's
+    /// policy from its first request on. If the name is not known yet, the override is kept, and applies as soon as the
+    /// policy is known. After a minute, the log shows the names that are still unknown, and
+    /// [`unmatched_quotas`](RateGuard::unmatched_quotas) lists them.
     ///
-    /// Another algorithm counts under another key, so it begins with nothing counted. Where servers share counts, tell
-    /// all of them: until then each goes by its own quota. A window that is made longer may, once, forget what was counted
-    /// before the change.
+    /// Another algorithm counts under another key, so its count starts at zero. If several servers share counts, set the
+    /// override on all of them; until then, each server applies its own quota. A longer window may, once, miss units that
+    /// were counted before the change.
     ///
     /// ```
     /// # use rateguard::{Key, KeyBy, Quota, RateGuard, RateLimitLayer};
@@ -213,26 +212,25 @@ impl RateGuard {
     /// let limiter = RateGuard::memory();
     /// let layer = RateLimitLayer::new(limiter.clone()).limit("global", Quota::sliding_window(100, Duration::from_secs(60)), KeyBy::Ip);
     /// assert!(limiter.set_quota("global", "20/1m".parse()?));
-    /// assert!(!limiter.set_quota("glabol", "20/1m".parse()?), "nobody has met this name");
+    /// assert!(!limiter.set_quota("glabol", "20/1m".parse()?), "no policy has this name");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn set_quota(&self, name: impl AsRef<str>, quota: Quota) -> bool {
         self.limiter().set_quota(name.as_ref(), quota)
     }
 
-    /// Takes a quota that was set for the policies of this name back: the one that the program was written with applies
-    /// again. Returns whether there was one.
+    /// Removes the override for this name, so that the quota in the program applies again. Returns whether there was one.
     pub fn unset_quota(&self, name: impl AsRef<str>) -> bool {
         self.limiter().unset_quota(name.as_ref())
     }
 
-    /// All policies that this limiter has met, by name, with the quotas that apply now. A layer's are known when the layer
-    /// is made, a handler's with its first request. At most 10 000 are kept.
+    /// The known policies, sorted by name, with the quotas that apply now. A layer's policies are known when the layer is
+    /// made, a handler's policy from its first request on. At most 10 000 are kept.
     pub fn policies(&self) -> Vec<PolicyInfo> {
         self.limiter().policies()
     }
 
-    /// Names for which a quota is set, and which no policy has had so far: misspelt, or not met yet.
+    /// The names of overrides that no known policy has: misspelt names, or policies that are not known yet.
     pub fn unmatched_quotas(&self) -> Vec<String> {
         self.limiter().unmatched_quotas()
     }
@@ -243,7 +241,7 @@ impl RateGuard {
         RateGuard { inner: Arc::new(Inner { limiter, http }) }
     }
 
-    /// Without HTTP.
+    /// The limiter without HTTP.
     pub(crate) fn limiter(&self) -> &Limiter {
         &self.inner.limiter
     }
@@ -253,7 +251,7 @@ impl RateGuard {
     }
 }
 
-/// Shows where it counts, and whether the store can be reached.
+/// Shows the store and its state.
 impl fmt::Debug for RateGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateGuard").field("store", &format!("{:?}", self.limiter())).finish_non_exhaustive()

@@ -124,7 +124,7 @@ impl State {
 
     /// Charges `cost` units, which an assessment at the same moment has allowed.
     pub(crate) fn charge(&mut self, now: u64, quota: &Quota, cost: u32) -> Option<Receipt> {
-        // 1 is `Receipt::SHARED`.
+        // 1 is the life in the receipts of remote stores.
         static LIVES: AtomicU64 = AtomicU64::new(2);
         if cost == 0 {
             return None;
