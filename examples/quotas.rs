@@ -30,10 +30,13 @@ async fn search() -> &'static str {
 
 /// The policies of a layer are listed from the start, those of a handler from its first request on.
 async fn list(State(limiter): State<RateGuard>) -> String {
+    let text = |quota: Option<Quota>| quota.map_or("by request".to_owned(), |quota| quota.to_string());
     let line = |policy: &rateguard::PolicyInfo| {
-        let written =
-            if policy.is_overridden() { format!("    # written: {}", policy.default_quota()) } else { String::new() };
-        format!("{} = {}{written}\n", policy.name(), policy.quota())
+        let written = match policy.is_overridden() {
+            true => format!("    # written: {}", text(policy.default_quota())),
+            false => String::new(),
+        };
+        format!("{} = {}{written}\n", policy.name(), text(policy.quota()))
     };
     limiter.policies().iter().map(line).collect()
 }

@@ -92,7 +92,7 @@ async fn attributes_are_answered_for(builder: rateguard::RateGuardBuilder, serve
     for (path, policy, kind, retry) in [
         ("/ip", "by-ip", "ip", 60.0),
         ("/key", "by-key", "header.x-api-key", 60.0),
-        ("/deferred/bob", "deferred", "key", 60.0),
+        ("/deferred/bob", "deferred", "user", 60.0),
         ("/costly/6", "costly", "ip", 60.0),
         ("/stacked", "hour", "composite", 3600.0),
     ] {
@@ -167,7 +167,7 @@ async fn the_nearest_layers_answer_goes_before_the_outer_ones_and_the_limiters()
         assert_eq!(app.get("/deferred/x").await.status, 200);
         assert_eq!(app.get("/deferred/x").await.body, early);
         limiter.reset(&Policy::new("by-ip", Quota::sliding_window(1, MINUTE)), &Key::ip([192, 0, 2, 1])).await.unwrap();
-        let deferred = Key::new("key", "x");
+        let deferred = Key::user("x");
         limiter.reset(&Policy::new("deferred", Quota::sliding_window(1, MINUTE)), &deferred).await.unwrap();
         early
     };

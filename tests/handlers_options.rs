@@ -500,7 +500,7 @@ mod stacks {
     async fn over_arguments_are_decided_together_as_well() {
         let app = App::new(Router::new().route("/{tenant}", get(by_arguments)));
         assert_eq!(app.statuses(&["/ab", "/ab", "/ab", "/abcdef", "/abcde"]).await, [200, 200, 429, 429, 200]);
-        assert_eq!(left(&app, "by-tenant", 2, Key::new("key", "abcdef")).await, 2);
+        assert_eq!(left(&app, "by-tenant", 2, Key::new("tenant", "abcdef")).await, 2);
     }
 
     #[rate_limit(limit = 2, window = 60, key = tenant, name = "deferred")]
@@ -513,7 +513,7 @@ mod stacks {
     async fn over_the_head_and_over_arguments_are_all_counted() {
         let app = App::new(Router::new().route("/{tenant}", get(by_both)));
         assert_eq!(app.statuses(&["/a", "/a", "/a", "/b"]).await, [200, 200, 429, 200]);
-        assert_eq!(left(&app, "deferred", 2, Key::new("key", "a")).await, 1);
+        assert_eq!(left(&app, "deferred", 2, Key::new("tenant", "a")).await, 1);
         assert_eq!(left(&app, "at-once", 9, client()).await, 6, "the denial is not charged");
     }
 

@@ -8,9 +8,11 @@ use crate::errors::{Errors, did_you_mean, nearest};
 use crate::value::Value;
 
 /// All options, with the examples that errors show.
-const OPTIONS: [(&str, &str); 12] = [
+const OPTIONS: [(&str, &str); 16] = [
     ("limit", "limit = 5"),
     ("window", "window = 60"),
+    ("quota", "quota = \"5/60s\""),
+    ("policy", "policy = LOGIN"),
     ("key", "key = \"ip\""),
     ("algorithm", "algorithm = \"sliding_window\""),
     ("burst", "burst = 10"),
@@ -20,6 +22,8 @@ const OPTIONS: [(&str, &str); 12] = [
     ("skip", "skip = |req| req.method == \"OPTIONS\""),
     ("refund_if", "refund_if = |res| res.status().is_server_error()"),
     ("shadow", "shadow = true"),
+    ("exempt", "exempt = [\"10.0.0.0/8\"]"),
+    ("unit", "unit = \"tokens\""),
     ("crate", "crate = rg"),
 ];
 
@@ -67,10 +71,15 @@ impl Args {
         self.options.first().map(|option| &option.option)
     }
 
+    /// Whether the option is written and not taken yet, or is written but could not be read.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.options.iter().any(|option| option.option == name) || self.meant.iter().any(|meant| meant == name)
+    }
+
     /// Takes a required option.
     pub(crate) fn require(&mut self, name: &str, message: &str, errors: &mut Errors) -> Option<Value> {
         let value = self.take(name);
-        if value.is_none() && !self.meant.iter().any(|meant| meant == name) {
+        if value.is_none() && !self.has(name) {
             errors.at(self.span, message);
         }
         value

@@ -15,6 +15,7 @@ mod on_function;
 mod on_impl;
 mod param;
 mod plan;
+mod quota_text;
 mod validate;
 mod value;
 mod window;
@@ -46,6 +47,12 @@ use proc_macro2::TokenStream;
 /// #[rate_limit(limit = 5, window = 1, key = ("ip", "path:account"))]
 /// #[rate_limit(limit = 100, window = "1h", refund_if = |res| res.status().is_success())]
 /// async fn log_in(Path(account): Path<String>) {}
+///
+/// // Who asks decides how much.
+/// # #[derive(serde::Deserialize)] struct User { id: u64, paying: bool }
+/// # impl User { fn per_minute(&self) -> u32 { if self.paying { 600 } else { 60 } } }
+/// #[rate_limit(limit = user.per_minute(), window = 60, key = user.id)]
+/// async fn report(Query(user): Query<User>) {}
 /// ```
 ///
 /// The app needs the library's layer, `.layer(RateLimitLayer::new(limiter))`, and limits by address also need
@@ -55,8 +62,10 @@ use proc_macro2::TokenStream;
 ///
 /// | option | value | default |
 /// |---|---|---|
-/// | `limit` | units allowed in a window: a whole number of at least 1, or a constant of type `u32` | required |
+/// | `limit` | units allowed in a window: a whole number of at least 1, a constant of type `u32`, or what [a request says](#quotas-by-request) | required |
 /// | `window` | length of a window: seconds, or `"500ms"` `"60s"` `"1m"` `"1h"` `"1d"`, or a constant of type `Duration`; 1 ms to 365 days | required |
+/// | `quota` | instead of `limit`, `window`, `algorithm` and `burst`: a text such as `"5/60s"` or `"token_bucket:100/1m:burst=200"`, a constant of type `Quota`, or what [a request says](#quotas-by-request) | none |
+/// | `policy` | instead of these and `name`, `on_error`, `shadow`, `unit`: a constant of type `Policy`, which other code can peek and reset | none |
 /// | `key` | who is counted, [see below](#keys) | `"ip"` |
 /// | `algorithm` | how requests are counted: `"sliding_window"` `"sliding_counter"` `"fixed_window"` `"token_bucket"` | `"sliding_window"` |
 /// | `burst` | for `"token_bucket"`: units that can be taken at once | `limit` |
@@ -66,6 +75,8 @@ use proc_macro2::TokenStream;
 /// | `skip` | which requests are not counted: a `bool`, in [any form](#forms) | none |
 /// | `refund_if` | which responses give the charge back: a `Fn(&Response) -> bool`. A cancelled request has no response and stays charged | none |
 /// | `shadow` | `true` is shadow mode: decide, count and report, but never deny; a constant `bool` | `false` |
+/// | `exempt` | networks of clients that are not counted: `["10.0.0.0/8", "2001:db8::/32", "10.0.0.1"]`, and the names `"loopback"` and `"private"` | none |
+/// | `unit` | what the units are called in the words of a `429`: the plural, 1 to 32 letters and spaces | `"requests"` |
 /// | `crate` | the path of the library, if it is re-exported: `crate = my_framework::rateguard` | the name in your manifest |
 ///
 /// By default a policy is named `module::function`. A handler that is written inside of a function is named
@@ -77,12 +88,49 @@ use proc_macro2::TokenStream;
 ///
 /// # Forms
 ///
-/// `key`, `cost` and `skip` are
+/// `key`, `limit`, `quota`, `cost` and `skip` are
 /// - a **literal**: `key = "ip"`, `cost = 2`. Decided before any extractor runs and before the request's body is read.
 /// - a **closure over the request's head**, an `&axum::http::request::Parts`: `skip = |req| req.method == "OPTIONS"`.
 ///   Decided at the same time. It cannot capture variables.
 /// - any other **expression, over the handler's arguments**: `key = claims.sub`, `skip = user.is_admin`. Decided after the
 ///   extractors and before the handler's body. The arguments are borrowed, so the body still owns them.
+///
+/// An expression that mentions no argument is the same for every request if it is a `limit` or a `quota`: a constant, which
+/// the compiler computes.
+///
+/// # Quotas by request
+///
+/// `limit` gives an integer, `quota` a `Quota`, and both may be an `Option`: `None` does not limit the request here, and it
+/// counts as skipped. The `window`, `algorithm` and `burst` beside a `limit` stay constant.
+///
+/// ```
+/// # use axum::{Extension, extract::Path, http::request::Parts};
+/// # use rateguard::{Quota, rate_limit};
+/// # #[derive(Clone)] struct User { id: u64, plan: Plan }
+/// #[derive(Clone, Copy)]
+/// enum Plan { Free, Pro, Internal }
+///
+/// impl Plan {
+///     fn quota(self) -> Option<Quota> {
+///         match self {
+///             Plan::Free => Some(Quota::per_minute(60)),
+///             Plan::Pro => Some(Quota::per_minute(6000)),
+///             Plan::Internal => None,
+///         }
+///     }
+/// }
+///
+/// #[rate_limit(quota = user.plan.quota(), key = user.id)]
+/// async fn report(Extension(user): Extension<User>) {}
+///
+/// // Before any extractor runs, with what an authentication layer has put into the request's extensions.
+/// #[rate_limit(quota = |req| req.extensions.get::<Plan>().map_or(Plan::Free.quota(), |plan| plan.quota()), key = "user")]
+/// async fn search() {}
+/// ```
+///
+/// A client whose limit changes keeps what was counted, as long as the algorithm is the same. The headers, the `429` and
+/// the metrics tell the quota that applied. A limit of 0 or less denies every request, without `Retry-After`. Quotas that
+/// are set at run time (`RateGuard::set_quota`) do not apply to a quota by request.
 ///
 /// # Keys
 ///
@@ -97,6 +145,40 @@ use proc_macro2::TokenStream;
 /// | a tuple of these | one key made of all parts: `key = ("ip", claims.sub)` |
 ///
 /// A request without the header, the cookie or the user, or whose `Option` is `None`, is counted by its address.
+///
+/// Code that looks up or resets what the attribute has counted makes the same key:
+///
+/// | attribute | key |
+/// |---|---|
+/// | `key = "ip"` | `Key::ip(address)` |
+/// | `key = "user"` | `Key::user(id)` |
+/// | `key = "global"` | `Key::global()` |
+/// | `key = "header:x-api-key"` | `Key::secret("header.x-api-key", value)`, with the name in lower case |
+/// | `key = "cookie:session"` | `Key::secret("cookie.session", value)` |
+/// | `key = "path:tenant"` | `Key::new("path.tenant", value)` |
+/// | `key = tenant`, `key = &login.account` | `Key::new("tenant", value)`, `Key::new("login.account", value)`: the variable, the field or the path as it is written, without `&` and `*` |
+/// | any other expression or closure, such as `key = id.to_string()`, or a name of more than 40 bytes | `Key::new("key", value)` |
+/// | an expression or a closure that gives a `Key` | that key |
+/// | `key = ("ip", claims.sub)` | `Key::composite([Key::ip(address), Key::new("claims.sub", value)])` |
+///
+/// A key of one's own choice is made in the attribute: `key = Key::new("account", &login.account)`.
+///
+/// ```
+/// # use axum::{Json, extract::Path};
+/// # use rateguard::{Key, Policy, Quota, RateGuard, StoreError, rate_limit};
+/// # #[derive(serde::Deserialize)] struct Login { account: String }
+/// const LOGIN: Policy = Policy::new("login", Quota::per_hour(5));
+///
+/// #[rate_limit(policy = LOGIN, key = login.account)]
+/// async fn log_in(Json(login): Json<Login>) {
+///     // …
+/// #   drop(login);
+/// }
+///
+/// async fn unlock(limiter: RateGuard, account: &str) -> Result<(), StoreError> {
+///     limiter.reset(&LOGIN, &Key::new("login.account", account)).await
+/// }
+/// ```
 ///
 /// # Handlers
 ///
@@ -176,6 +258,20 @@ use proc_macro2::TokenStream;
 /// | `window = "366d"` | `` `window` of 366d is longer than a year: use 1 ms to 365 days; a number is in seconds `` |
 /// | `window = 1m` | `` `window` with a unit is a string: write `window = "1m"` `` |
 /// | `window = 60u64` | `` `window` as a number is in seconds and has no type: write `window = 60` `` |
+/// | `quota = "5/60s", limit = 5` | `` `limit` is a part of `quota`: leave it out, or write `limit` and `window` instead of `quota` ``; the same for `window`, `algorithm`, `burst` |
+/// | `quota = "5 per minute"` | `` `quota` cannot be "5 per minute": there is no `/` between limit and window `` and the forms |
+/// | `quota = "0/60s"`, `"5/1w"`, `"5/60s:burst=9"` | the same, and `the limit is 0, which would deny every request: use 1 or more`, `` the window `1w` is not a length of time: … ``, `burst is for the token bucket only: …` |
+/// | `quota = 5` | `` `quota` is a text such as `quota = "5/60s"`, a constant of type `Quota`, a closure … or an expression … `` |
+/// | `quota = "5/60s", cost = 6` | `` `cost` is 6, and `quota` only 5: no request would ever be allowed; raise `quota` or lower `cost` `` |
+/// | <code>quota = &#124;req&#124; "5/60s"</code> | the compiler's: `` `&str` cannot be a quota ``, and what can; for `limit`: `` `&str` cannot be a limit `` |
+/// | `quota = LIMIT`, not a `Quota` | the compiler's: ``expected `Quota`, found …`` |
+/// | `quota = lookup()`, over no argument | the compiler's: `` cannot call non-const function `lookup` in constants `` |
+/// | <code>limit = &#124;req&#124; …</code> without `window` | `` `window` is missing: … `` |
+/// | <code>window = &#124;req&#124; …</code>, `burst = user.burst` | `` `window` is the same for every request: if it depends on the request, write `quota`, which gives a `Quota` `` |
+/// | `policy = LOGIN, window = 60` | `` `window` is a part of the policy: set it where the policy is made, or leave `policy` out ``; the same for `name`, `limit`, `quota`, … |
+/// | `policy = "login"` | `` `policy` is a constant of type `Policy`, such as `policy = LOGIN`; for a name write `name = "login"` `` |
+/// | <code>policy = &#124;req&#124; …</code> | `` `policy` is the same for every request, a constant of type `Policy`; what depends on the request is a `quota` `` |
+/// | one `policy` for two limits of a handler | `` two limits of this handler have the policy `LOGIN`: give each its own policy `` |
 /// | `algorithm = "sliding-window"` | `` `algorithm` cannot be `"sliding-window"`; did you mean "sliding_window"? `` and the four; `on_error` likewise |
 /// | `burst` without `"token_bucket"` | `` `burst` is for `algorithm = "token_bucket"`; "sliding_window" allows no more than `limit` at once `` |
 /// | `burst = 0` | `` `burst` is 0, which would deny every request: use 1 or more `` |
@@ -192,7 +288,7 @@ use proc_macro2::TokenStream;
 /// | `key = 1 + 1` | `` the key mentions no argument of `search`, so all clients would share one bucket `` and the arguments |
 /// | `key = ("ip", "ip")`, `("ip", "global")` | `"ip" is in the key twice: leave one out`; `"global" is the same for every request, so it adds nothing to a tuple: leave it out` |
 /// | `key = ()` | `` `key` is an empty tuple `` and what a key is |
-/// | <code>key = &#124;&#124; …</code> | <code>the closure of &#96;key&#96; takes the request's head: &#96;&#124;req&#124; …&#96;, a &#96;&Parts&#96;</code>; the same for `cost`, `skip` |
+/// | <code>key = &#124;&#124; …</code> | <code>the closure of &#96;key&#96; takes the request's head: &#96;&#124;req&#124; …&#96;, a &#96;&Parts&#96;</code>; the same for `limit`, `quota`, `cost`, `skip` |
 /// | a value that cannot be a key | the compiler's: `` `Vec<String>` cannot say who is being counted ``, and what can |
 /// | `key = consume(name)`, and the body uses `name` | the compiler's: `` use of moved value: `name` `` |
 /// | `skip = true` | `` `skip = true` would count no request at all: remove the attribute, or say when … `` |
@@ -200,6 +296,12 @@ use proc_macro2::TokenStream;
 /// | `refund_if = 500` | `` `refund_if` is a closure over the response that says whether to give the charge back … `` |
 /// | `name = ""`, `"my search"`, `search` | `` `name` is empty … ``, `` `name` has a space … ``, `` `name` is a string: write `name = "search"` `` |
 /// | one `name` for two limits of a handler | `two limits of this handler are named "search": give each its own name` |
+/// | `exempt = "10.0.0.0/8"` | `` `exempt` is a list of the networks of clients that are not counted, such as `exempt = ["10.0.0.0/8"]` `` |
+/// | `exempt = ["10.0.0/8"]` | `` `exempt` cannot have "10.0.0/8" `` and what it can have |
+/// | `exempt = ["10.0.0.1/8"]` | `"10.0.0.1/8" is neither the network "10.0.0.0/8" nor the address "10.0.0.1": write the one you mean` |
+/// | `exempt = ["10.0.0.0/33"]` | `the prefix of "10.0.0.0/33" is longer than an address: use /1 to /32` |
+/// | `exempt = ["0.0.0.0/0"]` | `"0.0.0.0/0" would exempt every client: name the networks that are not counted, or remove the limit` |
+/// | `unit = tokens`, `unit = "kB/s"` | `` `unit` is a string: write `unit = "tokens"` ``; `` `unit` is the plural of what is counted, 1 to 32 letters and spaces, … `` |
 /// | `shadow = "yes"` | `` `shadow` is `true` or `false` `` |
 /// | `crate = "rg"` | `` `crate` is the path of the library, without quotes: `crate = rg` `` |
 /// | on a struct, a module, … | `` `#[rate_limit]` goes on an axum handler, which is an `async fn`; this is a struct `` |

@@ -144,6 +144,29 @@ fn the_documentation_has_the_limits_in_words() {
             "limit = 5, window = 1, algorithm = \"token_bucket\", burst = 9",
             "At most 5 requests a second for each client address, up to 9 at once.",
         ),
+        (
+            "quota = \"token_bucket:100/1m:burst=200\", key = \"user\"",
+            "At most 100 requests a minute for each user, up to 200 at once.",
+        ),
+        ("quota = api::SEARCH", "The quota `api::SEARCH` for each client address."),
+        (
+            "limit = q.plan.limit(), window = 60, key = \"user\"",
+            "At most `q.plan.limit()` requests a minute for each user.",
+        ),
+        (
+            "limit = |req| plan(req), window = \"1h\", unit = \"tokens\", cost = q.len()",
+            "A number of tokens an hour that depends on the request, for each client address; a request counts as `q.len()`.",
+        ),
+        ("quota = q.plan.quota(), key = q.id", "The quota `q.plan.quota()` for each `q.id`."),
+        ("quota = |req| f(req)", "A quota that depends on the request, for each client address."),
+        (
+            "policy = LOGIN, key = \"path:account\", exempt = [\"private\"]",
+            "The policy `LOGIN` for each `account` in the path. Clients in private networks are not counted.",
+        ),
+        (
+            "limit = 1, window = 60, unit = \"tokens\", exempt = [\"loopback\", \"10.0.0.0/8\", \"192.0.2.1\"]",
+            "At most 1 token a minute for each client address. Clients in loopback networks, 10.0.0.0/8 and 192.0.2.1 are not counted.",
+        ),
     ] {
         let item: TokenStream = item.parse().unwrap();
         let result = attribute(args.parse().unwrap(), &item).to_string();
@@ -170,4 +193,45 @@ fn an_attribute_of_another_crate_is_left_alone() {
     // With the name in `crate = …`.
     let item = "#[rg::rate_limit(limit = 6, window = 1)] async fn f() {}";
     assert!(!expanded("limit = 5, window = 60, crate = rg", item).contains("#[rg::rate_limit"));
+}
+
+#[test]
+fn a_quota_over_an_argument_is_asked_for_in_front_of_the_body() {
+    let result =
+        expanded("quota = user.plan.quota(), key = user.id", "async fn report(user: User) -> Report { run(user) }");
+    let deferred = "let deferred = [::rateguard::__private::Deferred::limit(0usize)
+        .key(::rateguard::__private::written::named(::rateguard::__private::ToKey::to_key(&(user.id)), \"user.id\"))
+        .quota(::rateguard::__private::ToQuota::to_quota(user.plan.quota()))];
+        if let ::core::result::Result::Err(denied) = ::rateguard::__private::Guard::settle(rate_limit_guard, deferred).await {";
+    assert!(result.contains(&deferred.replace(char::is_whitespace, "")), "{result}");
+    let constant = "::rateguard::__private::written::limit(
+        ::rateguard::__private::written::by_request(
+            ::core::concat!(::core::module_path!(), \"::\", \"report\"),
+            ::rateguard::__private::Quota::per_minute(1)
+        ),
+        ::rateguard::__private::written::deferred(),
+        ::core::option::Option::Some(::rateguard::__private::Setting::deferred()),";
+    assert!(result.contains(&constant.replace(char::is_whitespace, "")), "{result}");
+}
+
+#[test]
+fn a_limit_over_an_argument_keeps_a_constant_window() {
+    let result = expanded(
+        "limit = user.limit, window = 60, algorithm = \"token_bucket\", burst = 5",
+        "async fn report(user: User) {}",
+    );
+    let quota = ".quota(::rateguard::__private::written::with_limit(
+        const { ::rateguard::__private::Quota::token_bucket(1, ::rateguard::__private::Duration::from_micros(60000000u64)) },
+        ::core::option::Option::Some(5),
+        ::rateguard::__private::ToLimit::to_limit(user.limit)
+    ))";
+    assert!(result.contains(&tokens(quota)), "{result}");
+}
+
+#[test]
+fn what_mentions_no_argument_is_constant() {
+    for args in ["quota = config.user", "quota = user::QUOTA", "limit = USER, window = 60", "policy = user::LOGIN"] {
+        let result = expanded(args, "async fn report(user: User) {}");
+        assert!(!result.contains("compile_error") && !result.contains("deferred"), "{args}: {result}");
+    }
 }

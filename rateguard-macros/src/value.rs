@@ -5,6 +5,7 @@ use syn::Lit;
 use syn::spanned::Spanned;
 
 /// The tokens of a value, and its option.
+#[derive(Clone)]
 pub(crate) struct Value {
     pub(crate) option: Ident,
     tokens: Vec<TokenTree>,
@@ -72,12 +73,27 @@ impl Value {
         if !inner.is_empty() && !inner.iter().any(is_comma) {
             return Value::new(self.option.clone(), inner).form();
         }
+        Form::Tuple(self.split(inner))
+    }
+
+    /// What is between brackets of this kind, if that is all that the value is.
+    pub(crate) fn items(&self, delimiter: Delimiter) -> Option<Vec<Value>> {
+        match self.tokens.as_slice() {
+            [TokenTree::Group(group)] if group.delimiter() == delimiter => {
+                Some(self.split(group.stream().into_iter().collect()))
+            }
+            _ => None,
+        }
+    }
+
+    /// The parts of a list, between its commas.
+    fn split(&self, inner: Vec<TokenTree>) -> Vec<Value> {
         let mut parts = Vec::new();
         let mut part = Vec::new();
         let mut bars = false;
         for token in inner {
             bars ^= matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '|');
-            if is_comma(&token) && !bars {
+            if !bars && matches!(&token, TokenTree::Punct(punct) if punct.as_char() == ',') {
                 parts.push(Value::new(self.option.clone(), std::mem::take(&mut part)));
             } else {
                 part.push(token);
@@ -86,7 +102,7 @@ impl Value {
         if !part.is_empty() {
             parts.push(Value::new(self.option.clone(), part));
         }
-        Form::Tuple(parts)
+        parts
     }
 
     /// The last token, if an expression cannot end with it: the value is still being typed.
@@ -111,6 +127,29 @@ impl Value {
             _ => None,
         }
     }
+}
+
+/// A variable, a field or a path, as it is written and without references: `login.account` of `&login.account`. `None` for
+/// any other expression.
+pub(crate) fn place(tokens: &TokenStream) -> Option<String> {
+    let mut text = String::new();
+    for token in tokens.clone() {
+        match token {
+            TokenTree::Punct(sign) if text.is_empty() && matches!(sign.as_char(), '&' | '*') => {}
+            TokenTree::Punct(sign) if matches!(sign.as_char(), '.' | ':') => text.push(sign.as_char()),
+            TokenTree::Ident(word) => text.push_str(word.to_string().trim_start_matches("r#")),
+            // The number of a field, or two of them: `pair.0.1`.
+            TokenTree::Literal(number) if text.ends_with('.') => text.push_str(&number.to_string()),
+            _ => return None,
+        }
+    }
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':');
+    // Two words beside each other are no place: `a as u32`, `&mut a`.
+    let words = tokens.clone().into_iter().collect::<Vec<_>>();
+    let beside = words.windows(2).any(|pair| matches!(pair, [TokenTree::Ident(_), TokenTree::Ident(_)]));
+    // `a..b` is a range.
+    let is_place = !text.is_empty() && text.chars().all(is_plain) && !beside && !text.contains("..");
+    is_place.then_some(text)
 }
 
 /// A closure, if the tokens begin with its bars.
@@ -217,6 +256,25 @@ mod tests {
             "2 * WIDTH - 1",
         ] {
             assert_eq!(source(&text.parse().unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn a_place_is_a_variable_a_field_or_a_path_without_references() {
+        for (text, shown) in [
+            ("id", "id"),
+            ("&login.account", "login.account"),
+            ("**claims.sub", "claims.sub"),
+            ("pair.0.1", "pair.0.1"),
+            ("api::ID", "api::ID"),
+            ("r#type.id", "type.id"),
+        ] {
+            assert_eq!(place(&text.parse().unwrap()).as_deref(), Some(shown));
+        }
+        for text in
+            ["id + 1", "f(id)", "login.account()", "&mut id", "id as u32", "0..id", "a..b", "&", "-id", "ü.id", "id?"]
+        {
+            assert_eq!(place(&text.parse().unwrap()), None, "{text}");
         }
     }
 

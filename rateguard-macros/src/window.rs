@@ -8,6 +8,10 @@ const DAY: u64 = 86_400;
 /// The units, longest first, with their milliseconds. There is no `w`; the message for `1w` says `7d`.
 const UNITS: [(&str, u64); 5] = [("d", DAY * 1000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
+/// The units that the text of a quota has, with their microseconds.
+pub(crate) const UNITS_IN_MICROS: [(&str, u64); 6] =
+    [("d", DAY * 1_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1000), ("us", 1)];
+
 const FORMS: &str = "write seconds, as in `window = 60`, or \"500ms\" \"60s\" \"1m\" \"1h\" \"1d\"";
 
 /// The window of a number of seconds, in milliseconds.
@@ -51,7 +55,11 @@ fn meant(number: &str, word: &str) -> Option<String> {
 }
 
 /// A window in words, as they follow a number of requests: `a minute`, `in 90 seconds`.
-pub(crate) fn spoken(millis: u64) -> String {
+pub(crate) fn spoken(micros: u64) -> String {
+    if !micros.is_multiple_of(1000) {
+        return format!("in {micros} microseconds");
+    }
+    let millis = micros / 1000;
     let (unit, size) = UNITS.iter().find(|(_, size)| millis.is_multiple_of(*size)).unwrap_or(&("ms", 1));
     let (article, word) = match *unit {
         "d" => ("a", "day"),
@@ -147,6 +155,7 @@ mod tests {
 
     #[test]
     fn words_use_the_longest_unit() {
+        assert_eq!(spoken(1500), "in 1500 microseconds");
         for (millis, words) in [
             (60_000, "a minute"),
             (3_600_000, "an hour"),
@@ -155,7 +164,7 @@ mod tests {
             (604_800_000, "in 7 days"),
             (500, "in 500 milliseconds"),
         ] {
-            assert_eq!(spoken(millis), words);
+            assert_eq!(spoken(millis * 1000), words);
         }
     }
 

@@ -5,13 +5,14 @@ pub use axum::http::request::Parts;
 pub use axum::response::Response;
 pub use std::time::Duration;
 
-pub use crate::http::cost::{IntoCost, head_cost, head_skip};
+pub use crate::http::amounts::{ToCost, ToLimit, ToQuota, head_cost, head_limit, head_quota, head_skip};
 pub use crate::http::deferred::Deferred;
 pub use crate::http::extract::head_key;
 pub use crate::http::guard::Guard;
 pub use crate::http::handler_limits::{Limits, NamedLimits};
-pub use crate::http::limit::written;
+pub use crate::http::handlers::limits_of;
 pub use crate::http::setting::Setting;
+pub use crate::http::written;
 pub use crate::http::{HttpLimit, KeyBy, Limited, RateLimited};
 pub use crate::key::{Key, ToKey};
 pub use crate::policy::{OnError, Policy};

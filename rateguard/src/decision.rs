@@ -102,6 +102,12 @@ impl Decision {
         }
     }
 
+    /// The answer to a check of a quota that allows nothing: it is denied for as long as the quota is that.
+    pub(crate) fn nothing(check: OwnedCheck) -> Decision {
+        let verdict = Verdict { allowed: false, remaining: 0, reset_after: 0, retry_after: None, receipt: None };
+        Decision::counted(check, verdict)
+    }
+
     /// A check without an answer, which cannot happen. It is denied.
     #[cold]
     pub(crate) fn missing(check: OwnedCheck) -> Decision {
@@ -166,6 +172,9 @@ impl Decision {
     pub(crate) fn more_after(&self) -> Duration {
         if let Some(retry) = self.retry_after() {
             return retry;
+        }
+        if self.quota().allows_nothing() {
+            return Duration::ZERO;
         }
         if self.remaining == 0 && self.quota().algorithm() == Algorithm::TokenBucket {
             // Until the bucket is full all of them come back, one after the other: the first of them now.

@@ -111,8 +111,8 @@ pub use clock::ManualClock;
 pub use decision::{Check, Decision};
 pub use error::{ConfigError, StoreError, StoreErrorKind, UnknownNameError};
 pub use http::{
-    Decisions, Denied, Headers, HttpLimit, KeyBy, Limited, Peer, RateLimitFuture, RateLimitLayer, RateLimitService,
-    RateLimited, UserId,
+    ClientIp, Decisions, Denied, HandlerLimits, Headers, HttpLimit, KeyBy, Limited, Peer, RateLimitFuture,
+    RateLimitLayer, RateLimitService, RateLimited, RequestLimiter, SetupError, UserId, usage,
 };
 pub use key::{Key, KeyDisplay, ToKey};
 pub use limiter::PolicyInfo;

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use rateguard::rate_limit;
+use rateguard::{Quota, rate_limit};
 
 #[derive(Clone, serde::Deserialize)]
 struct Search {
@@ -47,6 +47,51 @@ async fn a_closure_that_gives_no_bool() {}
 
 #[rate_limit(limit = 5, window = 60, refund_if = |res| res.status())]
 async fn a_refund_that_is_no_bool() {}
+
+#[rate_limit(quota = |req| req.uri.path())]
+async fn a_closure_that_gives_no_quota() {}
+
+#[rate_limit(quota = |req| "5/60s")]
+async fn a_closure_that_gives_a_text() {}
+
+#[rate_limit(limit = |req| "5", window = 60)]
+async fn a_closure_that_gives_no_limit() {}
+
+#[rate_limit(quota = search.weight)]
+async fn an_expression_that_gives_no_quota(Query(search): Query<Search>) {
+    let _ = search.words;
+}
+
+#[rate_limit(limit = search.weight, window = 60)]
+async fn an_expression_that_gives_no_limit(Query(search): Query<Search>) {
+    let _ = search.words;
+}
+
+#[rate_limit(quota = LIMIT)]
+async fn a_constant_that_is_no_quota() {}
+
+#[rate_limit(quota = Some(Quota::per_minute(5)))]
+async fn a_constant_that_may_be_none() {}
+
+#[rate_limit(quota = quota_of_today())]
+async fn a_quota_that_is_no_constant() {}
+
+#[rate_limit(limit = limit_of_today(), window = 60)]
+async fn a_limit_that_is_no_constant() {}
+
+#[rate_limit(quota = usr.plan)]
+async fn a_quota_over_nothing() {}
+
+#[rate_limit(policy = LIMIT)]
+async fn a_constant_that_is_no_policy() {}
+
+fn quota_of_today() -> Quota {
+    Quota::per_minute(5)
+}
+
+fn limit_of_today() -> u32 {
+    5
+}
 
 #[rate_limit(limit = 5, window = 60)]
 async fn errors_in_the_body_stay_where_they_are(Path(id): Path<u64>) -> Json<String> {

@@ -6,12 +6,14 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::LitStr;
 
-use super::tokens::{boolean, typed};
+use super::quota;
+use super::tokens::boolean;
 use super::words;
-use crate::plan::{Amount, Const, Key, Limit, Plan};
+use crate::plan::{Amount, Key, Limit, Plan};
+use crate::value;
 
 /// The request's head, as a parameter that the user's closures cannot see.
-fn parts() -> Ident {
+pub(super) fn parts() -> Ident {
     Ident::new("parts", Span::mixed_site())
 }
 
@@ -19,7 +21,7 @@ fn parts() -> Ident {
 pub(super) fn list(plan: &Plan, name: &str) -> TokenStream {
     let limits = plan.limits.iter().enumerate().map(|(place, limit)| {
         // A function's second limit needs a name of its own, or the two would share one bucket.
-        let name = match (&limit.name, place) {
+        let name = match (limit.policy.name(), place) {
             (Some(name), _) => quote!(#name),
             (None, 0) => in_module(name),
             (None, place) => in_module(&format!("{name}#{}", place + 1)),
@@ -47,7 +49,7 @@ pub(super) fn implementation(plan: &Plan, name: &str, marker: &Ident, list: &Tok
     let words = words::sentences(&plan.limits);
     // `module_path!` has no names of functions, so handlers of one name in different functions have one path. The name
     // of the marker's type tells them apart, but is no constant.
-    let named = plan.limits.iter().any(|limit| limit.name.is_none()).then(|| {
+    let named = plan.limits.iter().any(|limit| limit.policy.is_named_by_default()).then(|| {
         quote! {
             fn limits() -> &'static [#private::HttpLimit] {
                 static NAMED: #private::NamedLimits = #private::NamedLimits::new();
@@ -78,12 +80,19 @@ pub(super) fn answers(plan: &Plan) -> Vec<TokenStream> {
         for value in limit.key.deferred() {
             let (key, span) = (value.stream(), value.span());
             let private = plan.private(span);
-            answer.extend(quote_spanned!(span=> .key(#private::ToKey::to_key(&(#key)))));
+            let mut to_key = quote_spanned!(span=> #private::ToKey::to_key(&(#key)));
+            if let Some(kind) = kind_of(&key) {
+                to_key = quote_spanned!(span=> #private::written::named(#to_key, #kind));
+            }
+            answer.extend(quote_spanned!(span=> .key(#to_key)));
+        }
+        if let Some(quota) = quota::deferred(plan, limit) {
+            answer.extend(quote!(.quota(#quota)));
         }
         if let Some(value) = limit.cost.deferred() {
             let (cost, span) = (value.stream(), value.span());
             let private = plan.private(span);
-            answer.extend(quote_spanned!(span=> .cost(#private::IntoCost::to_cost(#cost))));
+            answer.extend(quote_spanned!(span=> .cost(#private::ToCost::to_cost(#cost))));
         }
         if let Some(value) = limit.skip.deferred() {
             let skip = boolean(value);
@@ -108,7 +117,8 @@ fn in_module(name: &str) -> TokenStream {
 fn descriptor(plan: &Plan, limit: &Limit, name: &TokenStream) -> TokenStream {
     let private = plan.private(Span::mixed_site());
     let parts = parts();
-    let policy = policy(plan, limit, name);
+    let policy = quota::policy(plan, &limit.policy, name);
+    let (quota, exempt) = (quota::setting(plan, limit), quota::exempt(plan, limit));
     let key = key(plan, &limit.key);
     let cost = match &limit.cost {
         Amount::Default => quote!(#private::Setting::fixed(1)),
@@ -123,7 +133,7 @@ fn descriptor(plan: &Plan, limit: &Limit, name: &TokenStream) -> TokenStream {
         Amount::Independent(value) => {
             let (value, span) = (value.stream(), value.span());
             let at_value = plan.private(span);
-            let call = quote_spanned!(span=> #at_value::IntoCost::to_cost(#value));
+            let call = quote_spanned!(span=> #at_value::ToCost::to_cost(#value));
             quote!(#private::Setting::head(|_| #call))
         }
     };
@@ -148,49 +158,16 @@ fn descriptor(plan: &Plan, limit: &Limit, name: &TokenStream) -> TokenStream {
             quote!(#private::written::refund_if(#closure))
         }
     };
-    let is_named_by_default = limit.name.is_none();
-    quote!(#private::written::limit(#policy, #key, #cost, #skip, #refund_if, #is_named_by_default))
+    let named = limit.policy.is_named_by_default();
+    quote!(#private::written::limit(#policy, #key, #quota, #cost, #skip, #refund_if, #exempt, #named))
 }
 
-fn policy(plan: &Plan, limit: &Limit, name: &TokenStream) -> TokenStream {
-    let private = plan.private(Span::mixed_site());
-    let quota = quota(plan, limit);
-    let mut policy = quote!(#private::Policy::new(#name, #quota));
-    if let Some(on_error) = &limit.on_error {
-        policy.extend(quote!(.on_error(#private::OnError::#on_error)));
-    }
-    if let Some(shadow) = &limit.shadow {
-        let shadow = boolean(shadow);
-        policy.extend(quote!(.shadow(#shadow)));
-    }
-    policy
-}
+/// The longest kind that a key has from its expression, in bytes.
+const LONGEST_KIND: usize = 40;
 
-fn quota(plan: &Plan, limit: &Limit) -> TokenStream {
-    let Limit { algorithm, limit, window, burst, .. } = limit;
-    // At the constant that may be wrong, since the compiler reports the call.
-    let span = if limit.is_literal { window.span } else { limit.span };
-    let private = plan.private(span);
-    let limit = number(limit);
-    let duration = {
-        let private = plan.private(window.span);
-        quote_spanned!(window.span=> #private::Duration)
-    };
-    let window = match window {
-        Const { tokens, is_literal: true, .. } => quote!(#duration::#tokens),
-        Const { tokens, span, .. } => typed(tokens, &duration, *span),
-    };
-    let mut quota = quote_spanned!(span=> #private::Quota::#algorithm(#limit, #window));
-    if let Some(burst) = burst {
-        let (tokens, span) = (number(burst), burst.span);
-        quota.extend(quote_spanned!(span=> .burst(#tokens)));
-    }
-    quota
-}
-
-fn number(value: &Const) -> TokenStream {
-    let Const { tokens, span, is_literal, .. } = value;
-    if *is_literal { tokens.clone() } else { typed(tokens, &quote_spanned!(*span=> ::core::primitive::u32), *span) }
+/// The kind of the keys of an expression: `login.account` of `&login.account`. `None`: they have the kind `key`.
+fn kind_of(key: &TokenStream) -> Option<String> {
+    value::place(key).filter(|place| place.len() <= LONGEST_KIND)
 }
 
 /// The kind of such a key, such as `header.x-api-key`.

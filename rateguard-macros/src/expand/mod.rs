@@ -6,6 +6,7 @@ mod limits;
 mod marker;
 pub(crate) mod openapi;
 mod order;
+mod quota;
 mod recursion;
 mod send;
 mod tokens;

@@ -16,6 +16,15 @@ pub(super) fn typed(value: &TokenStream, ty: &TokenStream, span: Span) -> TokenS
     quote_spanned!(span=> { let value: #ty = #value; value })
 }
 
+/// The same tokens in another place.
+pub(super) fn at(tokens: &TokenStream, span: Span) -> TokenStream {
+    let moved = tokens.clone().into_iter().map(|mut token| {
+        token.set_span(span);
+        token
+    });
+    moved.collect()
+}
+
 /// A block in the place of `body`.
 pub(super) fn within(body: &Group, tokens: TokenStream) -> Group {
     let mut block = Group::new(Delimiter::Brace, tokens);

@@ -1,8 +1,9 @@
 //! A limit in words, for documentation.
 
 use proc_macro2::TokenStream;
+use syn::LitStr;
 
-use crate::plan::{Amount, Const, Key, Limit};
+use crate::plan::{Amount, Const, Count, Key, Limit, Parts, Policy, Quota};
 use crate::value;
 use crate::window;
 
@@ -13,24 +14,71 @@ pub(crate) fn sentences(limits: &[Limit]) -> String {
 
 /// `At most 5 requests a minute for each client address.`
 pub(crate) fn sentence(limit: &Limit) -> String {
-    let quota = format!("At most {} {} for {}", amount(limit), window(&limit.window), who(&limit.key));
-    let burst = limit.burst.as_ref().map(|burst| format!(", up to {} at once", number(burst))).unwrap_or_default();
+    let quota = format!("{} for {}", allowed(limit), who(&limit.key));
+    let burst = match limit.policy.quota() {
+        Some(Quota::Parts(Parts { burst: Some(burst), .. })) => format!(", up to {} at once", number(burst)),
+        _ => String::new(),
+    };
     let cost = match &limit.cost {
         Amount::Default => String::new(),
         Amount::Fixed(cost) => format!("; a request counts as {cost}"),
         Amount::Deferred(cost) => format!("; a request counts as {}", code(&cost.stream())),
         Amount::Head(_) | Amount::Independent(_) => "; what a request counts as depends on it".to_owned(),
     };
-    format!("{quota}{burst}{cost}.")
+    format!("{quota}{burst}{cost}.{}", exempt(limit))
 }
 
-fn amount(limit: &Limit) -> String {
-    let noun = match (&limit.cost, &limit.limit) {
-        (Amount::Default, limit) if limit.is_literal && number(limit) == "1" => "request",
-        (Amount::Default, _) => "requests",
-        _ => "units",
+/// `At most 5 requests a minute`.
+fn allowed(limit: &Limit) -> String {
+    let quota = match &limit.policy {
+        Policy::Constant(policy) => return format!("The policy {}", code(&policy.stream())),
+        Policy::Written(written) => &written.quota,
     };
-    format!("{} {noun}", number(&limit.limit))
+    match quota {
+        Quota::Parts(parts) => {
+            let (units, window) = (units(limit), window(&parts.window));
+            match &parts.limit {
+                Count::Constant(count) => {
+                    let count = number(count);
+                    let units = if count == "1" { units.strip_suffix('s').unwrap_or(&units) } else { &units };
+                    format!("At most {count} {units} {window}")
+                }
+                Count::Deferred(count) => format!("At most {} {units} {window}", code(&count.stream())),
+                Count::Head(_) => format!("A number of {units} {window} that depends on the request,"),
+            }
+        }
+        Quota::Constant(quota) | Quota::Deferred(quota) => format!("The quota {}", code(&quota.stream())),
+        Quota::Head(_) => "A quota that depends on the request,".to_owned(),
+    }
+}
+
+/// What is counted, in the plural.
+fn units(limit: &Limit) -> String {
+    match (&limit.policy, &limit.cost) {
+        (Policy::Written(written), _) if written.unit.is_some() => {
+            written.unit.as_ref().map(LitStr::value).unwrap_or_default()
+        }
+        (_, Amount::Default) => "requests".to_owned(),
+        _ => "units".to_owned(),
+    }
+}
+
+/// ` Clients in 10.0.0.0/8 are not counted.`
+fn exempt(limit: &Limit) -> String {
+    let networks: Vec<String> = limit
+        .exempt
+        .iter()
+        .map(|exempt| match exempt.text.as_str() {
+            "loopback" => "loopback networks".to_owned(),
+            "private" => "private networks".to_owned(),
+            network => network.to_owned(),
+        })
+        .collect();
+    match networks.as_slice() {
+        [] => String::new(),
+        [only] => format!(" Clients in {only} are not counted."),
+        [first @ .., last] => format!(" Clients in {} and {last} are not counted.", first.join(", ")),
+    }
 }
 
 /// A literal without its suffix, or the name of a constant.
@@ -43,8 +91,8 @@ fn number(value: &Const) -> String {
 }
 
 fn window(value: &Const) -> String {
-    match value.millis {
-        Some(millis) => window::spoken(millis),
+    match value.micros {
+        Some(micros) => window::spoken(micros),
         None => format!("in {}", code(&value.tokens)),
     }
 }

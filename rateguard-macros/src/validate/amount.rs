@@ -3,6 +3,7 @@
 use syn::Lit;
 
 use super::constant::{not_a_number, whole};
+use super::quota::Capacity;
 use crate::errors::Errors;
 use crate::handler::Handler;
 use crate::plan::Amount;
@@ -12,12 +13,7 @@ const COST_ZERO: &str =
     "`cost` is 0, which would count nothing: use 1 or more, or `skip` for requests that are not counted";
 
 /// Reads `cost`. `capacity` is the most that can be taken at once, if it is known, and the option that sets it.
-pub(crate) fn cost(
-    value: Value,
-    capacity: Option<(u32, &str)>,
-    handler: &Handler,
-    errors: &mut Errors,
-) -> Option<Amount> {
+pub(crate) fn cost(value: Value, capacity: Capacity, handler: &Handler, errors: &mut Errors) -> Option<Amount> {
     match value.form() {
         Form::Literal(Lit::Int(number)) => {
             let cost = whole(&number, &value, COST_ZERO, errors)?;

@@ -1,7 +1,6 @@
 //! The numbers of a quota: `limit`, `window` and `burst`, as literals or as the user's constants.
 
 use proc_macro2::Ident;
-use quote::quote;
 use syn::{Lit, LitInt};
 
 use crate::errors::Errors;
@@ -79,12 +78,7 @@ pub(crate) fn window(value: &Value, errors: &mut Errors) -> Option<Const> {
             .to_owned()),
     };
     match millis {
-        Ok(millis) => Some(Const {
-            tokens: quote!(from_millis(#millis)),
-            span: value.span(),
-            is_literal: true,
-            millis: Some(millis),
-        }),
+        Ok(millis) => Some(Const::window(millis * 1000, value.span())),
         Err(message) => {
             errors.on(value.stream(), message);
             None

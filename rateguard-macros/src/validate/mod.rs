@@ -2,50 +2,28 @@
 
 mod amount;
 mod constant;
+mod exempt;
 mod key;
+mod policy;
+mod quota;
 
-use proc_macro2::{Ident, Span};
-use syn::{Lit, LitStr};
+use quote::ToTokens;
 
 use crate::args::Args;
 use crate::errors::{Errors, nearest};
 use crate::handler::Handler;
-use crate::plan::{Amount, Key, Limit};
-use crate::value::{Form, Value};
+use crate::plan::{Amount, Key, Limit, Policy};
+use crate::value::{Form, Value, source};
 
 /// Checks one attribute. `None` if something is wrong, which is then in `errors`.
 pub(crate) fn limit(args: &mut Args, handler: &Handler, errors: &mut Errors) -> Option<Limit> {
-    let limit = args.require("limit", LIMIT_MISSING, errors);
-    let (limit, limit_number) = limit.map_or((None, None), |value| constant::limit(&value, errors));
-    let window = args.require("window", WINDOW_MISSING, errors);
-    let window = window.and_then(|value| constant::window(&value, errors));
-    let algorithm = algorithm(args.take("algorithm"), errors);
-    let burst = args.take("burst").map(|value| constant::burst(&value, algorithm.as_ref(), errors));
-    let capacity = match &burst {
-        Some((_, number)) => number.map(|number| (number, "burst")),
-        None => limit_number.map(|number| (number, "limit")),
-    };
-    let burst = burst.map(|(burst, _)| burst);
+    let (policy, capacity) = policy::read(args, handler, errors);
     let key = args.take("key").map_or(Some(Key::Ip), |value| key::read(value, handler, errors));
     let cost = args.take("cost").map_or(Some(Amount::Default), |value| amount::cost(value, capacity, handler, errors));
     let skip = args.take("skip").map_or(Some(Amount::Default), |value| amount::skip(value, handler, errors));
-    let name = args.take("name").map(|value| name(&value, errors));
-    let on_error = args.take("on_error").map(|value| on_error(&value, errors));
     let refund_if = args.take("refund_if").map(|value| refund_if(value, errors));
-    let shadow = args.take("shadow").map(|value| shadow(value, errors));
-    Some(Limit {
-        name: given(name)?,
-        algorithm: algorithm?,
-        limit: limit?,
-        window: window?,
-        burst: given(burst)?,
-        key: key?,
-        cost: cost?,
-        skip: skip?,
-        refund_if: given(refund_if)?,
-        on_error: given(on_error)?,
-        shadow: given(shadow)?,
-    })
+    let exempt = args.take("exempt").map_or(Some(Vec::new()), |value| exempt::read(&value, errors));
+    Some(Limit { policy: policy?, key: key?, cost: cost?, skip: skip?, refund_if: given(refund_if)?, exempt: exempt? })
 }
 
 /// The value of an optional option, and `None` if it is wrong.
@@ -56,19 +34,6 @@ fn given<T>(option: Option<Option<T>>) -> Option<Option<T>> {
         Some(None) => None,
         Some(some) => Some(some),
     }
-}
-
-const LIMIT_MISSING: &str = "`limit` is missing: how many requests are allowed in a window, such as `limit = 5`";
-const WINDOW_MISSING: &str =
-    "`window` is missing: how long a window is, such as `window = 60` (seconds) or `window = \"1m\"`";
-const ALGORITHMS: [&str; 4] = ["sliding_window", "sliding_counter", "fixed_window", "token_bucket"];
-
-fn algorithm(value: Option<Value>, errors: &mut Errors) -> Option<Ident> {
-    let Some(value) = value else {
-        return Some(Ident::new("sliding_window", Span::mixed_site()));
-    };
-    let chosen = choice(&value, &ALGORITHMS, errors)?;
-    Some(Ident::new(chosen, value.span()))
 }
 
 /// A string out of a list.
@@ -91,35 +56,6 @@ fn choice<'a>(value: &Value, allowed: &[&'a str], errors: &mut Errors) -> Option
     None
 }
 
-fn name(value: &Value, errors: &mut Errors) -> Option<LitStr> {
-    let Some(text) = value.string() else {
-        let said = value.stream().to_string();
-        errors.on(value.stream(), format!("`name` is a string: write `name = \"{}\"`", said.trim_matches('"')));
-        return None;
-    };
-    let name = text.value();
-    let wrong = if name.is_empty() {
-        "`name` is empty: leave it out for the function's own name, or give one, such as \"search\""
-    } else if name.len() > 200 {
-        "`name` is longer than 200 bytes: shorten it"
-    } else if name.chars().any(|c| c <= ' ' || c == '\u{7f}' || matches!(c, '"' | '\\' | '{' | '}')) {
-        "`name` has a space, a control character, a quote, a backslash or a brace: use letters, digits and - _ . : /"
-    } else {
-        return Some(text);
-    };
-    errors.on(text, wrong);
-    None
-}
-
-fn on_error(value: &Value, errors: &mut Errors) -> Option<Ident> {
-    let variant = match choice(value, &["open", "closed", "local"], errors)? {
-        "open" => "Open",
-        "closed" => "Closed",
-        _ => "Local",
-    };
-    Some(Ident::new(variant, value.span()))
-}
-
 fn refund_if(value: Value, errors: &mut Errors) -> Option<Value> {
     match value.form() {
         Form::Closure { takes_nothing: false } | Form::Expression => Some(value),
@@ -134,25 +70,20 @@ fn refund_if(value: Value, errors: &mut Errors) -> Option<Value> {
     }
 }
 
-fn shadow(value: Value, errors: &mut Errors) -> Option<Value> {
-    match value.form() {
-        Form::Literal(Lit::Bool(_)) | Form::Expression => Some(value),
-        _ => {
-            errors.on(value.stream(), "`shadow` is `true` or `false`");
-            None
-        }
-    }
-}
-
 /// Two limits of one function with one name would count every request twice.
 pub(crate) fn distinct_names(limits: &[Limit], errors: &mut Errors) {
     let mut seen: Vec<String> = Vec::new();
-    for name in limits.iter().filter_map(|limit| limit.name.as_ref()) {
-        if seen.contains(&name.value()) {
-            errors
-                .on(name, format!("two limits of this handler are named \"{}\": give each its own name", name.value()));
+    for limit in limits {
+        let (tokens, shown) = match (&limit.policy, limit.policy.name()) {
+            (Policy::Constant(value), _) => (value.stream(), format!("have the policy `{}`", source(&value.stream()))),
+            (_, Some(name)) => (name.to_token_stream(), format!("are named \"{}\"", name.value())),
+            (_, None) => continue,
+        };
+        if seen.contains(&shown) {
+            let each = if limit.policy.name().is_some() { "name" } else { "policy" };
+            errors.on(tokens, format!("two limits of this handler {shown}: give each its own {each}"));
         }
-        seen.push(name.value());
+        seen.push(shown);
     }
 }
 

@@ -8,6 +8,7 @@ use crate::http::client_ip::{Peer, PeerFn};
 use crate::http::denied::Denied;
 use crate::http::headers::Headers;
 use crate::http::rejection::OnDenied;
+use crate::http::setup_error::{OnSetupError, SetupError};
 
 /// How to find a client's address, and how to answer it.
 impl RateGuardBuilder {
@@ -89,6 +90,27 @@ impl RateGuardBuilder {
         self
     }
 
+    /// Clients that no limit of a layer or an attribute counts: networks such as `10.0.0.0/8` or `2001:db8::/32`, single
+    /// addresses, and the names `loopback` and `private`. Called again, it adds to the list. Behind
+    /// [trusted proxies](Self::trusted_proxies), the client's address is used, not the proxy's.
+    ///
+    /// ```
+    /// # use rateguard::RateGuard;
+    /// let limiter = RateGuard::builder().exempt(["loopback", "192.0.2.0/24"]).build()?;
+    /// # Ok::<(), rateguard::ConfigError>(())
+    /// ```
+    #[doc(alias = "allowlist")]
+    #[doc(alias = "whitelist")]
+    pub fn exempt(mut self, clients: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        match self.http.exempt.and(clients) {
+            Ok(exempt) => {
+                self.http.exempt = exempt;
+                self
+            }
+            Err(error) => self.mistaken(error),
+        }
+    }
+
     /// The headers that tell clients about their quota. The default is [`Headers::X_RATE_LIMIT`]. A layer can have
     /// [its own](crate::RateLimitLayer::headers).
     pub fn headers(mut self, headers: Headers) -> Self {
@@ -121,6 +143,29 @@ impl RateGuardBuilder {
     /// ```
     pub fn on_denied<R: IntoResponse>(mut self, answer: impl Fn(&Denied) -> R + Send + Sync + 'static) -> Self {
         self.http.on_denied = Some(OnDenied::new(answer));
+        self
+    }
+
+    /// Makes the response to a request that meets a setup error, instead of a `500` in plain text. For APIs whose errors all
+    /// have one format. Each setup error is logged once in any case.
+    ///
+    /// If a handler has the attribute but the app has no layer, there is no limiter, and the closure is not called.
+    ///
+    /// ```
+    /// use axum::Json;
+    /// use axum::http::StatusCode;
+    /// use rateguard::RateGuard;
+    ///
+    /// let limiter = RateGuard::builder()
+    ///     .on_setup_error(|_| (StatusCode::INTERNAL_SERVER_ERROR, Json(serde_json::json!({ "error": "internal" }))))
+    ///     .build()?;
+    /// # Ok::<(), rateguard::ConfigError>(())
+    /// ```
+    pub fn on_setup_error<R: IntoResponse>(
+        mut self,
+        answer: impl Fn(&SetupError) -> R + Send + Sync + 'static,
+    ) -> Self {
+        self.http.on_setup_error = Some(OnSetupError::new(answer));
         self
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::http::request::Parts;
 
+use super::exempt::Exempt;
 use super::headers::Headers;
 use super::limit::HttpLimit;
 use super::rejection::OnDenied;
@@ -15,6 +16,7 @@ pub(super) struct Config {
     pub(super) limiter: RateGuard,
     pub(super) limits: Vec<HttpLimit>,
     pub(super) skip: Option<Skip>,
+    pub(super) exempt: Exempt,
     pub(super) headers: Option<Headers>,
     pub(super) shadow: bool,
     pub(super) on_denied: Option<OnDenied>,
@@ -24,7 +26,15 @@ type Skip = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
 
 impl Config {
     pub(super) fn new(limiter: RateGuard) -> Config {
-        Config { limiter, limits: Vec::new(), skip: None, headers: None, shadow: false, on_denied: None }
+        Config {
+            limiter,
+            limits: Vec::new(),
+            skip: None,
+            exempt: Exempt::default(),
+            headers: None,
+            shadow: false,
+            on_denied: None,
+        }
     }
 
     /// With shadow mode in the limits themselves.

@@ -1,5 +1,6 @@
 //! What layers and guards share in a request: the limiter, and what was decided so far.
 
+use std::borrow::Cow;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +21,8 @@ use crate::decision::{Check, Decision};
 use crate::key::Key;
 use crate::limiter;
 use crate::limiter::{Checking, Settled};
+use crate::policy::Policy;
+use crate::quota::Quota;
 use crate::rate_guard::RateGuard;
 
 /// Put into the request's extensions by the layer, found there by the guard.
@@ -52,8 +55,32 @@ struct Counted {
     refund_if: Option<RefundIf>,
 }
 
-/// The limits that count a request, with the key and the cost, to be decided together.
-pub(super) type Asked<'l> = SmallVec<[(&'l HttpLimit, Key, u32); 2]>;
+/// One of the limits that count a request, with all that is asked of it.
+pub(super) struct Ask<'l> {
+    pub(super) limit: &'l HttpLimit,
+    /// With the quota for this request.
+    pub(super) policy: Cow<'l, Policy>,
+    pub(super) key: Key,
+    pub(super) cost: u32,
+}
+
+impl<'l> Ask<'l> {
+    /// `quota` is that of the request, where it has one.
+    pub(super) fn new(limit: &'l HttpLimit, quota: Option<Quota>, key: Key, cost: u32) -> Ask<'l> {
+        let policy = match quota {
+            None => Cow::Borrowed(&limit.policy),
+            Some(quota) => Cow::Owned(limit.policy.clone().with_quota(quota)),
+        };
+        Ask { limit, policy, key, cost }
+    }
+
+    pub(super) fn check(&self) -> Check<'_> {
+        Check::new(&self.policy, &self.key).cost(self.cost)
+    }
+}
+
+/// Those that are decided together.
+pub(super) type Asked<'l> = SmallVec<[Ask<'l>; 2]>;
 
 /// Which responses give charges back: in the order of the limits, or empty if none does.
 pub(super) type Refunds = SmallVec<[Option<RefundIf>; 2]>;
@@ -84,20 +111,17 @@ impl Deref for Decisions {
 
 /// Starts deciding these together; a remote store is waited for as long as is `left`.
 pub(super) fn begin(limiter: &RateGuard, asked: &Asked<'_>, left: Duration) -> (Checking, Refunds) {
-    fn check<'a>((limit, key, cost): &'a (&HttpLimit, Key, u32)) -> Check<'a> {
-        Check::new(&limit.policy, key).cost(*cost)
-    }
-    let refunds = if asked.iter().any(|(limit, ..)| limit.refund_if.is_some()) {
-        asked.iter().map(|(limit, ..)| limit.refund_if.clone()).collect()
+    let refunds = if asked.iter().any(|ask| ask.limit.refund_if.is_some()) {
+        asked.iter().map(|ask| ask.limit.refund_if.clone()).collect()
     } else {
         Refunds::new()
     };
     let checking = match asked.as_slice() {
         [] => Checking::Done(limiter::Decisions::new()),
         // One is what most have, and takes no list.
-        [only] => limiter.limiter().begin(&[check(only)], left),
+        [only] => limiter.limiter().begin(&[only.check()], left),
         several => {
-            let checks: SmallVec<[Check<'_>; 2]> = several.iter().map(check).collect();
+            let checks: SmallVec<[Check<'_>; 2]> = several.iter().map(Ask::check).collect();
             limiter.limiter().begin(&checks, left)
         }
     };
@@ -204,7 +228,7 @@ impl Context {
     /// Further in: if there is a user now, it came too late for the layer.
     pub(super) fn met_user(&self, extensions: &Extensions) {
         if self.0.lacks_user && extensions.get::<UserId>().is_some() {
-            SetupError::AuthenticationTooLate.log();
+            SetupError::authentication_too_late().log();
         }
     }
 

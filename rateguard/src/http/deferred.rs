@@ -6,12 +6,13 @@ use axum::http::request::Parts;
 use smallvec::SmallVec;
 
 use super::client_ip::Resolver;
-use super::context::{Asked, Context, begin};
+use super::context::{Ask, Asked, Context, begin};
 use super::extract::Head;
 use super::limit::HttpLimit;
 use super::rejection::RateLimited;
 use super::setup_error::SetupError;
 use crate::key::Key;
+use crate::quota::Quota;
 use crate::telemetry;
 
 /// The limits of one request that wait.
@@ -35,6 +36,7 @@ pub(super) struct Waits {
     key: SmallVec<[Option<Key>; 2]>,
     /// Who counts where the arguments say that there is no key.
     fallback: Result<Key, SetupError>,
+    quota: Option<Option<Quota>>,
     cost: Option<u32>,
     skip: Option<bool>,
 }
@@ -44,6 +46,7 @@ pub(super) struct Waits {
 pub struct Deferred {
     index: usize,
     keys: SmallVec<[Option<Key>; 2]>,
+    quota: Option<Option<Quota>>,
     cost: Option<u32>,
     skip: Option<bool>,
 }
@@ -51,12 +54,18 @@ pub struct Deferred {
 impl Deferred {
     /// About the limit at this place in [`Limits::LIMITS`](super::handler_limits::Limits::LIMITS).
     pub fn limit(index: usize) -> Deferred {
-        Deferred { index, keys: SmallVec::new(), cost: None, skip: None }
+        Deferred { index, keys: SmallVec::new(), quota: None, cost: None, skip: None }
     }
 
     /// The next part of its key that was open.
     pub fn key(mut self, key: Option<Key>) -> Deferred {
         self.keys.push(key);
+        self
+    }
+
+    /// The quota that applies; `None` does not limit the request.
+    pub fn quota(mut self, quota: Option<Quota>) -> Deferred {
+        self.quota = Some(quota);
         self
     }
 
@@ -77,13 +86,18 @@ impl Waits {
     pub(super) fn new(index: usize, limit: &'static HttpLimit, head: &Head<'_>) -> Result<Waits, SetupError> {
         let mut key = SmallVec::new();
         head.key_parts(&limit.key, &mut key)?;
-        let (cost, skip) = (limit.cost.of(head.parts), limit.skip.of(head.parts));
-        Ok(Waits { index, limit, key, fallback: head.by_ip(), cost, skip })
+        let (cost, skip) = (limit.cost.of(head.parts()), limit.skip.of(head.parts()));
+        let quota = limit.quota.as_ref().and_then(|quota| quota.of(head.parts()));
+        Ok(Waits { index, limit, key, fallback: head.by_ip(), quota, cost, skip })
     }
 
-    /// The key and the cost, or `None` if the limit does not count the request.
-    fn complete(self, said: Deferred, client_ip: &Resolver) -> Result<Option<(Key, u32)>, SetupError> {
+    /// What is asked of the limit, or `None` if it does not count the request.
+    fn complete(self, said: Deferred, client_ip: &Resolver) -> Result<Option<Ask<'static>>, SetupError> {
         if said.skip.or(self.skip).unwrap_or(false) {
+            return Ok(None);
+        }
+        let quota = said.quota.or(self.quota).flatten();
+        if self.limit.quota.is_some() && quota.is_none() {
             return Ok(None);
         }
         let mut keys = said.keys.into_iter();
@@ -93,7 +107,7 @@ impl Waits {
         };
         let parts = self.key.into_iter().map(|known| known.or_else(|| keys.next().flatten()).map_or_else(fallback, Ok));
         let key = Key::composite(parts.collect::<Result<Vec<_>, _>>()?);
-        Ok(Some((key, said.cost.or(self.cost).unwrap_or(1))))
+        Ok(Some(Ask::new(self.limit, quota, key, said.cost.or(self.cost).unwrap_or(1))))
     }
 }
 
@@ -101,6 +115,8 @@ impl Waiting {
     pub(super) async fn decide(self, said: impl IntoIterator<Item = Deferred>) -> Result<(), RateLimited> {
         let Waiting { context, limits, head } = self;
         let mut said: SmallVec<[Deferred; 2]> = said.into_iter().collect();
+        let http = context.limiter().http();
+        let wrong = |error| RateLimited::not_set_up(error, http.on_setup_error.as_ref());
         let mut asked = Asked::new();
         for waits in limits {
             let Waits { index, limit, .. } = waits;
@@ -108,14 +124,14 @@ impl Waiting {
                 Some(at) => said.swap_remove(at),
                 None => Deferred::limit(index),
             };
-            match waits.complete(said, &context.limiter().http().client_ip)? {
-                Some((key, cost)) => asked.push((limit, key, cost)),
+            match waits.complete(said, &http.client_ip).map_err(wrong)? {
+                Some(ask) => asked.push(ask),
                 None => telemetry::skipped(&limit.policy),
             }
         }
         let (checking, refunds) = begin(context.limiter(), &asked, context.left(context.limiter()));
         let decisions = context.settled(checking.settled().await);
-        let denied = RateLimited::new(&decisions, context.on_denied(), head);
+        let denied = RateLimited::new(&decisions, context.on_denied(), || head);
         context.record(decisions, refunds);
         match denied {
             None => Ok(()),

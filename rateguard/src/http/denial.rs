@@ -53,6 +53,11 @@ impl Denial {
         self.strictest()?.retry_after()
     }
 
+    /// Whether a cost is above its limit, so that waiting does not help.
+    pub(super) fn never(&self) -> bool {
+        !self.is_unknown() && self.retry_after().is_none()
+    }
+
     pub(super) fn status(&self) -> StatusCode {
         // A quota that is known to be spent is the better answer.
         if self.is_unknown() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::TOO_MANY_REQUESTS }
@@ -106,7 +111,9 @@ impl fmt::Display for Denial {
         }
         let Some(strictest) = self.strictest() else { return Ok(()) };
         let (limit, window) = (strictest.quota().limit(), InWords(strictest.quota().window()));
-        write!(f, "No more than {limit} request{} in {window}", if limit == 1 { "" } else { "s" })?;
+        let units = strictest.check().policy.get_unit().unwrap_or("requests");
+        let units = if limit == 1 { units.strip_suffix('s').unwrap_or(units) } else { units };
+        write!(f, "No more than {limit} {units} in {window}")?;
         match strictest.retry_after() {
             Some(wait) => write!(f, "; try again in {} s", whole_seconds(wait).max(1)),
             None => f.write_str("; this request is larger than that and is never admitted"),

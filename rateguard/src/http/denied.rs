@@ -80,6 +80,11 @@ impl Denied {
         self.denial.retry_after()
     }
 
+    /// Whether waiting does not help: the cost is above the limit.
+    pub fn never(&self) -> bool {
+        self.denial.never()
+    }
+
     /// `429 Too Many Requests`; or `503 Service Unavailable` where the store cannot be asked and the policy is
     /// [`OnError::Closed`](crate::OnError::Closed).
     pub fn status(&self) -> StatusCode {

@@ -1,6 +1,8 @@
 //! From a request's head to the key that is counted, and to all else that limits read there.
 
+use std::cell::OnceCell;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
@@ -10,10 +12,13 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use smallvec::SmallVec;
 
-use super::client_ip::Resolver;
+use super::context::Ask;
+use super::exempt::Exempt;
 use super::key_by::{KeyBy, Source};
 use super::limit::HttpLimit;
 use super::normalize;
+use super::setting::Setting;
+use super::settings::Settings;
 use super::setup_error::SetupError;
 use super::user_id::UserId;
 use crate::key::parts::Kind;
@@ -21,31 +26,92 @@ use crate::key::{Key, ToKey};
 
 /// A request's head, with what its route captured.
 pub(super) struct Head<'r> {
-    pub(super) parts: &'r Parts,
-    pub(super) path: Option<&'r RawPathParams>,
+    parts: &'r Parts,
+    path: Option<&'r RawPathParams>,
     /// Who limits it, for messages: a handler's name, or that it is a layer.
-    pub(super) limited_by: &'static str,
-    pub(super) client_ip: &'r Resolver,
+    limited_by: &'static str,
+    settings: &'r Settings,
+    /// Looked up once, if at all.
+    address: OnceCell<Result<IpAddr, SetupError>>,
 }
 
 /// What a request's head says about a limit.
-pub(super) enum Said {
+pub(super) enum Said<'l> {
     /// The limit does not count the request.
     Skipped,
-    Counted(Key, u32),
+    Counted(Ask<'l>),
     /// The handler's arguments have the rest to say.
     Deferred,
 }
 
-impl Head<'_> {
-    pub(super) fn says(&self, limit: &HttpLimit) -> Result<Said, SetupError> {
+impl<'r> Head<'r> {
+    pub(super) fn new(
+        parts: &'r Parts,
+        path: Option<&'r RawPathParams>,
+        limited_by: &'static str,
+        settings: &'r Settings,
+    ) -> Head<'r> {
+        Head { parts, path, limited_by, settings, address: OnceCell::new() }
+    }
+
+    pub(super) fn says<'l>(&self, limit: &'l HttpLimit) -> Result<Said<'l>, SetupError> {
+        if !limit.counts(&self.parts.method)
+            || self.is_exempt(&limit.exempt)?
+            || self.is_exempt(&self.settings.exempt)?
+        {
+            return Ok(Said::Skipped);
+        }
         if limit.is_deferred() {
             return Ok(Said::Deferred);
         }
-        if !limit.counts(&self.parts.method) || limit.skip.of(self.parts).unwrap_or(false) {
+        if limit.skip.of(self.parts).unwrap_or(false) {
             return Ok(Said::Skipped);
         }
-        Ok(Said::Counted(self.key(&limit.key)?, limit.cost.of(self.parts).unwrap_or(1)))
+        Ok(self.ask(limit)?.map_or(Said::Skipped, Said::Counted))
+    }
+
+    /// What is asked of a limit that counts the request; `None` if the request has no quota there.
+    fn ask<'l>(&self, limit: &'l HttpLimit) -> Result<Option<Ask<'l>>, SetupError> {
+        let quota = match &limit.quota {
+            None => None,
+            Some(quota) => match quota.of(self.parts).flatten() {
+                Some(quota) => Some(quota),
+                None => return Ok(None),
+            },
+        };
+        let cost = limit.cost.of(self.parts).unwrap_or(1);
+        Ok(Some(Ask::new(limit, quota, self.key(&limit.key)?, cost)))
+    }
+
+    /// What is asked of a limit about the client alone, whichever request it makes. `None` if that is not known, or the
+    /// client is not limited there.
+    pub(super) fn ask_about_client<'l>(&self, limit: &'l HttpLimit) -> Result<Option<Ask<'l>>, SetupError> {
+        let quota_is_deferred = limit.quota.as_ref().is_some_and(Setting::is_deferred);
+        if limit.key.is_deferred() || limit.key.needs_path() || quota_is_deferred {
+            return Ok(None);
+        }
+        if self.is_exempt(&limit.exempt)? || self.is_exempt(&self.settings.exempt)? {
+            return Ok(None);
+        }
+        self.ask(limit)
+    }
+
+    pub(super) fn parts(&self) -> &Parts {
+        self.parts
+    }
+
+    /// Whether the client is in one of these networks.
+    pub(super) fn is_exempt(&self, networks: &Exempt) -> Result<bool, SetupError> {
+        Ok(!networks.is_empty() && networks.contains(self.address()?))
+    }
+
+    /// The client's address.
+    pub(super) fn address(&self) -> Result<IpAddr, SetupError> {
+        let find = || {
+            let peer = self.settings.client_ip.peer(&self.parts.extensions)?;
+            Ok(self.settings.client_ip.address(peer, &self.parts.headers))
+        };
+        self.address.get_or_init(find).clone()
     }
 
     /// The parts of a key; `None` for those that the handler's arguments will say.
@@ -77,13 +143,12 @@ impl Head<'_> {
 
     /// The client's address, where the key asked for is missing.
     fn fallback(&self) -> Result<Key, SetupError> {
-        self.client_ip.key_missing();
+        self.settings.client_ip.key_missing();
         self.by_ip()
     }
 
     pub(super) fn by_ip(&self) -> Result<Key, SetupError> {
-        let peer = self.client_ip.peer(&self.parts.extensions)?;
-        Ok(Key::ip(self.client_ip.address(peer, &self.parts.headers)))
+        self.address().map(Key::ip)
     }
 
     fn by_user(&self) -> Option<Key> {
@@ -108,8 +173,7 @@ impl Head<'_> {
         let name = kind.name();
         let captured = self.path.and_then(|path| path.iter().find(|(key, _)| *key == name));
         let Some((_, value)) = captured else {
-            let parameter = name.to_owned().into();
-            return Err(SetupError::ParameterNotCaptured { limited_by: self.limited_by, parameter });
+            return Err(SetupError::parameter_not_captured(self.limited_by, name));
         };
         Ok(Key::plain_of(kind.clone(), value))
     }
@@ -148,10 +212,10 @@ mod tests {
     use super::*;
     use crate::quota::Quota;
 
-    fn key(parts: &Parts, client_ip: &Resolver, by: KeyBy) -> Option<Key> {
+    fn key(parts: &Parts, settings: &Settings, by: KeyBy) -> Option<Key> {
         let limit = HttpLimit::new("test", Quota::per_minute(1), by);
-        match (Head { parts, path: None, limited_by: "test", client_ip }).says(&limit) {
-            Ok(Said::Counted(key, 1)) => Some(key),
+        match Head::new(parts, None, "test", settings).says(&limit) {
+            Ok(Said::Counted(Ask { key, cost: 1, .. })) => Some(key),
             _ => None,
         }
     }
@@ -160,19 +224,20 @@ mod tests {
     fn where_the_key_is_missing_the_address_counts_and_that_is_counted() {
         let (mut parts, ()) = Request::new(()).into_parts();
         parts.extensions.insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 4711))));
-        let client_ip = Resolver::default();
+        let settings = Settings::default();
+        let client_ip = &settings.client_ip;
         let address = Key::ip([192, 0, 2, 1]);
         for (by, missing) in
             [(KeyBy::Ip, 0), (KeyBy::User, 1), (KeyBy::header("x-api-key"), 2), (KeyBy::from_fn(|_| None), 3)]
         {
-            assert_eq!(key(&parts, &client_ip, by.clone()), Some(address.clone()), "{by:?}");
+            assert_eq!(key(&parts, &settings, by.clone()), Some(address.clone()), "{by:?}");
             assert_eq!(client_ip.key_missing_count(), missing, "{by:?}");
         }
         let both = KeyBy::all([KeyBy::Ip, KeyBy::cookie("session")]);
-        assert_eq!(key(&parts, &client_ip, both), Some(Key::composite([address.clone(), address])));
+        assert_eq!(key(&parts, &settings, both), Some(Key::composite([address.clone(), address])));
         assert_eq!(client_ip.key_missing_count(), 4);
         parts.extensions.insert(UserId::new(7));
-        assert_eq!(key(&parts, &client_ip, KeyBy::User), Some(Key::user(7)));
+        assert_eq!(key(&parts, &settings, KeyBy::User), Some(Key::user(7)));
         assert_eq!(client_ip.key_missing_count(), 4);
     }
 }

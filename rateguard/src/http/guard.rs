@@ -32,7 +32,7 @@ impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
         // What needs no waiting is done outside of this future, which is a part of the handler's and allocated with it:
         // it has room only for what outlives the waiting.
         let Some(context) = parts.extensions.get::<Context>().cloned() else {
-            return Err(SetupError::LayerMissing { handler: L::HANDLER }.into());
+            return Err(SetupError::layer_missing(L::HANDLER).response(None));
         };
         let (later, undecided) = match Guard::begin(&context, parts) {
             Ok(Begun::Decided(guard)) => return Ok(guard),
@@ -79,15 +79,17 @@ impl<L: Limits> Guard<L> {
     fn begin(context: &Context, parts: &mut Parts) -> Result<Begun<L>, Response> {
         let path = captured(parts, L::limits())?;
         context.met_user(&parts.extensions);
-        let client_ip = &context.limiter().http().client_ip;
-        let head = Head { parts, path: path.as_ref(), limited_by: L::HANDLER, client_ip };
+        let http = context.limiter().http();
+        let wrong = |error: SetupError| error.response(http.on_setup_error.as_ref());
+        let head = Head::new(parts, path.as_ref(), L::HANDLER, http);
         let mut asked = Asked::new();
         let mut waits = Vec::new();
         for (index, limit) in L::limits().iter().enumerate() {
-            match head.says(limit)? {
+            context.limiter().register_limit(limit);
+            match head.says(limit).map_err(wrong)? {
                 Said::Skipped => telemetry::skipped(&limit.policy),
-                Said::Counted(key, cost) => asked.push((limit, key, cost)),
-                Said::Deferred => waits.push(Waits::new(index, limit, &head)?),
+                Said::Counted(ask) => asked.push(ask),
+                Said::Deferred => waits.push(Waits::new(index, limit, &head).map_err(wrong)?),
             }
         }
         let (checking, refunds) = begin(context.limiter(), &asked, context.left(context.limiter()));
@@ -141,8 +143,9 @@ mod tests {
     use axum::http::Request;
 
     use super::*;
-    use crate::http::limit::{HttpLimit, written};
+    use crate::http::limit::HttpLimit;
     use crate::http::setting::Setting;
+    use crate::http::written;
     use crate::{Key, KeyBy, Policy, Quota, RateGuard};
 
     const POLICY: Policy = Policy::new("test", Quota::per_minute(10));
@@ -166,8 +169,16 @@ mod tests {
     struct FromTheArguments;
     impl Limits for FromTheArguments {
         const HANDLER: &'static str = "test";
-        const LIMITS: &'static [HttpLimit] =
-            &[written::limit(POLICY, written::deferred(), Setting::fixed(1), Setting::fixed(false), None, false)];
+        const LIMITS: &'static [HttpLimit] = &[written::limit(
+            POLICY,
+            written::deferred(),
+            None,
+            Setting::fixed(1),
+            Setting::fixed(false),
+            None,
+            &[],
+            false,
+        )];
     }
 
     fn request(limiter: &RateGuard) -> Parts {

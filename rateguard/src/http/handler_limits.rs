@@ -20,6 +20,11 @@ pub trait Limits: Send + Sync + 'static {
     }
 }
 
+/// The limits of one handler, for [`RateGuard::register_handlers`](crate::RateGuard::register_handlers). Made by
+/// [`handlers!`](crate::handlers).
+#[derive(Clone, Copy, Debug)]
+pub struct HandlerLimits(pub(crate) &'static [HttpLimit]);
+
 /// The limits of a handler under their full names, made once.
 ///
 /// `module_path!()` leaves out the functions around a handler, so that two handlers of one name in two functions of a module

@@ -75,7 +75,7 @@ impl RateLimitLayer {
             config.limits.iter().all(|other| other.policy.name() != name),
             "rateguard: RateLimitLayer: two limits are named {name:?}: give each a name of its own",
         );
-        config.limiter.limiter().register(&limit.policy);
+        config.limiter.register_limit(&limit);
         config.limits.push(limit);
         self
     }
@@ -84,6 +84,24 @@ impl RateLimitLayer {
     /// still count them. For one limit alone, see [`HttpLimit::skip`].
     pub fn skip(mut self, skip: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> RateLimitLayer {
         Arc::make_mut(&mut self.config).skip = Some(Arc::new(skip));
+        self
+    }
+
+    /// Clients that the layer's own limits do not count: networks, addresses, and the names `loopback` and `private`, as in
+    /// [`HttpLimit::exempt`]. Limits of handlers still count them; for all limits, see
+    /// [`RateGuardBuilder::exempt`](crate::RateGuardBuilder::exempt).
+    ///
+    /// # Panics
+    ///
+    /// When one of the texts is neither an address nor a network nor such a name.
+    #[expect(clippy::panic, reason = "documented; a layer is made when the program starts, not when a request comes")]
+    #[track_caller]
+    pub fn exempt(mut self, clients: impl IntoIterator<Item = impl AsRef<str>>) -> RateLimitLayer {
+        let config = Arc::make_mut(&mut self.config);
+        match config.exempt.and(clients) {
+            Ok(exempt) => config.exempt = exempt,
+            Err(error) => panic!("rateguard: RateLimitLayer::{error}"),
+        }
         self
     }
 

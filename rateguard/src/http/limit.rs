@@ -9,7 +9,8 @@ use axum::http::Method;
 use axum::http::request::Parts;
 use axum::response::Response;
 
-use super::cost::IntoCost;
+use super::amounts::{ToCost, ToQuota};
+use super::exempt::Exempt;
 use super::key_by::KeyBy;
 use super::setting::{Callback, Setting};
 use crate::policy::{OnError, Policy};
@@ -36,11 +37,14 @@ use crate::quota::Quota;
 pub struct HttpLimit {
     pub(super) policy: Policy,
     pub(super) key: KeyBy,
+    /// In place of the policy's quota.
+    pub(super) quota: Option<Setting<Option<Quota>>>,
     pub(super) cost: Setting<u32>,
     pub(super) skip: Setting<bool>,
     pub(super) refund_if: Option<RefundIf>,
     /// Empty: requests of any method.
     pub(super) methods: Methods,
+    pub(super) exempt: Exempt,
     /// Whether its policy is named after the handler.
     pub(super) is_named_by_default: bool,
 }
@@ -68,24 +72,70 @@ impl HttpLimit {
 
     /// A limit by a policy that other code has too, such as code that [resets](crate::RateGuard::reset) it.
     pub const fn from_policy(policy: Policy, key: KeyBy) -> HttpLimit {
-        HttpLimit::written(policy, key, Setting::fixed(1), Setting::fixed(false), None, false)
+        HttpLimit {
+            policy,
+            key,
+            quota: None,
+            cost: Setting::fixed(1),
+            skip: Setting::fixed(false),
+            refund_if: None,
+            methods: None,
+            exempt: Exempt::written(&[]),
+            is_named_by_default: false,
+        }
     }
 
-    /// As the attribute writes it down.
-    const fn written(
-        policy: Policy,
-        key: KeyBy,
-        cost: Setting<u32>,
-        skip: Setting<bool>,
-        refund_if: Option<RefundIf>,
-        is_named_by_default: bool,
-    ) -> HttpLimit {
-        HttpLimit { policy, key, cost, skip, refund_if, methods: None, is_named_by_default }
+    /// The quota for a request, where it depends on who asks: a plan, a tenant's contract. It replaces the one that the
+    /// limit was made with; `None` does not limit the request.
+    ///
+    /// A client whose quota changes keeps what was counted, as long as the algorithm is the same. Quotas
+    /// [set at run time](crate::RateGuard::set_quota) do not apply to such a limit.
+    ///
+    /// ```
+    /// use rateguard::{HttpLimit, KeyBy, Quota};
+    ///
+    /// #[derive(Clone, Copy)]
+    /// enum Plan { Free, Pro, Internal }
+    ///
+    /// let limit = HttpLimit::new("api", Quota::per_minute(60), KeyBy::User).quota_by(|head| {
+    ///     // The authentication layer has put it there.
+    ///     match head.extensions.get::<Plan>() {
+    ///         None | Some(Plan::Free) => Some(Quota::per_minute(60)),
+    ///         Some(Plan::Pro) => Some(Quota::per_minute(6000)),
+    ///         Some(Plan::Internal) => None,
+    ///     }
+    /// });
+    /// ```
+    #[doc(alias = "plan")]
+    #[doc(alias = "dynamic")]
+    pub fn quota_by<Q: ToQuota>(mut self, quota: impl Fn(&Parts) -> Q + Send + Sync + 'static) -> HttpLimit {
+        self.policy = self.policy.by_request();
+        self.quota = Some(Setting::shared(move |head| quota(head).to_quota()));
+        self
+    }
+
+    /// Clients that this limit does not count: networks such as `10.0.0.0/8` or `2001:db8::/32`, single addresses, and the
+    /// names `loopback` and `private`. Called again, it adds to the list. For all limits, see
+    /// [`RateGuardBuilder::exempt`](crate::RateGuardBuilder::exempt).
+    ///
+    /// # Panics
+    ///
+    /// When one of the texts is neither an address nor a network nor such a name.
+    #[doc(alias = "allowlist")]
+    #[doc(alias = "whitelist")]
+    #[expect(clippy::panic, reason = "documented; a limit is made when the program starts, not when a request comes")]
+    #[track_caller]
+    pub fn exempt(mut self, clients: impl IntoIterator<Item = impl AsRef<str>>) -> HttpLimit {
+        match self.exempt.and(clients) {
+            Ok(exempt) => self.exempt = exempt,
+            Err(error) => panic!("rateguard: HttpLimit::{error}"),
+        }
+        self
     }
 
     /// How many units a request takes, of any integer type. Less than 1 counts as 1. Default 1.
     #[doc(alias = "points")]
-    pub fn cost<C: IntoCost>(mut self, cost: impl Fn(&Parts) -> C + Send + Sync + 'static) -> HttpLimit {
+    pub fn cost<C: ToCost>(mut self, cost: impl Fn(&Parts) -> C + Send + Sync + 'static) -> HttpLimit {
         self.cost = Setting::shared(move |head| cost(head).to_cost());
         self
     }
@@ -123,6 +173,16 @@ impl HttpLimit {
         self
     }
 
+    /// What the units are called in the words of a `429`, in the plural. Default `requests`.
+    ///
+    /// # Panics
+    ///
+    /// When [`Policy::unit`] would.
+    pub fn unit(mut self, unit: &'static str) -> HttpLimit {
+        self.policy = self.policy.unit(unit);
+        self
+    }
+
     /// The policy.
     pub fn policy(&self) -> &Policy {
         &self.policy
@@ -132,7 +192,10 @@ impl HttpLimit {
 impl HttpLimit {
     /// Whether it can only be decided once the handler's arguments are there.
     pub(super) fn is_deferred(&self) -> bool {
-        self.key.is_deferred() || self.cost.is_deferred() || self.skip.is_deferred()
+        self.key.is_deferred()
+            || self.cost.is_deferred()
+            || self.skip.is_deferred()
+            || self.quota.as_ref().is_some_and(Setting::is_deferred)
     }
 
     pub(super) fn counts(&self, method: &Method) -> bool {
@@ -143,65 +206,5 @@ impl HttpLimit {
 impl fmt::Debug for HttpLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpLimit").field("policy", &self.policy).field("key", &self.key).finish_non_exhaustive()
-    }
-}
-
-/// What the attribute writes: constants, without closures that live on the heap.
-pub mod written {
-    use axum::http::request::Parts;
-    use axum::response::Response;
-
-    use super::super::key_by::{KeyBy, List, Source};
-    use super::super::setting::{Callback, Setting};
-    use super::{HttpLimit, RefundIf};
-    use crate::key::Key;
-    use crate::key::parts::Kind;
-    use crate::policy::Policy;
-
-    /// A limit. The last argument says whether its policy is named after the handler.
-    pub const fn limit(
-        policy: Policy,
-        key: KeyBy,
-        cost: Setting<u32>,
-        skip: Setting<bool>,
-        refund_if: Option<RefundIf>,
-        is_named_by_default: bool,
-    ) -> HttpLimit {
-        HttpLimit::written(policy, key, cost, skip, refund_if, is_named_by_default)
-    }
-
-    /// Which responses give the charge back.
-    pub const fn refund_if(refund_if: fn(&Response) -> bool) -> Option<RefundIf> {
-        Some(RefundIf(Callback::Static(refund_if)))
-    }
-
-    /// By the value of a header. The kind is `header.` and the name in lower case.
-    pub const fn header(kind: &'static str) -> KeyBy {
-        KeyBy(Source::Header(Kind::Known(kind)))
-    }
-
-    /// By the value of a cookie. The kind is `cookie.` and the name.
-    pub const fn cookie(kind: &'static str) -> KeyBy {
-        KeyBy(Source::Cookie(Kind::Known(kind)))
-    }
-
-    /// By a captured path parameter. The kind is `path.` and the name.
-    pub const fn path(kind: &'static str) -> KeyBy {
-        KeyBy(Source::Path(Kind::Known(kind)))
-    }
-
-    /// By what a closure finds in the head.
-    pub const fn head(find: fn(&Parts) -> Option<Key>) -> KeyBy {
-        KeyBy(Source::Head(Callback::Static(find)))
-    }
-
-    /// By several together.
-    pub const fn all(parts: &'static [KeyBy]) -> KeyBy {
-        KeyBy(Source::All(List::Static(parts)))
-    }
-
-    /// By an expression over the handler's arguments.
-    pub const fn deferred() -> KeyBy {
-        KeyBy(Source::Deferred)
     }
 }

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::denial::Denial;
 use super::denied::Denied;
-use super::setup_error::SetupError;
+use super::setup_error::{OnSetupError, SetupError};
 use super::upload;
 use crate::decision::Decision;
 
@@ -70,7 +70,7 @@ enum Reason {
     Denied(Denial),
     /// The program answers for itself.
     OnDenied(Denial, Arc<Denied>, OnDenied),
-    Setup(SetupError),
+    Setup(SetupError, Option<OnSetupError>),
 }
 
 impl RateLimited {
@@ -78,10 +78,10 @@ impl RateLimited {
     pub(super) fn new(
         decisions: &[Decision],
         on_denied: Option<&OnDenied>,
-        head: Option<Parts>,
+        head: impl FnOnce() -> Option<Parts>,
     ) -> Option<RateLimited> {
         let denial = Denial::of(decisions)?;
-        let reason = match on_denied.zip(head) {
+        let reason = match on_denied.and_then(|on_denied| Some((on_denied, head()?))) {
             None => Reason::Denied(denial),
             Some((on_denied, head)) => {
                 let denied = Arc::new(Denied::new(denial.clone(), head));
@@ -91,10 +91,14 @@ impl RateLimited {
         Some(RateLimited(Box::new(reason)))
     }
 
+    pub(super) fn not_set_up(error: SetupError, answer: Option<&OnSetupError>) -> RateLimited {
+        RateLimited(Box::new(Reason::Setup(error, answer.cloned())))
+    }
+
     fn denial(&self) -> Option<&Denial> {
         match &*self.0 {
             Reason::Denied(denial) | Reason::OnDenied(denial, ..) => Some(denial),
-            Reason::Setup(_) => None,
+            Reason::Setup(..) => None,
         }
     }
 
@@ -106,6 +110,17 @@ impl RateLimited {
     /// How long to wait until none of them denies any more. `None` if that never comes, or nothing denied.
     pub fn retry_after(&self) -> Option<Duration> {
         self.denial()?.retry_after()
+    }
+
+    /// Whether waiting does not help: the cost is above the limit.
+    pub fn never(&self) -> bool {
+        self.denial().is_some_and(Denial::never)
+    }
+
+    /// Whether this process decided, or the failure policy, since the store gave no answer. With the status `429` this
+    /// process has counted a whole quota; with `503` nothing was counted.
+    pub fn degraded(&self) -> bool {
+        self.decisions().iter().any(Decision::degraded)
     }
 
     /// The status of the response, unless the program [answers for itself](crate::RateGuardBuilder::on_denied): `429`,
@@ -125,16 +140,10 @@ impl Decision {
     ///
     /// When the request is not [`allowed`](Decision::allowed).
     pub fn into_result(self) -> Result<Decision, RateLimited> {
-        match RateLimited::new(std::slice::from_ref(&self), None, None) {
+        match RateLimited::new(std::slice::from_ref(&self), None, || None) {
             None => Ok(self),
             Some(denied) => Err(denied),
         }
-    }
-}
-
-impl From<SetupError> for RateLimited {
-    fn from(error: SetupError) -> RateLimited {
-        RateLimited(Box::new(Reason::Setup(error)))
     }
 }
 
@@ -154,7 +163,7 @@ impl IntoResponse for RateLimited {
         match *self.0 {
             Reason::Denied(denial) => denial.problem(),
             Reason::OnDenied(denial, denied, on_denied) => on_denied.answer(&denial, &denied),
-            Reason::Setup(error) => error.response(),
+            Reason::Setup(error, answer) => error.response(answer.as_ref()),
         }
     }
 }

@@ -10,11 +10,13 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use tower_service::Service;
 
+use super::client_ip::ClientIp;
 use super::config::Config;
 use super::context::{self, Asked, Context, Refunds, begin};
 use super::extract::{Head, Said, captured};
 use super::future::RateLimitFuture;
 use super::rejection;
+use super::setup_error::SetupError;
 use super::user_id::UserId;
 use crate::limiter::{Checking, Decisions};
 use crate::telemetry;
@@ -81,6 +83,9 @@ where
         // Only for requests that go on, since it costs allocations.
         let context = Context::new(limiter.clone(), on_denied.cloned(), lacks_user, outer.as_ref());
         parts.extensions.insert(context.clone());
+        if let (None, Ok(peer)) = (&outer, limiter.http().client_ip.peer(&parts.extensions)) {
+            parts.extensions.insert(ClientIp(limiter.http().client_ip.address(peer, &parts.headers)));
+        }
         let request = Request::from_parts(parts, body);
         let Some(later) = later else {
             context.record(decisions, refunds);
@@ -104,7 +109,7 @@ impl<S> RateLimitService<S> {
     /// Starts the check of the layer's own limits. The error is the answer where nothing can be counted.
     #[expect(clippy::result_large_err, reason = "an answer, which a box would cost an allocation")]
     fn begin(&self, parts: &mut Parts, left: Duration) -> Result<(Checking, Refunds), Response> {
-        let Config { limiter, limits, skip, .. } = &*self.config;
+        let Config { limiter, limits, skip, exempt, .. } = &*self.config;
         if skip.as_ref().is_some_and(|skip| skip(parts)) {
             for limit in limits {
                 telemetry::skipped(&limit.policy);
@@ -112,12 +117,18 @@ impl<S> RateLimitService<S> {
             return Ok((Checking::Done(Decisions::new()), Refunds::new()));
         }
         let path = captured(parts, limits)?;
-        let client_ip = &limiter.http().client_ip;
-        let head = Head { parts, path: path.as_ref(), limited_by: "a RateLimitLayer", client_ip };
+        let wrong = |error: SetupError| error.response(limiter.http().on_setup_error.as_ref());
+        let head = Head::new(parts, path.as_ref(), "a RateLimitLayer", limiter.http());
+        if head.is_exempt(exempt).map_err(wrong)? {
+            for limit in limits {
+                telemetry::skipped(&limit.policy);
+            }
+            return Ok((Checking::Done(Decisions::new()), Refunds::new()));
+        }
         let mut asked = Asked::new();
         for limit in limits {
-            match head.says(limit)? {
-                Said::Counted(key, cost) => asked.push((limit, key, cost)),
+            match head.says(limit).map_err(wrong)? {
+                Said::Counted(ask) => asked.push(ask),
                 // A layer's limit has no arguments to wait for.
                 Said::Skipped | Said::Deferred => telemetry::skipped(&limit.policy),
             }

@@ -3,15 +3,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 
 /// What is missing in the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum SetupError {
+enum Mistake {
     /// A handler with the attribute in an app without the layer.
     LayerMissing { handler: &'static str },
     /// A limit by address in an app that does not provide addresses. Tells whether a closure of the program's was asked.
@@ -22,7 +21,49 @@ pub(super) enum SetupError {
     AuthenticationTooLate,
 }
 
+/// A mistake in how the program is set up for its limits: the layer is missing, or the address of the connection, or a
+/// path parameter. Its [`Display`](fmt::Display) says which lines to add.
+///
+/// Such a request is answered with `500 Internal Server Error`, unless
+/// [`on_setup_error`](crate::RateGuardBuilder::on_setup_error) answers. Each mistake is logged once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetupError(Mistake);
+
+/// The program's own answer to requests that it is not set up for.
+#[derive(Clone)]
+#[allow(clippy::type_complexity, reason = "a closure over an error, once")]
+pub(crate) struct OnSetupError(Arc<dyn Fn(&SetupError) -> Response + Send + Sync>);
+
+impl OnSetupError {
+    pub(crate) fn new<R: IntoResponse>(answer: impl Fn(&SetupError) -> R + Send + Sync + 'static) -> OnSetupError {
+        OnSetupError(Arc::new(move |error| answer(error).into_response()))
+    }
+}
+
+impl fmt::Debug for OnSetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("on_setup_error(..)")
+    }
+}
+
 impl SetupError {
+    pub(super) fn layer_missing(handler: &'static str) -> SetupError {
+        SetupError(Mistake::LayerMissing { handler })
+    }
+
+    /// `asked`: whether a closure of the program's was asked.
+    pub(super) fn peer_unknown(asked: bool) -> SetupError {
+        SetupError(Mistake::PeerUnknown { asked })
+    }
+
+    pub(super) fn parameter_not_captured(limited_by: &'static str, parameter: &str) -> SetupError {
+        SetupError(Mistake::ParameterNotCaptured { limited_by, parameter: parameter.to_owned().into() })
+    }
+
+    pub(super) fn authentication_too_late() -> SetupError {
+        SetupError(Mistake::AuthenticationTooLate)
+    }
+
     /// Logs each mistake once; the same one at another handler is another mistake.
     pub(super) fn log(&self) {
         // Nothing of a request is in the text, so there are at most as many as the program has handlers and layers.
@@ -38,31 +79,36 @@ impl SetupError {
         }
     }
 
-    pub(super) fn response(&self) -> Response {
+    /// The answer to the request, by the program itself if it has one.
+    pub(super) fn response(&self, answer: Option<&OnSetupError>) -> Response {
         self.log();
-        let mut response =
-            Response::new(Body::from("The rate limit of this route is not set up; the server's log says how."));
-        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        response
-    }
-}
-
-impl From<SetupError> for Response {
-    fn from(error: SetupError) -> Response {
-        error.response()
+        match answer {
+            Some(OnSetupError(answer)) => answer(self),
+            None => {
+                let text = "The rate limit of this route is not set up; the server's log says how.";
+                (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+            }
+        }
     }
 }
 
 impl fmt::Display for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for SetupError {}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SetupError::LayerMissing { handler } => write!(
+            Mistake::LayerMissing { handler } => write!(
                 f,
                 "`{handler}` has #[rate_limit], but the app has no limiter, so it answers 500. Add to the router, after \
                  its routes: .layer(rateguard::RateLimitLayer::new(limiter))"
             ),
-            SetupError::PeerUnknown { asked: false } => f.write_str(
+            Mistake::PeerUnknown { asked: false } => f.write_str(
                 "a limit by IP address needs the other end of the connection, and the app does not provide it, so it \
                  answers 500. Serve TCP with: axum::serve(listener, \
                  app.into_make_service_with_connect_info::<std::net::SocketAddr>()); a Unix socket with: \
@@ -72,16 +118,16 @@ impl fmt::Display for SetupError {
                  Some(extensions.get::<axum::extract::ConnectInfo<MyType>>()?.0.address)). In a test without a connection: \
                  .layer(axum::extract::connect_info::MockConnectInfo(std::net::SocketAddr::from(([127, 0, 0, 1], 1))))",
             ),
-            SetupError::PeerUnknown { asked: true } => f.write_str(
+            Mistake::PeerUnknown { asked: true } => f.write_str(
                 "a limit by IP address needs the other end of the connection; the closure that RateGuardBuilder::peer was \
                  given returned None, and the request has no ConnectInfo<std::net::SocketAddr> either, so it answers 500. \
                  Let the closure read the type that into_make_service_with_connect_info is given",
             ),
-            SetupError::AuthenticationTooLate => f.write_str(
+            Mistake::AuthenticationTooLate => f.write_str(
                 "a RateLimitLayer that counts by user ran before the layer that sets rateguard::UserId, so it counted by \
                  address instead. Layers added later run earlier: add the authentication layer after the RateLimitLayer",
             ),
-            SetupError::ParameterNotCaptured { limited_by, parameter } => write!(
+            Mistake::ParameterNotCaptured { limited_by, parameter } => write!(
                 f,
                 "`{limited_by}` is limited by \"path:{parameter}\", but its route captures no `{parameter}`, so it answers \
                  500. Add {{{parameter}}} to the route's path, or correct the key"

@@ -64,6 +64,16 @@ impl Key {
         Key::secret_of(kind.into().into(), value.as_ref())
     }
 
+    /// The same key, with this kind in place of that of expressions.
+    pub(crate) fn named(self, kind: &'static str) -> Key {
+        match self.0 {
+            Repr::Plain { kind: Kind::Known(to_key::EXPRESSION), value } => {
+                Key(Repr::Plain { kind: Kind::Known(kind), value })
+            }
+            repr => Key(repr),
+        }
+    }
+
     pub(crate) fn secret_of(kind: Kind, value: &[u8]) -> Key {
         Key(Repr::Secret { kind, value: Value::bytes(value) })
     }

@@ -34,7 +34,7 @@ pub(crate) mod marker {
 }
 
 /// The kind of the keys that come from a user's expression or closure.
-const EXPRESSION: &str = "key";
+pub(super) const EXPRESSION: &str = "key";
 
 impl<T: fmt::Display + ?Sized> ToKey<marker::ByDisplay> for T {
     fn to_key(&self) -> Option<Key> {

@@ -41,7 +41,7 @@ impl Limiter {
     /// Starts a check of several limits together, with the quotas that apply now. A remote store may take as long as `left`.
     pub(crate) fn begin(&self, checks: &[Check<'_>], left: Duration) -> Checking {
         for check in checks {
-            self.register(check.policy);
+            let _ = self.register(check.policy);
         }
         if !self.is_overridden() {
             return self.report(checks, self.begin_current(checks, left));
@@ -53,6 +53,9 @@ impl Limiter {
     }
 
     fn begin_current(&self, checks: &[Check<'_>], left: Duration) -> Checking {
+        if checks.iter().any(|check| check.policy.quota().allows_nothing()) {
+            return self.begin_with_nothing(checks, left);
+        }
         match self.merge(checks) {
             None => self.begin_distinct(checks, None, left),
             Some((merged, places)) => {
@@ -60,6 +63,21 @@ impl Limiter {
                 self.begin_distinct(&checks, Some(places), left)
             }
         }
+    }
+
+    /// Limits that a request computed as 0 deny without asking the store, and so without charging the others.
+    #[cold]
+    fn begin_with_nothing(&self, checks: &[Check<'_>], left: Duration) -> Checking {
+        let allows_nothing = |check: &&Check<'_>| check.policy.quota().allows_nothing();
+        let denied: Decisions =
+            checks.iter().filter(allows_nothing).map(|check| Decision::nothing(check.owned())).collect();
+        if denied.iter().any(|decision| !decision.allowed()) {
+            return Checking::Done(denied);
+        }
+        // In shadow mode they are only reported.
+        self.report_decided(&denied);
+        let others: SmallVec<[Check<'_>; 2]> = checks.iter().filter(|check| !allows_nothing(check)).copied().collect();
+        self.begin_current(&others, left)
     }
 
     fn begin_distinct(&self, checks: &[Check<'_>], places: Option<Places>, left: Duration) -> Checking {
@@ -75,7 +93,7 @@ impl Limiter {
 impl Limiter {
     /// One check of a limiter that counts in this process, including the override and the report.
     pub(super) fn check_now(&self, store: &MemoryStore, check: Check<'_>) -> Decision {
-        self.register(check.policy);
+        let _ = self.register(check.policy);
         if self.is_overridden() {
             let policy = self.current(check.policy);
             return self.count_and_report(store, &Check { policy: &policy, ..check });

@@ -10,6 +10,7 @@ mod deny_cache;
 mod group;
 mod overrides;
 mod pending;
+mod policy_info;
 mod report;
 
 use std::collections::HashMap;
@@ -18,8 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use check::Checking;
-pub use overrides::PolicyInfo;
 pub(crate) use pending::{Later, Settled};
+pub use policy_info::PolicyInfo;
 
 use crate::algorithm::Receipt;
 use crate::clock::TimeSource;
@@ -109,24 +110,46 @@ impl Limiter {
         self.begin(checks, self.deadline()).settled().await.decisions
     }
 
-    pub(crate) async fn peek(&self, policy: &Policy, key: &Key) -> Result<Decision, StoreError> {
-        let policy = &*self.current(policy);
-        let check = Check::new(policy, key);
-        let verdict = match &self.0.store {
-            Store::Memory(store) => Some(store.peek(self.clock(), &self.memory_check(store, &check))),
-            Store::Remote(store) => match self.ask(store, Group::peek(self.remote_check(&check))).await {
-                Ok(mut verdicts) => verdicts.pop(),
-                Err(error) if self.acts_here(policy, &error) => {
-                    let local = self.local_check(policy, &self.memory_check(self.local(), &check));
-                    let verdict = self.local().peek(self.clock(), &local);
-                    return Ok(Decision::counted(check.owned(), verdict).degrade(error.kind()));
-                }
-                Err(error) => return Err(error),
-            },
+    /// The call is sent at once; the future only waits for the answer.
+    pub(crate) fn peek(
+        &self,
+        policy: &Policy,
+        key: &Key,
+    ) -> impl Future<Output = Result<Decision, StoreError>> + Send + use<> {
+        let check = Check::new(&*self.current(policy), key).owned();
+        let asked = match &self.0.store {
+            _ if check.policy.quota().allows_nothing() => Ok(Decision::nothing(check)),
+            Store::Memory(store) => {
+                let verdict = store.peek(self.clock(), &self.memory_check(store, &check.as_check()));
+                Ok(Decision::counted(check, verdict))
+            }
+            Store::Remote(store) => {
+                let started = self.start(store, Group::peek(self.remote_check(&check.as_check())));
+                Err((self.clone(), check, started))
+            }
         };
-        match verdict {
-            Some(verdict) => Ok(Decision::counted(check.owned(), verdict)),
-            None => Err(StoreError::other("the store answered another request")),
+        async move {
+            let (limiter, check, started) = match asked {
+                Ok(decision) => return Ok(decision),
+                Err(asked) => asked,
+            };
+            let answer = match started {
+                Ok(started) => started.await.result,
+                Err(error) => Err(error),
+            };
+            match answer {
+                Ok(mut verdicts) => match verdicts.pop() {
+                    Some(verdict) => Ok(Decision::counted(check, verdict)),
+                    None => Err(StoreError::other("the store answered another request")),
+                },
+                Err(error) if limiter.acts_here(&check.policy, &error) => {
+                    let local = limiter.memory_check(limiter.local(), &check.as_check());
+                    let local = limiter.local_check(&check.policy, &local);
+                    let verdict = limiter.local().peek(limiter.clock(), &local);
+                    Ok(Decision::counted(check, verdict).degrade(error.kind()))
+                }
+                Err(error) => Err(error),
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::Limiter;
+use super::policy_info::PolicyInfo;
 use crate::policy::Policy;
 use crate::quota::Quota;
 use crate::telemetry::log;
@@ -21,40 +22,13 @@ const SCATTER: usize = 0x9e37_79b9;
 /// How long an override may wait for its policy before it is reported, in microseconds.
 const PATIENCE: u64 = 60_000_000;
 
-/// A policy that a limiter knows: see [`RateGuard::policies`](crate::RateGuard::policies).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyInfo {
-    name: String,
-    default_quota: Quota,
-    quota_override: Option<Quota>,
-}
-
-impl PolicyInfo {
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The quota that applies now.
-    pub fn quota(&self) -> Quota {
-        self.quota_override.unwrap_or(self.default_quota)
-    }
-
-    /// The quota in the program, which applies without an override. Where policies of one name have different quotas, that
-    /// of the first.
-    pub fn default_quota(&self) -> Quota {
-        self.default_quota
-    }
-
-    /// Whether a quota was set for this name, in place of the one in the program.
-    pub fn is_overridden(&self) -> bool {
-        self.quota_override.is_some()
-    }
-}
-
 impl Limiter {
-    /// Returns whether a policy of this name is known.
+    /// Returns whether it applies to a policy that is known.
     pub(crate) fn set_quota(&self, name: &str, quota: Quota) -> bool {
+        if self.0.overrides.is_by_request(name) {
+            log::quota_by_request(name, quota);
+            return false;
+        }
         let known = self.0.overrides.set(name, quota, self.clock().micros());
         log::quota_set(name, quota, known);
         known
@@ -77,10 +51,10 @@ impl Limiter {
         self.0.overrides.unmatched()
     }
 
-    /// Takes note of a policy, perhaps before it is checked.
+    /// Takes note of a policy, perhaps before it is checked. Returns whether its name is new.
     #[inline]
-    pub(crate) fn register(&self, policy: &Policy) {
-        self.0.overrides.register(policy);
+    pub(crate) fn register(&self, policy: &Policy) -> bool {
+        self.0.overrides.register(policy)
     }
 
     /// The policy as it applies now: with its override, and as a shadow if all are.
@@ -90,7 +64,7 @@ impl Limiter {
         }
         let overrides = &self.0.overrides;
         overrides.report(|| self.clock().micros());
-        let quota = if overrides.any() { overrides.get(policy.name()) } else { None };
+        let quota = if overrides.any() && !policy.is_by_request() { overrides.get(policy.name()) } else { None };
         let shadow = self.0.settings.shadow && !policy.is_shadow();
         if quota.is_none() && !shadow {
             return Cow::Borrowed(policy);
@@ -133,6 +107,8 @@ struct Known {
     quota: Quota,
     /// The first that does not change while the program runs, and where it is written.
     constant: Option<(Quota, &'static Location<'static>)>,
+    /// Whether each request has its own.
+    by_request: bool,
     /// Whether the log says already that another place has another quota.
     logged: bool,
 }
@@ -140,7 +116,7 @@ struct Known {
 impl Known {
     fn new(policy: &Policy) -> Known {
         let constant = policy.place().map(|place| (policy.quota(), place));
-        Known { quota: policy.quota(), constant, logged: false }
+        Known { quota: policy.quota(), constant, by_request: policy.is_by_request(), logged: false }
     }
 
     /// Whether this policy is no news.
@@ -182,7 +158,7 @@ impl Overrides {
 
     /// Takes note of a policy. For one that is known, one load.
     #[inline]
-    fn register(&self, policy: &Policy) {
+    fn register(&self, policy: &Policy) -> bool {
         let place = policy.static_name().and_then(|name| {
             // A name and the place where it has its quota: names lie beside each other, some ten bytes apart.
             let (address, written) =
@@ -192,21 +168,22 @@ impl Overrides {
             Some((place, (address.rotate_left(8) ^ name.len()).wrapping_mul(SCATTER) ^ written))
         });
         match place {
-            Some((place, name)) if place.load(Ordering::Relaxed) == name => {}
+            Some((place, name)) if place.load(Ordering::Relaxed) == name => false,
             Some((place, name)) => {
                 place.store(name, Ordering::Relaxed);
-                self.write_down(policy);
+                self.write_down(policy)
             }
             None => self.write_down(policy),
         }
     }
 
     #[cold]
-    fn write_down(&self, policy: &Policy) {
+    fn write_down(&self, policy: &Policy) -> bool {
         if self.read().known.get(policy.name()).is_some_and(|known| known.knows(policy)) {
-            return;
+            return false;
         }
         let mut book = self.write();
+        let is_new = !book.known.contains_key(policy.name());
         let is_full = book.known.len() >= MOST;
         let contradicted = match book.known.get_mut(policy.name()) {
             Some(known) => known.learn(policy),
@@ -220,6 +197,7 @@ impl Overrides {
         if let (Some((quota, first)), Some(second)) = (contradicted, policy.place()) {
             log::contradiction(policy.name(), [(quota, first), (policy.quota(), second)]);
         }
+        is_new && !is_full
     }
 
     #[inline]
@@ -229,6 +207,10 @@ impl Overrides {
 
     fn get(&self, name: &str) -> Option<Quota> {
         self.read().overrides.get(name).copied()
+    }
+
+    fn is_by_request(&self, name: &str) -> bool {
+        self.read().known.get(name).is_some_and(|known| known.by_request)
     }
 
     /// Returns whether a policy of this name is known.
@@ -258,8 +240,8 @@ impl Overrides {
         let book = self.read();
         let info = |(name, known): (&String, &Known)| PolicyInfo {
             name: name.clone(),
-            default_quota: known.quota,
-            quota_override: book.overrides.get(name).copied(),
+            default_quota: (!known.by_request).then_some(known.quota),
+            quota_override: book.overrides.get(name).copied().filter(|_| !known.by_request),
         };
         book.known.iter().map(info).collect()
     }

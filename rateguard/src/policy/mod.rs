@@ -26,20 +26,28 @@ pub struct Policy {
     quota: Quota,
     on_error: Option<OnError>,
     shadow: bool,
-    place: Place,
+    unit: Option<&'static str>,
+    origin: Origin,
 }
 
-/// Where in the program a policy with a constant quota was written. It does not make policies differ.
+/// Where the quota of a policy comes from. It does not make policies differ.
 #[derive(Clone, Copy, Debug)]
-struct Place(Option<&'static Location<'static>>);
+enum Origin {
+    /// It is constant, and written in this place of the program.
+    Constant(&'static Location<'static>),
+    /// It was made at run time.
+    Runtime,
+    /// Each request has its own.
+    Request,
+}
 
-impl PartialEq for Place {
-    fn eq(&self, _: &Place) -> bool {
+impl PartialEq for Origin {
+    fn eq(&self, _: &Origin) -> bool {
         true
     }
 }
 
-impl Eq for Place {}
+impl Eq for Origin {}
 
 impl Policy {
     /// The longest name, in bytes.
@@ -62,8 +70,16 @@ impl Policy {
         if let Err(error) = name::check(name) {
             panic!("{}", error.rule());
         }
-        let place = Place(Some(Location::caller()));
-        Policy { name: Cow::Borrowed(name), number: number(name), quota, on_error: None, shadow: false, place }
+        let origin = Origin::Constant(Location::caller());
+        Policy {
+            name: Cow::Borrowed(name),
+            number: number(name),
+            quota,
+            on_error: None,
+            shadow: false,
+            unit: None,
+            origin,
+        }
     }
 
     /// A policy whose name or quota is made at run time. Policies of one name may have different quotas: what a client has
@@ -75,7 +91,8 @@ impl Policy {
     pub fn try_new(name: impl Into<Cow<'static, str>>, quota: Quota) -> Result<Policy, PolicyNameError> {
         let name = name.into();
         name::check(&name)?;
-        Ok(Policy { number: number(&name), name, quota, on_error: None, shadow: false, place: Place(None) })
+        let origin = Origin::Runtime;
+        Ok(Policy { number: number(&name), name, quota, on_error: None, shadow: false, unit: None, origin })
     }
 
     /// Sets what to answer while the store cannot be asked. The default is the limiter's setting.
@@ -90,6 +107,24 @@ impl Policy {
     #[doc(alias = "dry run")]
     pub const fn shadow(mut self, shadow: bool) -> Policy {
         self.shadow = shadow;
+        self
+    }
+
+    /// Sets what the units are called in the words of a `429`, in the plural: `No more than 1000 tokens in 1 minute`. The
+    /// default is `requests`.
+    ///
+    /// # Panics
+    ///
+    /// If `unit` is empty, longer than 32 bytes, or has other characters than ASCII letters and spaces. In a constant that
+    /// is a compile error.
+    #[must_use = "this returns another policy"]
+    #[doc(alias = "points")]
+    #[expect(clippy::panic, reason = "documented; in a constant it is the compile error")]
+    pub const fn unit(mut self, unit: &'static str) -> Policy {
+        if !name::is_unit(unit) {
+            panic!("the unit of a policy is 1 to 32 letters and spaces, in the plural, such as \"tokens\"");
+        }
+        self.unit = Some(unit);
         self
     }
 
@@ -118,6 +153,22 @@ impl Policy {
         self.number
     }
 
+    /// What [`unit`](Policy::unit) set.
+    pub(crate) const fn get_unit(&self) -> Option<&'static str> {
+        self.unit
+    }
+
+    /// The same policy, with a quota that each request has for itself. The one that it has is only a stand-in.
+    pub(crate) const fn by_request(mut self) -> Policy {
+        self.origin = Origin::Request;
+        self
+    }
+
+    /// Whether each request has a quota for itself.
+    pub(crate) const fn is_by_request(&self) -> bool {
+        matches!(self.origin, Origin::Request)
+    }
+
     /// The same policy with another quota.
     pub(crate) fn with_quota(mut self, quota: Quota) -> Policy {
         self.quota = quota;
@@ -126,13 +177,16 @@ impl Policy {
 
     /// The same policy, as written in this place.
     pub(crate) fn written_at(mut self, place: &'static Location<'static>) -> Policy {
-        self.place = Place(Some(place));
+        self.origin = Origin::Constant(place);
         self
     }
 
     /// Where it was written, if its quota is constant.
     pub(crate) fn place(&self) -> Option<&'static Location<'static>> {
-        self.place.0
+        match self.origin {
+            Origin::Constant(place) => Some(place),
+            Origin::Runtime | Origin::Request => None,
+        }
     }
 
     /// The same policy under another name; unchanged if the name is invalid.

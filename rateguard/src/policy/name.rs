@@ -34,6 +34,21 @@ pub(crate) const fn number(name: &str) -> u32 {
     (hash ^ (hash >> 32)) as u32
 }
 
+/// Whether it can be what the units of a policy are called.
+pub(super) const fn is_unit(unit: &str) -> bool {
+    let mut rest = unit.as_bytes();
+    if rest.is_empty() || rest.len() > 32 {
+        return false;
+    }
+    while let [byte, tail @ ..] = rest {
+        if !byte.is_ascii_alphabetic() && *byte != b' ' {
+            return false;
+        }
+        rest = tail;
+    }
+    true
+}
+
 /// Why a policy cannot have this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -213,7 +213,7 @@ impl Quota {
         self.algorithm
     }
 
-    /// Units allowed in one window. At least 1.
+    /// Units allowed in one window. At least 1, except for a limit that [a request](crate::HttpLimit::quota_by) computes.
     pub const fn limit(&self) -> u32 {
         self.limit
     }
@@ -229,6 +229,21 @@ impl Quota {
     /// is always denied.
     pub const fn capacity(&self) -> u32 {
         self.burst
+    }
+
+    /// The same quota with this limit, which may be 0. The bucket of a token bucket holds `burst`, or else the limit, and
+    /// never more than refills in 10 years.
+    pub(crate) fn with_limit(mut self, limit: u32, burst: Option<u32>) -> Quota {
+        (self.limit, self.burst) = (limit, limit);
+        match burst {
+            Some(burst) if limit > 0 => self.try_burst(burst).unwrap_or(self),
+            _ => self,
+        }
+    }
+
+    /// Whether it allows nothing at all, as a limit that a request computes may. Such a quota is never asked of a store.
+    pub(crate) const fn allows_nothing(&self) -> bool {
+        self.burst == 0
     }
 
     /// One of `parts` equal parts, rounded down, at least 1.

@@ -69,6 +69,16 @@ pub(crate) fn quota_set(policy: &str, quota: Quota, known: bool) {
     tracing::info!(target: "rateguard", policy, %quota, known, "rateguard: a quota was set");
 }
 
+/// A quota was set for a policy that takes its quota from each request.
+pub(crate) fn quota_by_request(policy: &str, quota: Quota) {
+    tracing::warn!(
+        target: "rateguard",
+        policy,
+        %quota,
+        "rateguard: a quota was set for a policy whose quota each request decides, so it does not apply"
+    );
+}
+
 /// An override was removed.
 pub(crate) fn quota_unset(policy: &str) {
     tracing::info!(target: "rateguard", policy, "rateguard: the quota in the program applies again");

@@ -1,14 +1,14 @@
-//! Whose word counts.
+//! The proxies whose headers are believed.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 
+use super::networks::named_or_parsed;
 use crate::error::ConfigError;
 
 const SETTING: &str = "trusted_proxies";
-const ALLOWED: &str = "use an address or a network, such as \"10.0.0.1\", \"10.0.0.0/8\" or \"2001:db8::/32\", or one of \
-                       the names \"loopback\", \"private\" and \"unix\"";
+const NAMES: &str = "\"loopback\", \"private\" and \"unix\"";
 
 /// Networks whose headers are believed, and whether those of Unix sockets are.
 #[derive(Clone, Debug, Default)]
@@ -22,14 +22,18 @@ impl TrustedProxies {
         let mut networks = Vec::new();
         let mut unix = false;
         for text in texts {
-            match text.trim() {
-                "loopback" => networks.extend(LOOPBACK),
-                "private" => networks.extend(PRIVATE),
-                "unix" => unix = true,
-                trimmed => {
-                    networks.push(network(trimmed).map_err(|problem| ConfigError::new(SETTING, text, problem))?);
-                }
+            if text.trim() == "unix" {
+                unix = true;
+                continue;
             }
+            let wrong = |problem: String| ConfigError::new(SETTING, text, problem);
+            let found = named_or_parsed(text, NAMES).map_err(wrong)?;
+            if found.iter().any(|network| network.prefix_len() == 0) {
+                let problem =
+                    "this would believe every client what it writes; name the networks that your proxies are in";
+                return Err(wrong(problem.to_owned()));
+            }
+            networks.extend(found);
         }
         Ok(TrustedProxies { networks: networks.into(), unix })
     }
@@ -46,48 +50,6 @@ impl TrustedProxies {
 
     pub(super) fn is_empty(&self) -> bool {
         self.networks.is_empty() && !self.unix
-    }
-}
-
-const LOOPBACK: [IpNet; 2] = [v4([127, 0, 0, 0], 8), v6(1, 128)];
-
-/// RFC 1918 and RFC 4193.
-const PRIVATE: [IpNet; 4] =
-    [v4([10, 0, 0, 0], 8), v4([172, 16, 0, 0], 12), v4([192, 168, 0, 0], 16), v6(0xfc00 << 112, 7)];
-
-const fn v4([a, b, c, d]: [u8; 4], prefix: u8) -> IpNet {
-    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix))
-}
-
-const fn v6(bits: u128, prefix: u8) -> IpNet {
-    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::from_bits(bits), prefix))
-}
-
-fn network(text: &str) -> Result<IpNet, String> {
-    let network = match text.parse::<IpAddr>() {
-        Ok(address) => IpNet::from(address.to_canonical()),
-        Err(_) => text.parse::<IpNet>().map_err(|_| ALLOWED)?,
-    };
-    if network.trunc() != network {
-        let (whole, one) = (network.trunc(), network.addr());
-        return Err(format!(
-            "this is neither the network \"{whole}\" nor the address \"{one}\": write the one you mean"
-        ));
-    }
-    if network.prefix_len() == 0 {
-        return Err("this would believe every client what it writes; name the networks that your proxies are in".into());
-    }
-    Ok(canonical(network))
-}
-
-/// A network of IPv4 addresses written as IPv6 is the IPv4 network, as the addresses in it are.
-fn canonical(network: IpNet) -> IpNet {
-    match network {
-        IpNet::V6(v6) => match (v6.addr().to_ipv4_mapped(), v6.prefix_len().checked_sub(96)) {
-            (Some(address), Some(prefix)) => Ipv4Net::new(address, prefix).map_or(network, IpNet::V4),
-            _ => network,
-        },
-        IpNet::V4(_) => network,
     }
 }
 

@@ -81,7 +81,7 @@ impl Resolver {
         if let Some(peer) = self.peer.as_ref().and_then(|own| own.find(extensions)) {
             return Ok(peer);
         }
-        peer::connected(extensions).ok_or(SetupError::PeerUnknown { asked: self.peer.is_some() })
+        peer::connected(extensions).ok_or(SetupError::peer_unknown(self.peer.is_some()))
     }
 
     /// Counts a request without the key that it should be counted by.

@@ -1,13 +1,16 @@
 //! The handle: the limiter and the settings for HTTP.
 
+mod policies;
+
 use std::fmt;
 use std::sync::Arc;
 
 use crate::decision::{Check, Decision};
 use crate::error::StoreError;
+use crate::http::limit::HttpLimit;
 use crate::http::settings::Settings;
 use crate::key::Key;
-use crate::limiter::{Limiter, PolicyInfo};
+use crate::limiter::Limiter;
 use crate::policy::Policy;
 use crate::quota::Quota;
 
@@ -81,6 +84,16 @@ impl RateGuard {
     ///   not write.
     pub async fn peek(&self, policy: &Policy, key: &Key) -> Result<Decision, StoreError> {
         self.limiter().peek(policy, key).await
+    }
+
+    /// Like [`peek`](Self::peek), with another quota than the policy's. For policies whose quota depends on the request, such
+    /// as a plan.
+    ///
+    /// # Errors
+    ///
+    /// As for [`peek`](Self::peek).
+    pub async fn peek_with(&self, policy: &Policy, quota: Quota, key: &Key) -> Result<Decision, StoreError> {
+        self.limiter().peek(&policy.clone().with_quota(quota).by_request(), key).await
     }
 
     /// Deletes the count of this key, so that it has its whole quota again.
@@ -192,53 +205,17 @@ impl RateGuard {
     }
 }
 
-/// Overrides: quotas that are set while the program runs.
-impl RateGuard {
-    /// Overrides the quota of the policies of this name, on this server, from the next check on. What was counted stays
-    /// counted.
-    ///
-    /// Returns whether a policy of this name is known. A layer's policies are known when the layer is made, a handler's
-    /// policy from its first request on. If the name is not known yet, the override is kept, and applies as soon as the
-    /// policy is known. After a minute, the log shows the names that are still unknown, and
-    /// [`unmatched_quotas`](RateGuard::unmatched_quotas) lists them.
-    ///
-    /// Another algorithm counts under another key, so its count starts at zero. If several servers share counts, set the
-    /// override on all of them; until then, each server applies its own quota. A longer window may, once, miss units that
-    /// were counted before the change.
-    ///
-    /// ```
-    /// # use rateguard::{Key, KeyBy, Quota, RateGuard, RateLimitLayer};
-    /// # use std::time::Duration;
-    /// let limiter = RateGuard::memory();
-    /// let layer = RateLimitLayer::new(limiter.clone()).limit("global", Quota::sliding_window(100, Duration::from_secs(60)), KeyBy::Ip);
-    /// assert!(limiter.set_quota("global", "20/1m".parse()?));
-    /// assert!(!limiter.set_quota("glabol", "20/1m".parse()?), "no policy has this name");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn set_quota(&self, name: impl AsRef<str>, quota: Quota) -> bool {
-        self.limiter().set_quota(name.as_ref(), quota)
-    }
-
-    /// Removes the override for this name, so that the quota in the program applies again. Returns whether there was one.
-    pub fn unset_quota(&self, name: impl AsRef<str>) -> bool {
-        self.limiter().unset_quota(name.as_ref())
-    }
-
-    /// The known policies, sorted by name, with the quotas that apply now. A layer's policies are known when the layer is
-    /// made, a handler's policy from its first request on. At most 10 000 are kept.
-    pub fn policies(&self) -> Vec<PolicyInfo> {
-        self.limiter().policies()
-    }
-
-    /// The names of overrides that no known policy has: misspelt names, or policies that are not known yet.
-    pub fn unmatched_quotas(&self) -> Vec<String> {
-        self.limiter().unmatched_quotas()
-    }
-}
-
 impl RateGuard {
     pub(crate) fn new(limiter: Limiter, http: Settings) -> RateGuard {
         RateGuard { inner: Arc::new(Inner { limiter, http }) }
+    }
+
+    /// Registers a limit: its policy, and the limit itself for clients that ask for their usage.
+    #[inline]
+    pub(crate) fn register_limit(&self, limit: &HttpLimit) {
+        if self.limiter().register(limit.policy()) {
+            self.http().registry.add(limit);
+        }
     }
 
     /// The limiter without HTTP.
