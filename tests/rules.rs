@@ -439,6 +439,69 @@ fn model_memory_and_redis_agree_on_the_token_bucket() {
     all_agree_in(Algorithm::TokenBucket, false);
 }
 
+/// A sequence that was once answered differently, where denials are remembered and where they are not.
+async fn always_agree(algorithm: Algorithm, limit: u32, window: Duration, burst: Option<u32>, steps: &[Step]) {
+    for deny_cache in [Duration::ZERO, Duration::from_secs(30)] {
+        let both = Both::new(false, deny_cache).await;
+        agree(&both, algorithm, limit, window, burst, steps.to_vec()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_from_before_a_reset_gives_nothing_back_after_the_window_was_made_longer() {
+    let steps = [
+        Step::CheckCrowd(4),
+        Step::Reset,
+        Step::Check(1),
+        Step::Wait(236, 0),
+        Step::Check(1),
+        Step::Wait(764, 0),
+        Step::Requota(2, 2),
+        Step::Check(1),
+        Step::GiveBack(2, 1),
+        Step::Check(1),
+    ];
+    always_agree(Algorithm::SlidingCounter, 4, Duration::from_millis(1), None, &steps).await;
+}
+
+#[tokio::test]
+async fn of_two_windows_that_count_as_much_a_new_one_takes_over_the_later() {
+    let steps = [
+        Step::Check(1),
+        Step::Wait(167, 0),
+        Step::Requota(4, 1),
+        Step::Check(1),
+        Step::GiveBack(1, 1),
+        Step::Requota(4, 2),
+        Step::Check(1),
+    ];
+    for algorithm in [Algorithm::FixedWindow, Algorithm::SlidingCounter] {
+        always_agree(algorithm, 4, Duration::from_secs(60), None, &steps).await;
+    }
+}
+
+#[tokio::test]
+async fn of_two_buckets_that_are_full_at_the_same_time_memory_and_redis_forget_the_same_one() {
+    // 2 in 60 s and 6 in 180 s refill equally fast; the fifth rate takes the place of one of them.
+    let steps = [
+        Step::CheckOne,
+        Step::Requota(6, 2),
+        Step::CheckOne,
+        Step::Requota(1, 0),
+        Step::CheckOne,
+        Step::Requota(1, 2),
+        Step::CheckOne,
+        Step::Requota(3, 2),
+        Step::CheckOne,
+        Step::Wait(300, 0),
+        Step::Requota(2, 0),
+        Step::CheckOne,
+        Step::Requota(6, 2),
+        Step::CheckOne,
+    ];
+    always_agree(Algorithm::TokenBucket, 2, Duration::from_secs(60), None, &steps).await;
+}
+
 /// What one request of a crowd asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Ask {
