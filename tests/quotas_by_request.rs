@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::routing::get;
-use rateguard::{Headers, Key, ManualClock, Policy, Quota, RateGuard, UserId, rate_limit};
+use rateguard::{Headers, Key, ManualClock, Policy, PolicyInfo, Quota, RateGuard, UserId, rate_limit};
 use rateguard_tests::{App, request};
 use serde::Deserialize;
 
@@ -265,7 +265,7 @@ mod constant_quota {
         assert_eq!(app.statuses(&["/call", "/call"]).await, [200, 429]);
         assert_eq!(app.get("/chosen").await.status, 200);
         let quotas: Vec<String> =
-            app.limiter.policies().iter().filter_map(|policy| Some(policy.quota()?.to_string())).collect();
+            app.limiter.policies().iter().filter_map(PolicyInfo::quota).map(|quota| quota.to_string()).collect();
         assert!(quotas.contains(&"token_bucket:2/1m:burst=3".to_owned()), "{quotas:?}");
         assert!(quotas.contains(&"fixed_window:1/1500us".to_owned()), "{quotas:?}");
     }
