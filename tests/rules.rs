@@ -43,7 +43,7 @@ enum Step {
     CheckOne,
     /// One unit, together with a look at another limit, for which the script for everything is needed.
     CheckOneOfTwo,
-    /// One unit together with one of another limit, which may only watch, until that is spent.
+    /// One unit together with one of another limit, which may be in shadow mode, until that limit is used up.
     CheckTwo(bool),
     /// So many at once, which share an operation.
     CheckCrowd(usize),
@@ -116,7 +116,7 @@ struct Both {
 }
 
 impl Both {
-    /// Denials are remembered for so long by the limiter on Redis.
+    /// How long the limiter on Redis keeps denials in its deny cache.
     async fn new(compact: bool, deny_cache: Duration) -> Both {
         let server = RedisServer::start_with_clock();
         let clock = ManualClock::new();
@@ -439,18 +439,81 @@ fn model_memory_and_redis_agree_on_the_token_bucket() {
     all_agree_in(Algorithm::TokenBucket, false);
 }
 
+/// A sequence that was once answered differently, where denials are remembered and where they are not.
+async fn always_agree(algorithm: Algorithm, limit: u32, window: Duration, burst: Option<u32>, steps: &[Step]) {
+    for deny_cache in [Duration::ZERO, Duration::from_secs(30)] {
+        let both = Both::new(false, deny_cache).await;
+        agree(&both, algorithm, limit, window, burst, steps.to_vec()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_from_before_a_reset_gives_nothing_back_after_the_window_was_made_longer() {
+    let steps = [
+        Step::CheckCrowd(4),
+        Step::Reset,
+        Step::Check(1),
+        Step::Wait(236, 0),
+        Step::Check(1),
+        Step::Wait(764, 0),
+        Step::Requota(2, 2),
+        Step::Check(1),
+        Step::GiveBack(2, 1),
+        Step::Check(1),
+    ];
+    always_agree(Algorithm::SlidingCounter, 4, Duration::from_millis(1), None, &steps).await;
+}
+
+#[tokio::test]
+async fn of_two_windows_that_count_as_much_a_new_one_takes_over_the_later() {
+    let steps = [
+        Step::Check(1),
+        Step::Wait(167, 0),
+        Step::Requota(4, 1),
+        Step::Check(1),
+        Step::GiveBack(1, 1),
+        Step::Requota(4, 2),
+        Step::Check(1),
+    ];
+    for algorithm in [Algorithm::FixedWindow, Algorithm::SlidingCounter] {
+        always_agree(algorithm, 4, Duration::from_secs(60), None, &steps).await;
+    }
+}
+
+#[tokio::test]
+async fn of_two_buckets_that_are_full_at_the_same_time_memory_and_redis_forget_the_same_one() {
+    // 2 in 60 s and 6 in 180 s refill equally fast; the fifth rate takes the place of one of them.
+    let steps = [
+        Step::CheckOne,
+        Step::Requota(6, 2),
+        Step::CheckOne,
+        Step::Requota(1, 0),
+        Step::CheckOne,
+        Step::Requota(1, 2),
+        Step::CheckOne,
+        Step::Requota(3, 2),
+        Step::CheckOne,
+        Step::Wait(300, 0),
+        Step::Requota(2, 0),
+        Step::CheckOne,
+        Step::Requota(6, 2),
+        Step::CheckOne,
+    ];
+    always_agree(Algorithm::TokenBucket, 2, Duration::from_secs(60), None, &steps).await;
+}
+
 /// What one request of a crowd asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Ask {
-    /// One unit; of a limit that only watches, if so.
-    One(Watches),
+    /// One unit. The flag says whether the limit is in shadow mode.
+    One(Shadow),
     /// A unit of that limit together with one of another.
-    Two(Watches, Watches),
+    Two(Shadow, Shadow),
     /// So many units, which the script for everything takes after the others.
     Units(u32),
 }
 
-type Watches = bool;
+type Shadow = bool;
 
 fn asks() -> impl Strategy<Value = Ask> {
     prop_oneof![
@@ -481,14 +544,14 @@ async fn crowds_agree(both: &Both, quotas: [Quota; 2], crowds: Vec<Crowd>) {
             let policy = Policy::new(name, quota);
             (policy.clone(), policy.shadow(true))
         });
-        let of = |policy: &'static str, watches: Watches| {
-            let (enforced, watching) = if policy == "one" { &first } else { &second };
-            if watches { watching } else { enforced }
+        let of = |policy: &'static str, shadow: Shadow| {
+            let (enforced, shadowed) = if policy == "one" { &first } else { &second };
+            if shadow { shadowed } else { enforced }
         };
         let checks: Vec<Vec<Check<'_>>> = crowd
             .iter()
             .map(|ask| match *ask {
-                Ask::One(watches) => vec![Check::new(of("one", watches), &key)],
+                Ask::One(shadow) => vec![Check::new(of("one", shadow), &key)],
                 Ask::Two(first, second) => {
                     vec![Check::new(of("one", first), &key), Check::new(of("other", second), &key)]
                 }
@@ -537,7 +600,7 @@ fn a_crowd_of_all_kinds_is_answered_as_if_one_came_after_the_other() {
 
 /// What a clock that steps may do: the longest wait for one unit, and the most that is allowed while it stands still.
 #[test]
-fn a_clock_that_steps_locks_nobody_out_and_gives_away_at_most_one_quota_a_step() {
+fn a_clock_that_steps_locks_no_client_out_and_gives_at_most_one_quota_per_step() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for algorithm in ALGORITHMS {
         let both = runtime.block_on(Both::new(false, Duration::ZERO));

@@ -1,9 +1,9 @@
 //! A cluster: several servers, each with a part of the slots.
 //!
 //! Each master is served like a single server: with a queue, a task that owns the connection, and a circuit breaker of its
-//! own. So a node that is lost or hangs fails only the checks of its own slots. A job goes to the node that has its slot, by
-//! a slot map that any node can tell. If the map is out of date, the node that was asked answers that it has not run the
-//! script, and which node would; the job then goes there. Whatever may have run is never sent again.
+//! own. So a node that is lost or hangs fails only the checks of its own slots. A job goes to the node that has its slot,
+//! by a slot map that any node can send. If the map is out of date, the node answers that it has not run the script, and
+//! names the node that would; the job then goes there. A job that may have run is never sent again.
 
 mod address;
 mod cross_slot;
