@@ -16,7 +16,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::HeaderMap;
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use axum::routing::{get, post};
 use rateguard::{ClientIp, Key, Policy, Quota, RateGuard, RateLimitLayer, handlers, rate_limit};
 
@@ -26,9 +26,13 @@ const UPLOADS: Policy = Policy::new("uploads", Quota::per_hour(10 * 1024)).unit(
 /// One upload has at most 2 MiB. Of a larger one, no more than this is read.
 const LARGEST: u32 = 2 * 1024;
 
-/// The KiB that an upload announces, rounded up. Without a `Content-Length`, as with `Transfer-Encoding: chunked`, it may
-/// be of any size. So it costs as much as the largest upload: otherwise everybody would leave the header out.
+/// The KiB that an upload announces, rounded up. Without a `Content-Length` it may be of any size, so it costs as much as
+/// the largest upload. Otherwise everybody would leave the header out, or announce one byte beside `Transfer-Encoding:
+/// chunked`, where the header does not count.
 fn announced(headers: &HeaderMap) -> u32 {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return LARGEST;
+    }
     let bytes = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     bytes.map_or(LARGEST, kib)
 }
@@ -47,8 +51,8 @@ async fn upload(
     body: Bytes,
 ) -> String {
     let received = kib(body.len() as u64);
-    let surplus = announced(&headers) - received;
-    // Only an upload without a `Content-Length` has any: the server receives as much as the header says.
+    // Only an upload without a `Content-Length` has a surplus: the server receives as much as the header says.
+    let surplus = announced(&headers).saturating_sub(received);
     if surplus > 0 {
         // An error means that the store does not answer. Then the client stays charged.
         let _ = limiter.refund(&UPLOADS, &Key::ip(address), surplus).await;
@@ -129,6 +133,15 @@ mod tests {
         assert!(left(&limiter).await < LARGEST);
         assert_eq!(upload(&app, 1, false).await.0, 429, "it could be of any size");
         assert_eq!(upload(&app, 1, true).await.0, 200);
+    }
+
+    #[test]
+    fn a_length_beside_chunks_announces_nothing() {
+        let headers = HeaderMap::from_iter([
+            (CONTENT_LENGTH, "1".parse().unwrap()),
+            (TRANSFER_ENCODING, "chunked".parse().unwrap()),
+        ]);
+        assert_eq!(announced(&headers), LARGEST);
     }
 
     #[tokio::test]
