@@ -55,7 +55,7 @@ async fn assert_closed(limiter: &RateGuard) {
     assert!(format!("{limiter:?}").contains("closed"), "{limiter:?}");
 }
 
-/// Begins to give back what a check has charged, and does not wait for it, as a response's `refund_if` does.
+/// Begins to give back what a check has charged, and does not wait for it, as when a client hangs up.
 async fn begin_refund(limiter: &RateGuard) {
     let decision = limiter.check_cost(&TEN, &alice(), 4).await;
     assert!(decision.allowed() && !decision.degraded());

@@ -275,7 +275,7 @@ async fn only_denials_are_asked_about_and_nothing_of_the_request_is_shown_in_a_l
 }
 
 #[tokio::test]
-async fn what_a_late_denial_gives_back_is_given_back_all_the_same() {
+async fn what_a_deferred_denial_gives_back_is_given_back_too() {
     #[rate_limit(limit = 5, window = 60, name = "early")]
     #[rate_limit(limit = 1, window = 60, name = "waits", key = user)]
     async fn both(Path(user): Path<String>) {

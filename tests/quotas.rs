@@ -183,7 +183,7 @@ async fn policies_are_known_when_their_layer_is_made_or_their_handler_is_asked()
     assert_eq!(known(), ["deferred", "global", "search"]);
     assert_eq!(limiter.unmatched_quotas(), ["absent"]);
     let policies = limiter.policies();
-    assert_eq!((policies[0].quota(), policies[0].is_overridden()), (Some(quota("100/1m")), false));
+    assert_eq!((policies[1].quota(), policies[1].is_overridden()), (Some(quota("100/1m")), false));
     assert_eq!((policies[2].quota(), policies[2].is_overridden()), (Some(quota("9/1m")), true));
     assert_eq!(policies[2].default_quota(), Some(quota("3/1m")));
     // Names that were made at run time, and more than are remembered by their place.

@@ -176,8 +176,8 @@ impl RateGuard {
     /// Closes the limiter, for a graceful shutdown: call it when the last request has been answered.
     ///
     /// Checks, refunds and resets that have begun are still sent to the store and answered, for at most the
-    /// [`deadline`](crate::RateGuardBuilder::deadline). This includes refunds that no code awaits, such as those of
-    /// `refund_if`. Then the connections are closed and the limiter's tasks end, even if other clones of this handle exist.
+    /// [`deadline`](crate::RateGuardBuilder::deadline). This includes refunds that no code awaits, such as that of a
+    /// request whose client has hung up. Then the connections are closed and the limiter's tasks end, even if other clones of this handle exist.
     /// Without `close`, this happens after the last clone is dropped, unless the runtime shuts down first.
     ///
     /// A closed limiter stays closed. It no longer asks the store: the failure policy
