@@ -11,6 +11,7 @@ mod dispatch;
 mod learn;
 mod map;
 mod node;
+mod peers;
 mod redirect;
 mod slots;
 mod state;
