@@ -16,6 +16,7 @@ mod redirect;
 mod slots;
 mod state;
 mod topology;
+mod work;
 
 pub(crate) use address::Address;
 pub(crate) use dispatch::Cluster;
