@@ -185,6 +185,8 @@ mod quota_of_the_request {
         let _: &Quota = quota;
     }
 
+    static SMALLEST: Quota = Quota::per_minute(1);
+
     // Only one of the two depends on who asks.
     #[rate_limit(quota = user.plan.quota(), key = user.name, name = "plan")]
     #[rate_limit(quota = "4/1m", name = "all")]
@@ -208,8 +210,7 @@ mod quota_of_the_request {
         let (free, internal) = ("/?name=ada&plan=free", "/?name=ada&plan=internal");
         assert_eq!(app.statuses(&[free, internal, internal, free, free]).await, [200, 200, 200, 200, 429]);
         assert_eq!(app.get(internal).await.status, 200);
-        static QUOTA: Quota = Quota::per_minute(1);
-        let app = App::new(Router::new().route("/", get(by_state)).with_state(&QUOTA));
+        let app = App::new(Router::new().route("/", get(by_state)).with_state(&SMALLEST));
         assert_eq!(app.statuses(&["/", "/"]).await, [200, 429]);
     }
 

@@ -50,12 +50,14 @@
 //! # Chapters
 //!
 //! - [How it counts](guide::algorithms): what each algorithm guarantees and costs.
+//! - [Recipes](guide::recipes): a quota by plan or tenant, failures only, bytes, exempt clients, a client's own usage, and more.
 //! - [Common mistakes](guide::faq): symptom, cause, and the lines to write.
 //! - [Security](guide::security): what can be attempted against a limit, and who the client is, also behind proxies.
 //! - [Redis outages](guide::outages): what holds during an outage, and what to do.
 //! - [Handlers that block](guide::handlers_that_block): how to recognize them, what to write instead, and why limits hold
 //!   meanwhile.
 //! - [Metrics and logs](guide::operations): also shadow mode (dry run), overrides, and graceful shutdown.
+//! - [Support desk](guide::support_desk): look up what a client has used, and reset it.
 //! - [Scaling](guide::scale): what a check costs, what load one Redis can carry, and what to do above that.
 //! - [Testing your limits](guide::testing): without waiting.
 //! - [Alternatives](guide::choosing): other limiters, and when they are the better choice.
