@@ -96,7 +96,7 @@ impl RequestLimiter {
         let checking = limiter.begin(checks, self.context.left(self.limiter()));
         let decisions = self.context.settled(checking.settled().await);
         let denied = RateLimited::new(&decisions, self.context.on_denied(), || self.head.clone());
-        self.context.record(decisions.clone(), Refunds::new());
+        self.context.record(decisions.clone(), &Refunds::new());
         match denied {
             None => Ok(decisions),
             Some(denied) => {
