@@ -36,7 +36,7 @@ struct Shared {
     /// The answer to denials of the nearest layer that has one.
     on_denied: Option<OnDenied>,
     record: Record,
-    /// That of the layer which the request met first, if it is another: its record is the request's.
+    /// The context of the outermost layer, if this is not it: its record is the request's.
     outermost: Option<Context>,
 }
 
@@ -126,8 +126,8 @@ pub(super) fn begin(limiter: &RateGuard, asked: &Asked<'_>, left: Duration) -> (
 }
 
 impl Context {
-    /// A layer's part in a request that may have met other layers further out: its own limiter, but their record, so that
-    /// the headers are written once. Its answer to denials is its own, or else [theirs](Context::on_denied_of_layers).
+    /// The context of a layer. An inner layer has its own limiter, but uses the record of the outer layers, so that the
+    /// headers are written once. Its answer to denials is its own, or else [theirs](Context::on_denied_of_layers).
     pub(super) fn new(
         limiter: RateGuard,
         on_denied: Option<OnDenied>,
@@ -222,7 +222,7 @@ impl Context {
         }))
     }
 
-    /// Further in: if there is a user now, it came too late for the layer.
+    /// Called further in: a user that exists now was inserted too late for the layer.
     pub(super) fn met_user(&self, extensions: &Extensions) {
         if self.0.lacks_user && extensions.get::<UserId>().is_some() {
             SetupError::authentication_too_late().log();
@@ -246,7 +246,7 @@ pub(super) fn finish<'d>(
     }
 }
 
-/// What is in there is whole at any moment, also after a panic elsewhere.
+/// The record is consistent at any moment, also after a panic.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -91,7 +91,7 @@ where
             context.record(decisions, &refunds);
             return RateLimitFuture::calling(self.inner.call(request), context, headers);
         };
-        // The one that said it was ready goes with the request; the other takes its place here.
+        // The service that is ready goes with the request; its clone stays here.
         let next = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, next);
         RateLimitFuture::checking(later, refunds, (ready, request), context, headers)

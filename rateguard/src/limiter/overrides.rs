@@ -15,7 +15,7 @@ use crate::telemetry::log;
 
 /// Names that are kept at most: a program that makes names of what clients send must not fill the memory.
 const MOST: usize = 10_000;
-/// Places for the names registered last. A power of two.
+/// Cache entries for the names registered last. A power of two.
 const RECENT: usize = 256;
 /// Odd, so that different names stay different.
 const SCATTER: usize = 0x9e37_79b9;
@@ -76,7 +76,7 @@ impl Limiter {
         Cow::Owned(current)
     }
 
-    /// Whether policies may be other than they were written.
+    /// Whether any policy is overridden or put into shadow mode.
     #[inline]
     pub(super) fn is_overridden(&self) -> bool {
         self.0.settings.shadow || self.0.overrides.any()
@@ -119,7 +119,7 @@ impl Known {
         Known { quota: policy.quota(), constant, by_request: policy.is_by_request(), logged: false }
     }
 
-    /// Whether this policy is no news.
+    /// Whether this policy is already known.
     fn knows(&self, policy: &Policy) -> bool {
         match (policy.place(), self.constant) {
             (None, _) => true,
@@ -156,7 +156,7 @@ impl Overrides {
         }
     }
 
-    /// Takes note of a policy. For one that is known, one load.
+    /// Registers a policy. A known one costs one load.
     #[inline]
     fn register(&self, policy: &Policy) -> bool {
         let place = policy.static_name().and_then(|name| {
