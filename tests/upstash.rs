@@ -55,6 +55,7 @@ async fn enforced_again(limiter: &RateGuard, key: &Key) {
 
 #[tokio::test]
 async fn the_same_steps_are_answered_as_by_the_redis_store() {
+    let (log, _guard) = Log::capture(Level::WARN);
     let server = RedisServer::start_with_clock();
     let upstash = UpstashServer::start(&server);
     let by_redis = connected(without_memory("redis"), &server).await;
@@ -85,7 +86,7 @@ async fn the_same_steps_are_answered_as_by_the_redis_store() {
                     }
                     answer.push(limiter.peek(&small, &key).await.unwrap());
                     answer.push(limiter.check(&large, &key).await);
-                    assert!(answer.iter().all(|decision| !decision.degraded()), "{answer:?}");
+                    assert!(answer.iter().all(|decision| !decision.degraded()), "{answer:?}\n{}", log.text());
                     answers.push(format!("{answer:?}"));
                 }
                 assert_eq!(answers[0], answers[1], "{algorithm} {limit}, turn {turn}");

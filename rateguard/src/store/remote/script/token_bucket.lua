@@ -1,6 +1,6 @@
 -- The token bucket. The number of charged tokens (less those of a latest charge that was given back), and then the counts, one
--- for each rate and burst: limit, window, the time that the whole bucket takes to fill, and when the bucket is full. A time is a pair:
--- microseconds, and a fraction of a microsecond in units of 1 / limit.
+-- for each rate and burst: limit, window, the time that the whole bucket takes to fill, and when the bucket is full. A time is
+-- a pair: microseconds, and a fraction of a microsecond in units of 1 / limit.
 local rule = {}
 -- By key: the number of charged tokens; and what is missing in a bucket that is written even if it denies.
 local charged_of, missing_of = {}, {}
