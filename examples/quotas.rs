@@ -32,9 +32,10 @@ async fn search() -> &'static str {
 async fn list(State(limiter): State<RateGuard>) -> String {
     let text = |quota: Option<Quota>| quota.map_or("by request".to_owned(), |quota| quota.to_string());
     let line = |policy: &rateguard::PolicyInfo| {
-        let written = match policy.is_overridden() {
-            true => format!("    # written: {}", text(policy.default_quota())),
-            false => String::new(),
+        let written = if policy.is_overridden() {
+            format!("    # written: {}", text(policy.default_quota()))
+        } else {
+            String::new()
         };
         format!("{} = {}{written}\n", policy.name(), text(policy.quota()))
     };
