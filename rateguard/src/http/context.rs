@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use super::headers::Headers;
 use super::limit::{HttpLimit, RefundIf};
 use super::quota_fields;
-use super::rejection::OnDenied;
+use super::rejection::{DeniedByHandler, OnDenied};
 use super::setup_error::SetupError;
 use super::user_id::UserId;
 use crate::decision::{Check, Decision};
@@ -189,8 +189,12 @@ impl Context {
         self.give_back(|_| true)
     }
 
-    /// Gives back what this response gives back. `None`, nearly always, if that is nothing.
+    /// Gives back what this response gives back: all, if it is a denial by the handler. `None`, nearly always, if that is
+    /// nothing.
     pub(super) fn responded(&self, response: &Response) -> Option<GivingBack> {
+        if response.extensions().get::<DeniedByHandler>().is_some() {
+            return self.denied();
+        }
         self.give_back(|counted| counted.refund_if.take().is_some_and(|RefundIf(refund_if)| refund_if.call(response)))
     }
 
@@ -202,10 +206,11 @@ impl Context {
             if counted.decision.receipt().is_none() || !is_due(counted) {
                 continue;
             }
-            let receipt = counted.decision.take_receipt();
+            // The handler may have given it back already.
+            let Some(receipt) = counted.decision.take_receipt() else { continue };
             let (check, here) = (counted.decision.check().as_check(), counted.decision.is_counted_here());
             let limiter = counted.limiter.limiter().clone();
-            begun.push((at, limiter.give_back(&check, receipt, here), limiter));
+            begun.push((at, limiter.give_back(&check, Some(receipt), here), limiter));
         }
         if begun.is_empty() {
             return None;
@@ -233,7 +238,7 @@ impl Context {
     }
 
     pub(super) fn finish(&self, response: &mut Response, set: Headers) {
-        finish(response, set, lock(&self.shared_record().counted).iter().map(|counted| &counted.decision));
+        finish(response, set, lock(&self.shared_record().counted).iter_mut().map(|counted| &mut counted.decision));
     }
 }
 
@@ -241,11 +246,12 @@ impl Context {
 pub(super) fn finish<'d>(
     response: &mut Response,
     set: Headers,
-    decisions: impl ExactSizeIterator<Item = &'d Decision> + Clone,
+    decisions: impl ExactSizeIterator<Item = &'d mut Decision>,
 ) {
     if decisions.len() > 0 {
-        quota_fields::write(response.headers_mut(), set, decisions.clone());
-        response.extensions_mut().insert(Decisions(decisions.cloned().collect()));
+        let decisions: Arc<[Decision]> = decisions.map(Decision::hand_over).collect();
+        quota_fields::write(response.headers_mut(), set, decisions.iter());
+        response.extensions_mut().insert(Decisions(decisions));
     }
 }
 

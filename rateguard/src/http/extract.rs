@@ -12,6 +12,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use smallvec::SmallVec;
 
+use super::client_ip::Found;
 use super::context::Ask;
 use super::exempt::Exempt;
 use super::key_by::{KeyBy, Source};
@@ -23,6 +24,7 @@ use super::setup_error::SetupError;
 use super::user_id::UserId;
 use crate::key::parts::Kind;
 use crate::key::{Key, ToKey};
+use crate::quota::Quota;
 
 /// A request's head, with what its route captured.
 pub(super) struct Head<'r> {
@@ -32,7 +34,7 @@ pub(super) struct Head<'r> {
     limited_by: &'static str,
     settings: &'r Settings,
     /// Looked up once, if at all.
-    address: OnceCell<Result<IpAddr, SetupError>>,
+    address: OnceCell<Result<Found, SetupError>>,
 }
 
 /// What a request's head says about a limit.
@@ -72,15 +74,17 @@ impl<'r> Head<'r> {
 
     /// What is asked of a limit that counts the request; `None` if the request has no quota there.
     fn ask<'l>(&self, limit: &'l HttpLimit) -> Result<Option<Ask<'l>>, SetupError> {
-        let quota = match &limit.quota {
-            None => None,
-            Some(quota) => match quota.of(self.parts).flatten() {
-                Some(quota) => Some(quota),
-                None => return Ok(None),
-            },
-        };
+        let Some(quota) = self.quota(limit) else { return Ok(None) };
         let cost = limit.cost.of(self.parts).unwrap_or(1);
         Ok(Some(Ask::new(limit, quota, self.key(&limit.key)?, cost)))
+    }
+
+    /// The quota that replaces the policy's, if one does. `None`: the limit does not limit the request.
+    fn quota(&self, limit: &HttpLimit) -> Option<Option<Quota>> {
+        match &limit.quota {
+            None => Some(None),
+            Some(quota) => quota.of(self.parts).flatten().map(Some),
+        }
     }
 
     /// What is asked of a limit about the client alone, whichever request it makes. `None` if that is not known, or the
@@ -93,23 +97,37 @@ impl<'r> Head<'r> {
         if self.is_exempt(&limit.exempt)? || self.is_exempt(&self.settings.exempt)? {
             return Ok(None);
         }
-        self.ask(limit)
+        let Some(quota) = self.quota(limit) else { return Ok(None) };
+        Ok(Some(Ask::new(limit, quota, self.key(&limit.key)?, 1)))
     }
 
     pub(super) fn parts(&self) -> &Parts {
         self.parts
     }
 
-    /// Whether the client is in one of these networks.
+    /// Whether the client is in one of these networks. A proxy may be, but not whoever comes through it unnamed.
     pub(super) fn is_exempt(&self, networks: &Exempt) -> Result<bool, SetupError> {
-        Ok(!networks.is_empty() && networks.contains(self.address()?))
+        if networks.is_empty() {
+            return Ok(false);
+        }
+        let Found { address, is_guess } = self.found()?;
+        Ok(!is_guess && networks.contains(address))
+    }
+
+    /// The client's address, if a limit has asked for it.
+    pub(super) fn known_address(&self) -> Option<IpAddr> {
+        self.address.get()?.as_ref().ok().map(|found| found.address)
     }
 
     /// The client's address.
     pub(super) fn address(&self) -> Result<IpAddr, SetupError> {
+        Ok(self.found()?.address)
+    }
+
+    fn found(&self) -> Result<Found, SetupError> {
         let find = || {
             let peer = self.settings.client_ip.peer(&self.parts.extensions)?;
-            Ok(self.settings.client_ip.address(peer, &self.parts.headers))
+            Ok(self.settings.client_ip.find(peer, &self.parts.headers))
         };
         self.address.get_or_init(find).clone()
     }
@@ -210,7 +228,6 @@ mod tests {
     use axum::http::Request;
 
     use super::*;
-    use crate::quota::Quota;
 
     fn key(parts: &Parts, settings: &Settings, by: KeyBy) -> Option<Key> {
         let limit = HttpLimit::new("test", Quota::per_minute(1), by);
