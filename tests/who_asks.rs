@@ -430,7 +430,8 @@ async fn middleware_outside_of_the_layer_sees_the_decisions() {
             decisions
                 .iter()
                 .map(|decision| format!("{}:{} ", decision.policy(), decision.remaining()))
-                .collect::<String>()
+                .collect::<Vec<_>>()
+                .concat()
         });
         response.headers_mut().insert("x-told", told.unwrap_or_default().parse().unwrap());
         response

@@ -36,7 +36,7 @@ impl<'a> Check<'a> {
     }
 }
 
-/// A check, to be kept: what was asked.
+/// An owned check: what was asked.
 #[derive(Clone, Debug)]
 pub(crate) struct OwnedCheck {
     pub(crate) policy: Policy,
@@ -91,7 +91,7 @@ impl Clone for Decision {
     }
 }
 
-/// Where an answer comes from.
+/// The origin of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     /// A count: the store's, or this process's in its place.
@@ -124,7 +124,7 @@ impl Decision {
             allowed,
             remaining: 0,
             reset_after: 0,
-            // Nobody knows when an outage ends. One second is a fair time to ask again.
+            // The end of an outage is unknown; clients may retry after one second.
             retry_after: if allowed { None } else { Some(1_000_000) },
             receipt: None,
             used: Used::default(),

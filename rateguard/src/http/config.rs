@@ -1,4 +1,4 @@
-//! What a layer is told, and its services do.
+//! The configuration of a layer, shared by its services.
 
 use std::fmt;
 use std::sync::Arc;

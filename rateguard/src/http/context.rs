@@ -36,7 +36,7 @@ struct Shared {
     /// The answer to denials of the nearest layer that has one.
     on_denied: Option<OnDenied>,
     record: Record,
-    /// That of the layer which the request met first, if it is another: its record is the request's.
+    /// The context of the outermost layer, if this is not it: its record is the request's.
     outermost: Option<Context>,
 }
 
@@ -82,8 +82,8 @@ impl<'l> Ask<'l> {
 /// Those that are decided together.
 pub(super) type Asked<'l> = SmallVec<[Ask<'l>; 2]>;
 
-/// Which responses give charges back: in the order of the limits, or empty if none does.
-pub(super) type Refunds = SmallVec<[Option<RefundIf>; 2]>;
+/// Which responses give charges back, by the name of the policy: of one layer or handler, no two limits have the same.
+pub(super) type Refunds = SmallVec<[(Cow<'static, str>, RefundIf); 1]>;
 
 /// Charges that are being given back.
 pub(super) type GivingBack = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -111,11 +111,8 @@ impl Deref for Decisions {
 
 /// Starts deciding these together; a remote store is waited for as long as is `left`.
 pub(super) fn begin(limiter: &RateGuard, asked: &Asked<'_>, left: Duration) -> (Checking, Refunds) {
-    let refunds = if asked.iter().any(|ask| ask.limit.refund_if.is_some()) {
-        asked.iter().map(|ask| ask.limit.refund_if.clone()).collect()
-    } else {
-        Refunds::new()
-    };
+    let refund = |ask: &Ask<'_>| Some((ask.policy.shared_name(), ask.limit.refund_if.clone()?));
+    let refunds = asked.iter().filter_map(refund).collect();
     let checking = match asked.as_slice() {
         [] => Checking::Done(limiter::Decisions::new()),
         // One is what most have, and takes no list.
@@ -129,8 +126,8 @@ pub(super) fn begin(limiter: &RateGuard, asked: &Asked<'_>, left: Duration) -> (
 }
 
 impl Context {
-    /// A layer's part in a request that may have met other layers further out: its own limiter, but their record, so that
-    /// the headers are written once. Its answer to denials is its own, or else [theirs](Context::on_denied_of_layers).
+    /// The context of a layer. An inner layer has its own limiter, but uses the record of the outer layers, so that the
+    /// headers are written once. Its answer to denials is its own, or else [theirs](Context::on_denied_of_layers).
     pub(super) fn new(
         limiter: RateGuard,
         on_denied: Option<OnDenied>,
@@ -174,10 +171,10 @@ impl Context {
     }
 
     /// Keeps decisions for the headers, and for giving their charges back.
-    pub(super) fn record(&self, decisions: limiter::Decisions, refunds: Refunds) {
-        let mut refunds = refunds.into_iter();
+    pub(super) fn record(&self, decisions: limiter::Decisions, refunds: &Refunds) {
         let counted = decisions.into_iter().map(|decision| {
-            let refund_if = refunds.next().flatten();
+            let refund = refunds.iter().find(|(policy, _)| policy == decision.policy());
+            let refund_if = refund.map(|(_, refund_if)| refund_if.clone());
             Counted { decision, limiter: self.0.limiter.clone(), refund_if }
         });
         lock(&self.shared_record().counted).extend(counted);
@@ -230,7 +227,7 @@ impl Context {
         }))
     }
 
-    /// Further in: if there is a user now, it came too late for the layer.
+    /// Called further in: a user that exists now was inserted too late for the layer.
     pub(super) fn met_user(&self, extensions: &Extensions) {
         if self.0.lacks_user && extensions.get::<UserId>().is_some() {
             SetupError::authentication_too_late().log();
@@ -255,7 +252,7 @@ pub(super) fn finish<'d>(
     }
 }
 
-/// What is in there is whole at any moment, also after a panic elsewhere.
+/// The record is consistent at any moment, also after a panic.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

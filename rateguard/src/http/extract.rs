@@ -1,4 +1,4 @@
-//! From a request's head to the key that is counted, and to all else that limits read there.
+//! Reads keys and other settings of limits from a request's head.
 
 use std::cell::OnceCell;
 use std::future::Future;

@@ -25,12 +25,11 @@ pub struct Guard<L> {
 }
 
 impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
-    // Made at once, since nobody keeps the reason.
+    // The response itself: the reason is never used.
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        // What needs no waiting is done outside of this future, which is a part of the handler's and allocated with it:
-        // it has room only for what outlives the waiting.
+        // Work that does not wait is done outside of this future, to keep the future small: it is a part of the handler's.
         let Some(context) = parts.extensions.get::<Context>().cloned() else {
             return Err(SetupError::layer_missing(L::HANDLER).response(None));
         };
@@ -55,7 +54,7 @@ async fn give_back(context: &Context, response: Response) -> Response {
     response
 }
 
-/// How far a guard has come without waiting.
+/// The state of a guard before it waits.
 enum Begun<L> {
     Decided(Guard<L>),
     Asked(Later, Undecided),
@@ -123,7 +122,7 @@ fn settle<L>(
 ) -> Result<Guard<L>, Response> {
     let Undecided { refunds, waits } = undecided;
     let answer = rejection::answer(&decisions, context.on_denied(), parts);
-    context.record(decisions, refunds);
+    context.record(decisions, &refunds);
     match answer {
         Some(response) => Err(response),
         None if waits.is_empty() => Ok(Guard::open()),

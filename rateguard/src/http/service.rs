@@ -73,7 +73,7 @@ where
         let answer = rejection::answer(&decisions, on_denied.or(limiter.http().on_denied.as_ref()), &mut parts);
         if let Some(mut response) = answer {
             let giving_back = if let Some(outer) = outer {
-                outer.record(decisions, refunds);
+                outer.record(decisions, &refunds);
                 outer.denied()
             } else {
                 context::finish(&mut response, headers.unwrap_or_default(), decisions.iter_mut());
@@ -92,10 +92,10 @@ where
         }
         let request = Request::from_parts(parts, body);
         let Some(later) = later else {
-            context.record(decisions, refunds);
+            context.record(decisions, &refunds);
             return RateLimitFuture::calling(self.inner.call(request), context, headers);
         };
-        // The one that said it was ready goes with the request; the other takes its place here.
+        // The service that is ready goes with the request; its clone stays here.
         let next = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, next);
         RateLimitFuture::checking(later, refunds, (ready, request), context, headers)

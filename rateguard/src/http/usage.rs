@@ -26,7 +26,7 @@ const MOST: usize = 16;
 /// ```
 ///
 /// `limit` and `remaining` are units; `reset` is in seconds, until the oldest counted request leaves the window (of a token
-/// bucket: until it is full). Where the store cannot tell, `remaining` and `reset` are `null`.
+/// bucket: until it is full). If the store does not answer, `remaining` and `reset` are `null`.
 ///
 /// It lists the limits of this limiter's layers and handlers that the request's head decides: not those that count by a
 /// path parameter or by a handler's arguments, nor those that do not limit this client, nor shadow mode. At most 16, in the

@@ -116,7 +116,7 @@ impl Limiter {
         policy: &Policy,
         key: &Key,
     ) -> impl Future<Output = Result<Decision, StoreError>> + Send + use<> {
-        let check = Check::new(&*self.current(policy), key).owned();
+        let check = Check::new(&self.current(policy), key).owned();
         let asked = match &self.0.store {
             _ if check.policy.quota().allows_nothing() => Ok(Decision::nothing(check)),
             Store::Memory(store) => {

@@ -15,7 +15,7 @@ use crate::telemetry::log;
 
 /// Names that are kept at most: a program that makes names of what clients send must not fill the memory.
 const MOST: usize = 10_000;
-/// Places for the names registered last. A power of two.
+/// Cache entries for the names registered last. A power of two.
 const RECENT: usize = 256;
 /// Odd, so that different names stay different.
 const SCATTER: usize = 0x9e37_79b9;
@@ -82,7 +82,7 @@ impl Limiter {
         Cow::Owned(current)
     }
 
-    /// Whether policies may be other than they were written.
+    /// Whether any policy is overridden or put into shadow mode.
     #[inline]
     pub(super) fn is_overridden(&self) -> bool {
         self.0.settings.shadow || self.0.overrides.any()
@@ -127,7 +127,7 @@ impl Known {
         Known { quota: policy.quota(), constant, by_request: policy.is_by_request(), logged: false, limits }
     }
 
-    /// Whether this policy is no news.
+    /// Whether this policy is already known.
     fn knows(&self, policy: &Policy) -> bool {
         if policy.is_by_request() && !self.by_request {
             return false;
@@ -171,8 +171,7 @@ impl Overrides {
         }
     }
 
-    /// Takes note of a policy. For one that is known, one load. Returns whether it is the first of its name that `limits`
-    /// requests.
+    /// Registers a policy. A known one costs one load. Returns whether it is the first of its name that `limits` requests.
     #[inline]
     fn register(&self, policy: &Policy, limits: bool) -> bool {
         let by_request = usize::from(policy.is_by_request());

@@ -21,7 +21,7 @@ use crate::quota::Quota;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     name: Cow<'static, str>,
-    /// Stands for the name where a few collisions do no harm. Computed with the policy, so that no check pays for it.
+    /// A short hash of the name, computed once. A few collisions do no harm.
     number: u32,
     quota: Quota,
     on_error: Option<OnError>,
@@ -56,7 +56,7 @@ impl Policy {
     /// A policy whose name is written in the program.
     ///
     /// Its quota is taken as constant: if another place in the program gives the same name and algorithm another quota in
-    /// the same limiter, that is taken for a mistake, and an error in the log names both places. If the quota of a name
+    /// the same limiter, that is a mistake, and an error in the log names both places. If the quota of a name
     /// depends on the client, as with plans, use [`Policy::try_new`].
     ///
     /// A name is 1 to [`Policy::MAX_NAME`] bytes, without spaces, control characters, `"`, `\`, `{` or `}`.
@@ -95,7 +95,7 @@ impl Policy {
         Ok(Policy { number: number(&name), name, quota, on_error: None, shadow: false, unit: None, origin })
     }
 
-    /// Sets what to answer while the store cannot be asked. The default is the limiter's setting.
+    /// Sets the failure policy: what to answer while the store cannot be asked. The default is the limiter's.
     #[must_use = "this returns another policy"]
     pub const fn on_error(mut self, on_error: OnError) -> Policy {
         self.on_error = Some(on_error);
@@ -119,11 +119,11 @@ impl Policy {
     /// is a compile error.
     #[must_use = "this returns another policy"]
     #[doc(alias = "points")]
-    #[expect(clippy::panic, reason = "documented; in a constant it is the compile error")]
     pub const fn unit(mut self, unit: &'static str) -> Policy {
-        if !name::is_unit(unit) {
-            panic!("the unit of a policy is 1 to 32 letters and spaces, in the plural, such as \"tokens\"");
-        }
+        assert!(
+            name::is_unit(unit),
+            "the unit of a policy is 1 to 32 letters and spaces, in the plural, such as \"tokens\""
+        );
         self.unit = Some(unit);
         self
     }

@@ -64,7 +64,9 @@ impl RateGuard {
     /// ```
     pub fn register_handlers(&self, handlers: impl IntoIterator<Item = HandlerLimits>) {
         for HandlerLimits(limits) in handlers {
-            limits.iter().for_each(|limit| self.register_limit(limit));
+            for limit in limits {
+                self.register_limit(limit);
+            }
         }
     }
 

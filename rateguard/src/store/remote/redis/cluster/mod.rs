@@ -11,10 +11,12 @@ mod dispatch;
 mod learn;
 mod map;
 mod node;
+mod peers;
 mod redirect;
 mod slots;
 mod state;
 mod topology;
+mod work;
 
 pub(crate) use address::Address;
 pub(crate) use dispatch::Cluster;
