@@ -502,3 +502,14 @@ async fn whoever_comes_through_an_exempt_proxy_without_a_readable_address_is_cou
     }
     assert_eq!(told, [200, 429]);
 }
+
+#[tokio::test]
+async fn limits_of_one_name_for_different_keys_keep_their_own_refund_if() {
+    const A: Policy = Policy::new("same", Quota::per_minute(2));
+    const B: Policy = A;
+    #[rate_limit(policy = A, key = "ip", refund_if = |_| true)]
+    #[rate_limit(policy = B, key = "global")]
+    async fn handler() {}
+    let app = App::new(Router::new().route("/", get(handler)));
+    assert_eq!(app.statuses(&["/"; 3]).await, [200, 200, 429]);
+}

@@ -82,8 +82,8 @@ impl<'l> Ask<'l> {
 /// Those that are decided together.
 pub(super) type Asked<'l> = SmallVec<[Ask<'l>; 2]>;
 
-/// Which responses give charges back, by the name of the policy: of one layer or handler, no two limits have the same.
-pub(super) type Refunds = SmallVec<[(Cow<'static, str>, RefundIf); 1]>;
+/// Which responses give charges back: in the order of the limits, or empty if none does.
+pub(super) type Refunds = SmallVec<[Option<RefundIf>; 2]>;
 
 /// Charges that are being given back.
 pub(super) type GivingBack = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -111,8 +111,11 @@ impl Deref for Decisions {
 
 /// Starts deciding these together; a remote store is waited for as long as is `left`.
 pub(super) fn begin(limiter: &RateGuard, asked: &Asked<'_>, left: Duration) -> (Checking, Refunds) {
-    let refund = |ask: &Ask<'_>| Some((ask.policy.shared_name(), ask.limit.refund_if.clone()?));
-    let refunds = asked.iter().filter_map(refund).collect();
+    let refunds = if asked.iter().any(|ask| ask.limit.refund_if.is_some()) {
+        asked.iter().map(|ask| ask.limit.refund_if.clone()).collect()
+    } else {
+        Refunds::new()
+    };
     let checking = match asked.as_slice() {
         [] => Checking::Done(limiter::Decisions::new()),
         // One is what most have, and takes no list.
@@ -171,10 +174,10 @@ impl Context {
     }
 
     /// Keeps decisions for the headers, and for giving their charges back.
-    pub(super) fn record(&self, decisions: limiter::Decisions, refunds: &Refunds) {
+    pub(super) fn record(&self, decisions: limiter::Decisions, refunds: Refunds) {
+        let mut refunds = refunds.into_iter();
         let counted = decisions.into_iter().map(|decision| {
-            let refund = refunds.iter().find(|(policy, _)| policy == decision.policy());
-            let refund_if = refund.map(|(_, refund_if)| refund_if.clone());
+            let refund_if = refunds.next().flatten();
             Counted { decision, limiter: self.0.limiter.clone(), refund_if }
         });
         lock(&self.shared_record().counted).extend(counted);

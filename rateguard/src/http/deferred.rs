@@ -137,7 +137,7 @@ impl Waiting {
         let (checking, refunds) = begin(context.limiter(), &asked, context.left(context.limiter()));
         let decisions = context.settled(checking.settled().await);
         let denied = RateLimited::new(&decisions, context.on_denied(), || head);
-        context.record(decisions, &refunds);
+        context.record(decisions, refunds);
         match denied {
             None => Ok(()),
             Some(denied) => {

@@ -24,7 +24,6 @@ use super::setup_error::SetupError;
 use super::user_id::UserId;
 use crate::key::parts::Kind;
 use crate::key::{Key, ToKey};
-use crate::quota::Quota;
 
 /// A request's head, with what its route captured.
 pub(super) struct Head<'r> {
@@ -69,22 +68,20 @@ impl<'r> Head<'r> {
         if limit.skip.of(self.parts).unwrap_or(false) {
             return Ok(Said::Skipped);
         }
-        Ok(self.ask(limit)?.map_or(Said::Skipped, Said::Counted))
+        let cost = || limit.cost.of(self.parts).unwrap_or(1);
+        Ok(self.ask(limit, cost)?.map_or(Said::Skipped, Said::Counted))
     }
 
     /// What is asked of a limit that counts the request; `None` if the request has no quota there.
-    fn ask<'l>(&self, limit: &'l HttpLimit) -> Result<Option<Ask<'l>>, SetupError> {
-        let Some(quota) = self.quota(limit) else { return Ok(None) };
-        let cost = limit.cost.of(self.parts).unwrap_or(1);
-        Ok(Some(Ask::new(limit, quota, self.key(&limit.key)?, cost)))
-    }
-
-    /// The quota that replaces the policy's, if one does. `None`: the limit does not limit the request.
-    fn quota(&self, limit: &HttpLimit) -> Option<Option<Quota>> {
-        match &limit.quota {
-            None => Some(None),
-            Some(quota) => quota.of(self.parts).flatten().map(Some),
-        }
+    fn ask<'l>(&self, limit: &'l HttpLimit, cost: impl FnOnce() -> u32) -> Result<Option<Ask<'l>>, SetupError> {
+        let quota = match &limit.quota {
+            None => None,
+            Some(quota) => match quota.of(self.parts).flatten() {
+                Some(quota) => Some(quota),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(Ask::new(limit, quota, self.key(&limit.key)?, cost())))
     }
 
     /// What is asked of a limit about the client alone, whichever request it makes. `None` if that is not known, or the
@@ -97,8 +94,7 @@ impl<'r> Head<'r> {
         if self.is_exempt(&limit.exempt)? || self.is_exempt(&self.settings.exempt)? {
             return Ok(None);
         }
-        let Some(quota) = self.quota(limit) else { return Ok(None) };
-        Ok(Some(Ask::new(limit, quota, self.key(&limit.key)?, 1)))
+        self.ask(limit, || 1)
     }
 
     pub(super) fn parts(&self) -> &Parts {
@@ -228,6 +224,7 @@ mod tests {
     use axum::http::Request;
 
     use super::*;
+    use crate::quota::Quota;
 
     fn key(parts: &Parts, settings: &Settings, by: KeyBy) -> Option<Key> {
         let limit = HttpLimit::new("test", Quota::per_minute(1), by);

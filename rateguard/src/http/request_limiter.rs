@@ -98,7 +98,7 @@ impl RequestLimiter {
         let checking = limiter.begin(checks, self.context.left(self.limiter()));
         let decisions = self.context.settled(checking.settled().await);
         let denied = RateLimited::new(&decisions, self.context.on_denied(), || self.head.clone());
-        self.context.record(decisions.clone(), &Refunds::new());
+        self.context.record(decisions.clone(), Refunds::new());
         match denied {
             None => Ok(decisions),
             // What was charged is given back when this is the response: the handler may go on.

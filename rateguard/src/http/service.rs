@@ -73,7 +73,7 @@ where
         let answer = rejection::answer(&decisions, on_denied.or(limiter.http().on_denied.as_ref()), &mut parts);
         if let Some(mut response) = answer {
             let giving_back = if let Some(outer) = outer {
-                outer.record(decisions, &refunds);
+                outer.record(decisions, refunds);
                 outer.denied()
             } else {
                 context::finish(&mut response, headers.unwrap_or_default(), decisions.iter_mut());
@@ -92,7 +92,7 @@ where
         }
         let request = Request::from_parts(parts, body);
         let Some(later) = later else {
-            context.record(decisions, &refunds);
+            context.record(decisions, refunds);
             return RateLimitFuture::calling(self.inner.call(request), context, headers);
         };
         // The service that is ready goes with the request; its clone stays here.

@@ -29,8 +29,7 @@ impl TrustedProxies {
             let wrong = |problem: String| ConfigError::new(SETTING, text, problem);
             let found = named_or_parsed(text, NAMES).map_err(wrong)?;
             if found.iter().any(|network| network.prefix_len() == 0) {
-                let problem =
-                    "this would trust the header of every client; name the networks of your proxies";
+                let problem = "this would trust the header of every client; name the networks of your proxies";
                 return Err(wrong(problem.to_owned()));
             }
             networks.extend(found);
