@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use super::headers::Headers;
 use super::limit::{HttpLimit, RefundIf};
 use super::quota_fields;
-use super::rejection::OnDenied;
+use super::rejection::{DeniedByHandler, OnDenied};
 use super::setup_error::SetupError;
 use super::user_id::UserId;
 use crate::decision::{Check, Decision};
@@ -82,8 +82,8 @@ impl<'l> Ask<'l> {
 /// Those that are decided together.
 pub(super) type Asked<'l> = SmallVec<[Ask<'l>; 2]>;
 
-/// Which responses give charges back, by the name of the policy: of one layer or handler, no two limits have the same.
-pub(super) type Refunds = SmallVec<[(Cow<'static, str>, RefundIf); 1]>;
+/// Which responses give charges back: in the order of the limits, or empty if none does.
+pub(super) type Refunds = SmallVec<[Option<RefundIf>; 2]>;
 
 /// Charges that are being given back.
 pub(super) type GivingBack = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -111,8 +111,11 @@ impl Deref for Decisions {
 
 /// Starts deciding these together; a remote store is waited for as long as is `left`.
 pub(super) fn begin(limiter: &RateGuard, asked: &Asked<'_>, left: Duration) -> (Checking, Refunds) {
-    let refund = |ask: &Ask<'_>| Some((ask.policy.shared_name(), ask.limit.refund_if.clone()?));
-    let refunds = asked.iter().filter_map(refund).collect();
+    let refunds = if asked.iter().any(|ask| ask.limit.refund_if.is_some()) {
+        asked.iter().map(|ask| ask.limit.refund_if.clone()).collect()
+    } else {
+        Refunds::new()
+    };
     let checking = match asked.as_slice() {
         [] => Checking::Done(limiter::Decisions::new()),
         // One is what most have, and takes no list.
@@ -171,10 +174,10 @@ impl Context {
     }
 
     /// Keeps decisions for the headers, and for giving their charges back.
-    pub(super) fn record(&self, decisions: limiter::Decisions, refunds: &Refunds) {
+    pub(super) fn record(&self, decisions: limiter::Decisions, refunds: Refunds) {
+        let mut refunds = refunds.into_iter();
         let counted = decisions.into_iter().map(|decision| {
-            let refund = refunds.iter().find(|(policy, _)| policy == decision.policy());
-            let refund_if = refund.map(|(_, refund_if)| refund_if.clone());
+            let refund_if = refunds.next().flatten();
             Counted { decision, limiter: self.0.limiter.clone(), refund_if }
         });
         lock(&self.shared_record().counted).extend(counted);
@@ -186,8 +189,12 @@ impl Context {
         self.give_back(|_| true)
     }
 
-    /// Gives back what this response gives back. `None`, nearly always, if that is nothing.
+    /// Gives back what this response gives back: all, if it is a denial by the handler. `None`, nearly always, if that is
+    /// nothing.
     pub(super) fn responded(&self, response: &Response) -> Option<GivingBack> {
+        if response.extensions().get::<DeniedByHandler>().is_some() {
+            return self.denied();
+        }
         self.give_back(|counted| counted.refund_if.take().is_some_and(|RefundIf(refund_if)| refund_if.call(response)))
     }
 
@@ -199,10 +206,11 @@ impl Context {
             if counted.decision.receipt().is_none() || !is_due(counted) {
                 continue;
             }
-            let receipt = counted.decision.take_receipt();
+            // The handler may have given it back already.
+            let Some(receipt) = counted.decision.take_receipt() else { continue };
             let (check, here) = (counted.decision.check().as_check(), counted.decision.is_counted_here());
             let limiter = counted.limiter.limiter().clone();
-            begun.push((at, limiter.give_back(&check, receipt, here), limiter));
+            begun.push((at, limiter.give_back(&check, Some(receipt), here), limiter));
         }
         if begun.is_empty() {
             return None;
@@ -230,7 +238,7 @@ impl Context {
     }
 
     pub(super) fn finish(&self, response: &mut Response, set: Headers) {
-        finish(response, set, lock(&self.shared_record().counted).iter().map(|counted| &counted.decision));
+        finish(response, set, lock(&self.shared_record().counted).iter_mut().map(|counted| &mut counted.decision));
     }
 }
 
@@ -238,11 +246,12 @@ impl Context {
 pub(super) fn finish<'d>(
     response: &mut Response,
     set: Headers,
-    decisions: impl ExactSizeIterator<Item = &'d Decision> + Clone,
+    decisions: impl ExactSizeIterator<Item = &'d mut Decision>,
 ) {
     if decisions.len() > 0 {
-        quota_fields::write(response.headers_mut(), set, decisions.clone());
-        response.extensions_mut().insert(Decisions(decisions.cloned().collect()));
+        let decisions: Arc<[Decision]> = decisions.map(Decision::hand_over).collect();
+        quota_fields::write(response.headers_mut(), set, decisions.iter());
+        response.extensions_mut().insert(Decisions(decisions));
     }
 }
 

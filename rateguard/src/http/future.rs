@@ -100,7 +100,7 @@ where
                     let (mut parts, body) = request.into_parts();
                     let decisions = context.settled(settled);
                     let response = rejection::answer(&decisions, context.on_denied(), &mut parts);
-                    context.record(decisions, refunds);
+                    context.record(decisions, std::mem::take(refunds));
                     let next = if response.is_none() {
                         State::Calling { response: service.call(Request::from_parts(parts, body)) }
                     } else {

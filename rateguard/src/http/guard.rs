@@ -122,7 +122,7 @@ fn settle<L>(
 ) -> Result<Guard<L>, Response> {
     let Undecided { refunds, waits } = undecided;
     let answer = rejection::answer(&decisions, context.on_denied(), parts);
-    context.record(decisions, &refunds);
+    context.record(decisions, refunds);
     match answer {
         Some(response) => Err(response),
         None if waits.is_empty() => Ok(Guard::open()),

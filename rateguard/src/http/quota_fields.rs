@@ -17,7 +17,7 @@ use crate::quota::{Algorithm, Quota};
 
 /// Writes the headers of this set. What is not known is not written: a guess would be worse.
 pub(super) fn write<'d>(headers: &mut HeaderMap, set: Headers, decisions: impl Iterator<Item = &'d Decision> + Clone) {
-    let known = decisions.filter(|decision| !decision.degraded() && !decision.is_shadow());
+    let known = decisions.filter(|decision| !decision.degraded() && !decision.is_unknown() && !decision.is_shadow());
     if set.contains(Headers::X_RATE_LIMIT)
         && let Some(nearest) = known.clone().reduce(more_pressing)
     {
