@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::mem;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::Duration;
 
@@ -12,8 +12,7 @@ use tokio::sync::{oneshot, watch};
 use super::address::Address;
 use super::cross_slot::{self, CrossSlot, Part};
 use super::learn::{self, Learning};
-use super::node::{Member, Node, Peers};
-use super::redirect::Redirect;
+use super::node::{Member, Node};
 use super::slots::{Slots, slot};
 use super::state::{Newcomers, State};
 use crate::error::{StoreError, StoreErrorKind};
@@ -26,9 +25,6 @@ use crate::store::remote::redis::endpoint::Endpoint;
 use crate::store::remote::redis::server::Server;
 use crate::store::remote::script::Group;
 
-/// The most redirects of one job. One is usual; a slot that is moving may need another.
-const HOPS: u8 = 5;
-
 /// A cluster as a store.
 pub(crate) struct Cluster {
     /// The addresses from the URL, and the credentials for every node.
@@ -38,6 +34,8 @@ pub(crate) struct Cluster {
     pub(super) state: RwLock<State>,
     pub(super) newcomers: Mutex<Newcomers>,
     pub(super) learning: Learning,
+    /// Counts the slot maps.
+    pub(super) topology: AtomicU64,
     /// The node to ask first for the slot map.
     pub(super) hint: Mutex<Option<Address>>,
     /// How often the nodes were asked for the slot map, so that each time begins with another.
@@ -60,6 +58,7 @@ impl Cluster {
             state: RwLock::new(State::starting(deadline)),
             newcomers: Mutex::default(),
             learning: Learning::default(),
+            topology: AtomicU64::new(0),
             hint: Mutex::default(),
             turns: AtomicUsize::new(0),
             health: Arc::new(Health::new(deadline)),
@@ -144,18 +143,8 @@ impl Cluster {
         }
     }
 
-    fn send_to(&self, address: &Address, job: Job) {
-        let sent = match self.at(address) {
-            Some(node) => node.queue.send(job).map(drop),
-            None => Err((job, closed())),
-        };
-        if let Err((mut job, error)) = sent {
-            job.fail(error);
-        }
-    }
-
     /// Decides a group whose parts are decided by different calls.
-    fn start_cross_slot(
+    pub(super) fn start_cross_slot(
         &self,
         group: Group,
         parts: Vec<Part>,
@@ -180,14 +169,6 @@ impl Cluster {
         Ok(())
     }
 
-    /// The node at an address, which may be new; `None` once the cluster is closed.
-    fn at(&self, address: &Address) -> Option<Arc<Node>> {
-        if let Some(node) = self.slots().as_ref().and_then(|slots| slots.node(address)) {
-            return Some(Arc::clone(node));
-        }
-        lock(&self.newcomers).get(address, || self.node(address.clone()))
-    }
-
     pub(super) fn node(&self, address: Address) -> Arc<Node> {
         let server = Server {
             endpoint: self.endpoint.node(&address),
@@ -207,7 +188,7 @@ impl Cluster {
     }
 
     /// Has the nodes asked for the slot map, the node at `hint` first. One task asks at a time, and not too often.
-    fn learn(&self, hint: Option<&Address>) {
+    pub(super) fn learn(&self, hint: Option<&Address>) {
         if let Some(hint) = hint {
             *lock(&self.hint) = Some(hint.clone());
         }
@@ -242,56 +223,6 @@ impl Cluster {
     }
 }
 
-impl Peers for Cluster {
-    fn lost(&self) {
-        self.learn(None);
-    }
-
-    fn redirect(&self, mut job: Job, redirect: &Redirect) {
-        // Its deadline has passed.
-        if job.is_abandoned() {
-            return;
-        }
-        let Some(group) = job.as_group_mut() else {
-            return job.fail(StoreError::other("a PING was redirected"));
-        };
-        group.route.hops += 1;
-        if group.route.hops > HOPS {
-            return busy(job, "the nodes of the cluster redirect to each other");
-        }
-        let limits = group.checks.len();
-        group.route.asking = matches!(redirect, Redirect::Ask(_));
-        match redirect {
-            Redirect::Moved(address) => {
-                self.learn(Some(address));
-                self.send_to(address, job);
-            }
-            Redirect::Ask(address) => self.send_to(address, job),
-            Redirect::TryAgain if limits > 1 => {
-                let (left, unfinished) = (job.left, job.unfinished());
-                if let Some((group, reply)) = job.into_group() {
-                    let parts = cross_slot::one_by_one(&group);
-                    // It fails only without a runtime, and then no task of ours would call this.
-                    let _ = self.start_cross_slot(group, parts, left, reply, unfinished);
-                }
-            }
-            Redirect::TryAgain => {
-                // It shared a call with others of its slot. In a call of its own, its key is here or it is not.
-                group.route.alone = true;
-                self.send_or_fail(job);
-            }
-            Redirect::Down => {
-                self.learn(None);
-                busy(job, "CLUSTERDOWN: the node's cluster is not complete, or no node has the slot");
-            }
-        }
-    }
-
-    fn owner(&self, key: &str) -> Option<Address> {
-        Some(self.slots()?.owner(slot(key))?.address.clone())
-    }
-}
-
 /// Asks every node that has slots whether it answers.
 #[expect(clippy::result_large_err, reason = "the job comes back, so that it can be answered")]
 fn ping_all(slots: &Slots, job: Job) -> Result<(), Unsent> {
@@ -308,10 +239,6 @@ fn ping_all(slots: &Slots, job: Job) -> Result<(), Unsent> {
         });
     }
     Ok(())
-}
-
-fn busy(mut job: Job, why: &'static str) {
-    job.fail(StoreError::new(StoreErrorKind::Busy, why));
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
