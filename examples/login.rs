@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --example login
-//! curl -i -d 'account=alice&password=wrong' http://127.0.0.1:3000/login            # 401, and one attempt is spent
+//! curl -i -d 'account=alice&password=wrong' http://127.0.0.1:3000/login            # 401, and one attempt is used
 //! for i in 1 2 3 4 5; do curl -s -o /dev/null -w '%{http_code}\n' -d 'account=alice&password=wrong' http://127.0.0.1:3000/login; done
 //! curl -i -d 'account=alice&password=wonderland' http://127.0.0.1:3000/login       # 429: even the right password is denied now
 //! curl -i -d 'account=bob&password=builder' http://127.0.0.1:3000/login            # 200, as often as you like
@@ -35,7 +35,7 @@ fn is_right(login: &Login) -> bool {
 // - Five wrong guesses per hour for one account from one address. With the account alone as the key, anyone could lock out
 //   anyone else.
 // - Twenty wrong guesses per hour from one address for any account: one password tried on many accounts.
-// - During an outage, nobody may guess: `on_error = "closed"`.
+// - During an outage, no client may guess: `on_error = "closed"`.
 #[rate_limit(limit = 5, window = "1h", name = "login-account", key = ("ip", login.account.to_lowercase()),
              on_error = "closed", refund_if = |response| response.status().is_success())]
 #[rate_limit(limit = 20, window = "1h", name = "login-address", key = "ip",

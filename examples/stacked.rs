@@ -74,7 +74,7 @@ mod tests {
         }
         clock.advance(Duration::from_secs(1));
         let last = ask(&app, "/report").await;
-        assert_eq!(last.status(), 200, "the minute has spent four, not seven");
+        assert_eq!(last.status(), 200, "four units of the minute are used, not seven");
         assert_eq!(last.headers()["x-ratelimit-limit"], "5", "the one nearest exhaustion");
         assert_eq!(last.headers()["x-ratelimit-remaining"], "0");
         let fields = last.headers()["ratelimit"].to_str().unwrap();

@@ -59,7 +59,7 @@ mod tests {
             assert_eq!(ask(&app).await, 429);
             clock.advance(Duration::from_secs(10));
         }
-        assert_eq!(ask(&app).await, 429, "the hour has spent three");
+        assert_eq!(ask(&app).await, 429, "three units of the hour are used");
         // The first report no longer counts.
         clock.advance(Duration::from_secs(3600 - 30));
         assert_eq!(ask(&app).await, 200);

@@ -155,7 +155,7 @@ async fn every_row_of_the_chapters_table_is_counted_where_it_says() {
     for row in rows {
         let server = Server::new(configure(row.configured));
         assert!(server.allows(row.peer, &row.lines).await, "{}", row.text);
-        // What is counted there is denied now, from one end of the network to the other, and nobody else is.
+        // The whole network is denied now, from its first address to its last, and no other address is.
         for address in [row.counted.0, last(row.counted)] {
             assert!(!server.allows(address, &[]).await, "{address} should be where this is counted: {}", row.text);
         }

@@ -55,7 +55,7 @@ async fn assert_closed(limiter: &RateGuard) {
     assert!(format!("{limiter:?}").contains("closed"), "{limiter:?}");
 }
 
-/// Begins to give back what a check has charged, and does not wait for it, as a response's `refund_if` does.
+/// Begins to give back what a check has charged, and does not wait for it, as when a client hangs up.
 async fn begin_refund(limiter: &RateGuard) {
     let decision = limiter.check_cost(&TEN, &alice(), 4).await;
     assert!(decision.allowed() && !decision.degraded());
@@ -158,7 +158,7 @@ async fn a_server_that_cannot_be_reached_is_not_tried_again_after_close() {
     let limiter = RateGuard::builder().redis(proxy.url()).deadline(DEADLINE).build().unwrap();
     limiter.ready().await.unwrap();
     server.kill();
-    proxy.set(Fault::ThrowOut);
+    proxy.set(Fault::Close);
     proxy.cut();
     while limiter.ready().await.is_ok() {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -318,7 +318,7 @@ fn a_cluster_finishes_what_was_begun_and_ends_the_tasks_of_all_nodes() {
 async fn a_cluster_whose_nodes_hang_or_are_not_known_yet_does_not_hold_close_longer_than_the_deadline() {
     let server = RedisServer::start_with(&["--cluster-enabled", "yes"]);
     let proxy = Proxy::start(server.port());
-    for fault in [Fault::Silence, Fault::ThrowOut] {
+    for fault in [Fault::Silence, Fault::Close] {
         proxy.set(fault);
         let url = proxy.url().replace("redis://", "redis+cluster://");
         let limiter = RateGuard::builder().redis(url).deadline(DEADLINE).build().unwrap();

@@ -96,7 +96,7 @@ async fn limits_on_different_nodes_are_charged_together_or_not_at_all() {
     assert_eq!(decisions[0].remaining(), 6);
 }
 
-/// Whoever loses a race for the last unit on one node leaves nothing behind on the others.
+/// A request that loses the race for the last unit on one node leaves no charge on the others.
 #[tokio::test(flavor = "multi_thread")]
 async fn at_once_no_limit_is_passed_and_what_was_denied_is_given_back() {
     let cluster = RedisCluster::start();
@@ -308,7 +308,7 @@ async fn a_check_whose_answer_is_lost_is_not_made_again() {
             assert!(Instant::now() < patience, "it was not made");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        // Made, and the answer is about to be lost; then whoever would try again could.
+        // The call is made, and its answer is about to be lost. A client that retried could do so now.
         tokio::time::sleep(Duration::from_millis(50)).await;
         proxy.set(Fault::None);
         lost += u32::from(check.await.unwrap().degraded());
@@ -325,7 +325,7 @@ async fn a_check_whose_answer_is_lost_is_not_made_again() {
     assert!(lost >= 4, "{lost} of 8 answers were lost");
 }
 
-/// The node gives away what it does not have, so a key that is deleted in order to be written anew cannot be written.
+/// The node has given the slot away, so a key that is deleted in order to be rewritten cannot be written.
 #[tokio::test(flavor = "multi_thread")]
 async fn while_a_slot_moves_a_key_of_another_window_is_never_deleted_before_it_is_written() {
     let cluster = RedisCluster::start();

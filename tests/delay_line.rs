@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A TCP proxy on a port of its own, ended with the value. It has threads of its own, so that no runtime which is measured
-/// drives it, and it limits neither how much passes nor how much is under way.
+/// drives it, and it limits neither how much passes nor how much is in flight.
 #[derive(Debug)]
 pub struct DelayLine {
     port: u16,
@@ -72,7 +72,7 @@ impl DelayLine {
         self.shared.connects.load(Ordering::Relaxed)
     }
 
-    /// Sends every client something that the server did not say. To be called while no answer is under way.
+    /// Sends every client something that the server did not say. Call it while no answer is in flight.
     pub fn inject(&self, bytes: &[u8]) {
         for (_, chunks) in self.shared.clients.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             // A client that has gone needs nothing.

@@ -21,8 +21,8 @@ async fn by_ip() {}
 #[rate_limit(limit = 1, window = 60, name = "by-key", key = "header:x-api-key")]
 async fn by_header() {}
 
-#[rate_limit(limit = 1, window = 60, name = "late", key = user)]
-async fn late(Path(user): Path<String>) {
+#[rate_limit(limit = 1, window = 60, name = "deferred", key = user)]
+async fn deferred(Path(user): Path<String>) {
     let _ = user;
 }
 
@@ -39,7 +39,7 @@ fn routes() -> Router {
     Router::new()
         .route("/ip", get(by_ip))
         .route("/key", get(by_header))
-        .route("/late/{user}", get(late))
+        .route("/deferred/{user}", get(deferred))
         .route("/costly/{units}", get(costly))
         .route("/stacked", get(stacked))
         .route("/free", get(|| async {}))
@@ -92,7 +92,7 @@ async fn attributes_are_answered_for(builder: rateguard::RateGuardBuilder, serve
     for (path, policy, kind, retry) in [
         ("/ip", "by-ip", "ip", 60.0),
         ("/key", "by-key", "header.x-api-key", 60.0),
-        ("/late/bob", "late", "user", 60.0),
+        ("/deferred/bob", "deferred", "user", 60.0),
         ("/costly/6", "costly", "ip", 60.0),
         ("/stacked", "hour", "composite", 3600.0),
     ] {
@@ -164,11 +164,11 @@ async fn the_nearest_layers_answer_goes_before_the_outer_ones_and_the_limiters()
         let app = App::new(Router::new()).map(|_| routes);
         assert_eq!(app.get("/ip").await.status, 200);
         let early = app.get("/ip").await.body;
-        assert_eq!(app.get("/late/x").await.status, 200);
-        assert_eq!(app.get("/late/x").await.body, early);
+        assert_eq!(app.get("/deferred/x").await.status, 200);
+        assert_eq!(app.get("/deferred/x").await.body, early);
         limiter.reset(&Policy::new("by-ip", Quota::sliding_window(1, MINUTE)), &Key::ip([192, 0, 2, 1])).await.unwrap();
-        let late = Key::user("x");
-        limiter.reset(&Policy::new("late", Quota::sliding_window(1, MINUTE)), &late).await.unwrap();
+        let deferred = Key::user("x");
+        limiter.reset(&Policy::new("deferred", Quota::sliding_window(1, MINUTE)), &deferred).await.unwrap();
         early
     };
     assert_eq!(said(routes().layer(layer())).await, "limiter");
@@ -194,8 +194,8 @@ async fn what_the_closure_leaves_out_is_added_and_what_it_says_stays() {
     let outspoken =
         RateGuard::builder().on_denied(move |_: &Denied| (StatusCode::FORBIDDEN, own.clone())).build().unwrap();
     let app = App::with(outspoken, routes());
-    app.get("/late/x").await;
-    let answer = app.get("/late/x").await;
+    app.get("/deferred/x").await;
+    let answer = app.get("/deferred/x").await;
     assert_eq!((answer.status, answer.number("retry-after")), (403, Some(7)));
     assert_eq!(answer.headers.get_all("retry-after").iter().count(), 1);
     assert_eq!(answer.headers["cache-control"], "private");
@@ -236,7 +236,7 @@ async fn a_denial_that_never_ends_and_one_for_want_of_redis_are_told_as_what_the
     let builder = RateGuard::builder().on_error(OnError::Closed).on_denied(tell);
     let app = App::with(connected(builder, &server).await, routes());
     server.kill();
-    for path in ["/ip", "/late/x"] {
+    for path in ["/ip", "/deferred/x"] {
         let answer = app.get(path).await;
         let closed = told(&answer);
         assert_eq!((&closed["retry"], &closed["status"]), (&1.0.into(), &503.into()));
@@ -275,7 +275,7 @@ async fn only_denials_are_asked_about_and_nothing_of_the_request_is_shown_in_a_l
 }
 
 #[tokio::test]
-async fn what_a_late_denial_gives_back_is_given_back_all_the_same() {
+async fn what_a_deferred_denial_gives_back_is_given_back_too() {
     #[rate_limit(limit = 5, window = 60, name = "early")]
     #[rate_limit(limit = 1, window = 60, name = "waits", key = user)]
     async fn both(Path(user): Path<String>) {

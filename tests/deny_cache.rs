@@ -33,7 +33,7 @@ async fn spend(limiter: &RateGuard, policy: &Policy, key: &Key) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_knocks_on_is_denied_without_redis_being_asked() {
+async fn repeated_requests_are_denied_without_asking_redis() {
     let server = RedisServer::start();
     let limiter = remembering(&server).await;
     let key = Key::user("spent");
@@ -48,13 +48,13 @@ async fn whoever_knocks_on_is_denied_without_redis_being_asked() {
         assert!(decision.retry_after() <= first.retry_after() && decision.reset_after() > MINUTE / 2);
     }
     assert_eq!(calls(&server), before);
-    // Others are none of its business.
+    // Other keys are not affected.
     assert!(limiter.check(&TWO, &Key::user("other")).await.allowed());
     assert_eq!(calls(&server), before + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn waiting_as_long_as_a_refusal_from_memory_says_is_enough() {
+async fn waiting_as_long_as_a_denial_from_the_deny_cache_says_is_enough() {
     let server = RedisServer::start();
     let limiter = remembering(&server).await;
     for (name, quota) in [
@@ -88,17 +88,17 @@ async fn waiting_as_long_as_a_refusal_from_memory_says_is_enough() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_smaller_cost_or_a_shadow_is_asked_for_anew() {
+async fn a_smaller_cost_or_a_shadow_is_asked_again() {
     let server = RedisServer::start();
     let limiter = remembering(&server).await;
     let key = Key::global();
     assert!(limiter.check(&TWO, &key).await.allowed());
     assert!(!limiter.check_cost(&TWO, &key, 2).await.allowed());
     assert!(limiter.check(&TWO, &key).await.allowed(), "two are too many, one is not");
-    let watching = TWO.clone().shadow(true);
+    let shadowed = TWO.clone().shadow(true);
     let before = calls(&server);
     for _ in 0..3 {
-        let decision = limiter.check(&watching, &key).await;
+        let decision = limiter.check(&shadowed, &key).await;
         assert!(decision.allowed() && decision.would_deny());
         assert!(limiter.peek(&TWO, &key).await.unwrap().would_deny());
     }

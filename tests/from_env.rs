@@ -1,4 +1,4 @@
-//! A limiter from the environment: prints what it is, or why there is none; then what two checks are answered.
+//! A limiter from the environment: prints the limiter or the error, and then the answers to two checks.
 #![allow(clippy::expect_used, reason = "a test's own program: what it cannot do, it says")]
 
 use std::time::{Duration, Instant};

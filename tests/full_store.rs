@@ -54,7 +54,10 @@ async fn after_a_flood_of_any_policy_new_clients_get_their_limit_and_no_more() {
             println!("{name}, flood of {}: of 1000 logins of each new address allowed {logins:?}", flooded.name());
             assert!(logins.iter().all(|&logins| logins == 5), "{name}: {logins:?}");
             for number in 0..KEYS * 13 / 10 {
-                assert!(!limiter.check(flooded, &address(number)).await.allowed(), "{name}: spent clients stay denied");
+                assert!(
+                    !limiter.check(flooded, &address(number)).await.allowed(),
+                    "{name}: clients that have used their quota stay denied"
+                );
             }
         }
     }
@@ -104,7 +107,7 @@ async fn four_times_as_many_clients_as_keys_are_all_limited_and_few_are_denied_t
 }
 
 #[tokio::test]
-async fn far_beyond_that_nobody_is_allowed_more_than_the_limit() {
+async fn far_beyond_that_no_client_is_allowed_more_than_the_limit() {
     for (name, limiter, clock) in limiters() {
         let mut total = 0;
         let mut most = 0;

@@ -43,6 +43,23 @@ mod without_prelude {
     pub(super) async fn argument(Path(id): Path<u32>) -> ::std::string::String {
         ::std::string::ToString::to_string(&id)
     }
+
+    #[rate_limit(limit = id, window = 60, algorithm = "token_bucket", burst = 2, key = id, exempt = ["private"])]
+    #[rate_limit(limit = |_| 100_i64, window = MINUTE, unit = "requests")]
+    #[rate_limit(quota = |_| QUOTA, key = "global")]
+    #[rate_limit(quota = quota_of(id))]
+    #[rate_limit(policy = POLICY, cost = id)]
+    pub(super) async fn by_request(Path(id): Path<u32>) -> ::std::string::String {
+        ::std::string::ToString::to_string(&id)
+    }
+
+    const MINUTE: ::std::time::Duration = ::std::time::Duration::from_secs(60);
+    const QUOTA: ::rateguard::Quota = ::rateguard::Quota::per_minute(100);
+    const POLICY: ::rateguard::Policy = ::rateguard::Policy::new("without-prelude", QUOTA);
+
+    fn quota_of(id: u32) -> ::rateguard::Quota {
+        ::rateguard::Quota::per_minute(id + 100)
+    }
 }
 
 /// Every bare name that generated code could use means something else here.
@@ -85,6 +102,23 @@ mod shadowed {
     pub(super) async fn argument(Path(id): Path<u32>) -> ::std::string::String {
         id.to_string()
     }
+
+    #[rate_limit(limit = id, window = 60, algorithm = "token_bucket", burst = 2, key = id, exempt = ["private"])]
+    #[rate_limit(limit = |_| 100_i64, window = MINUTE, unit = "requests")]
+    #[rate_limit(quota = |_| QUOTA, key = "global")]
+    #[rate_limit(quota = quota_of(id))]
+    #[rate_limit(policy = POLICY, cost = id)]
+    pub(super) async fn by_request(Path(id): Path<u32>) -> ::std::string::String {
+        ::std::string::ToString::to_string(&id)
+    }
+
+    const MINUTE: ::std::time::Duration = ::std::time::Duration::from_secs(60);
+    const QUOTA: ::rateguard::Quota = ::rateguard::Quota::per_minute(100);
+    const POLICY: ::rateguard::Policy = ::rateguard::Policy::new("shadowed", QUOTA);
+
+    fn quota_of(id: u32) -> ::rateguard::Quota {
+        ::rateguard::Quota::per_minute(id + 100)
+    }
 }
 
 /// The library under another path, as in a framework that re-exports it. Names in a manifest are tested in `renamed/`.
@@ -112,6 +146,8 @@ async fn the_names_around_a_handler_do_not_matter() {
     let routes = Router::new()
         .route("/prelude/head", get(without_prelude::head))
         .route("/prelude/{id}", get(without_prelude::argument))
+        .route("/prelude/by-request/{id}", get(without_prelude::by_request))
+        .route("/shadowed/by-request/{id}", get(shadowed::by_request))
         .route("/shadowed/head", get(shadowed::head))
         .route("/shadowed/{id}", get(shadowed::argument))
         .route("/renamed/head", get(renamed::head))
@@ -120,6 +156,9 @@ async fn the_names_around_a_handler_do_not_matter() {
     for module in ["prelude", "shadowed", "renamed"] {
         passes_twice(&app, &format!("/{module}/head"), "head").await;
         passes_twice(&app, &format!("/{module}/7"), "7").await;
+    }
+    for module in ["prelude", "shadowed"] {
+        passes_twice(&app, &format!("/{module}/by-request/7"), "7").await;
     }
     assert_eq!(app.statuses(&["/prelude/9"; 5]).await, [200; 5], "skipped by one, and far from the other");
 }

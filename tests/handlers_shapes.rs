@@ -120,7 +120,7 @@ fn documented(limits: &str, function: &str) -> String {
 #[test]
 fn the_documentation_is_that_of_the_written_function_with_the_limits_in_words() {
     for (function, words) in [
-        ("todos_index", "At most 5 requests a minute for each page.limit."),
+        ("todos_index", "The quota page.limit.map(|_| rateguard::Quota::per_minute(5)) for each page.limit."),
         ("todos_create", "At most 5 units a minute for each client address; a request counts as input.text.len()."),
         ("root", "At most 5 requests a minute for each client address."),
     ] {

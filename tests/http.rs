@@ -221,7 +221,7 @@ async fn the_layers_keys_and_its_skip_do_what_they_say() {
     for status in [200, 200, 429, 429] {
         assert_eq!(fetch_with(address, "/a", "x-api-key", "one").await.status(), status);
     }
-    // The denials have spent nothing of the limit by path.
+    // The denied requests were not charged by the limit by path.
     assert_eq!(fetch_with(address, "/a", "x-api-key", "two").await.status(), 200);
     assert_eq!(fetch_with(address, "/a", "x-api-key", "three").await.status(), 200);
     assert_eq!(fetch_with(address, "/a", "x-api-key", "four").await.status(), 429);
@@ -242,7 +242,7 @@ async fn create(Json(value): Json<serde_json::Value>) -> Json<serde_json::Value>
 }
 
 #[tokio::test]
-async fn the_refusal_comes_before_the_body_is_read() {
+async fn the_denial_comes_before_the_body_is_read() {
     let app = Router::new().route("/", post(create)).layer(RateLimitLayer::new(RateGuard::memory()));
     let address = serve(app).await;
     let post = |body: &'static str| {
@@ -315,7 +315,7 @@ async fn denying(limiter: RateGuard) -> SocketAddr {
 
 const DENYING: [(&str, u16); 3] = [("/attribute", 429), ("/layer", 429), ("/own", 413)];
 
-async fn a_refused_upload_is_told_that_its_connection_ends(limiter: RateGuard) {
+async fn a_denied_upload_is_told_that_its_connection_ends(limiter: RateGuard) {
     let address = denying(limiter).await;
     for (path, denied) in DENYING {
         for (headers, body) in [
@@ -334,16 +334,16 @@ async fn a_refused_upload_is_told_that_its_connection_ends(limiter: RateGuard) {
 }
 
 #[tokio::test]
-async fn in_memory_a_refused_upload_is_told_that_its_connection_ends() {
-    a_refused_upload_is_told_that_its_connection_ends(RateGuard::memory()).await;
+async fn in_memory_a_denied_upload_is_told_that_its_connection_ends() {
+    a_denied_upload_is_told_that_its_connection_ends(RateGuard::memory()).await;
 }
 
 #[tokio::test]
-async fn in_redis_a_refused_upload_is_told_that_its_connection_ends() {
+async fn in_redis_a_denied_upload_is_told_that_its_connection_ends() {
     let server = RedisServer::start();
     // Without the deny cache each denial comes from Redis, and so a little later.
     let builder = RateGuard::builder().deny_cache(Duration::ZERO);
-    a_refused_upload_is_told_that_its_connection_ends(connected(builder, &server).await).await;
+    a_denied_upload_is_told_that_its_connection_ends(connected(builder, &server).await).await;
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ async fn a_layer_counts_by_cookie_and_by_path_parameter() {
         assert_eq!(ask(&app, "/tenants/a/orders", "session=x").await, status);
     }
     assert_eq!(ask(&app, "/tenants/b/orders", "other=1; session=x").await, 200);
-    assert_eq!(ask(&app, "/tenants/b/orders", "session=x").await, 429, "the session has spent its three");
+    assert_eq!(ask(&app, "/tenants/b/orders", "session=x").await, 429, "the session has used its three units");
     assert_eq!(ask(&app, "/tenants/b/orders", "session=y").await, 200);
 }
 
@@ -135,7 +135,7 @@ async fn by_session() {}
 #[rate_limit(limit = 2, window = 60, key = "header:authorization")]
 async fn by_credentials() {}
 
-/// Each request is sent as one client sends it, whom the app knows: how many of them are served.
+/// Sends each request as the same known client. Returns how many were served.
 async fn served(app: &Router, requests: impl IntoIterator<Item = Vec<(&'static str, String)>>) -> usize {
     let mut served = 0;
     for lines in requests {

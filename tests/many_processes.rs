@@ -32,7 +32,7 @@ fn allowed(server: &RedisServer, limit: usize, window: u128, lasts: u128) -> Vec
 }
 
 #[test]
-fn all_of_the_quota_and_no_more_is_admitted_over_all_processes() {
+fn all_of_the_quota_and_no_more_is_allowed_over_all_processes() {
     let server = RedisServer::start();
     // A window that does not end while they go on.
     for key in allowed(&server, 200, 600_000, 2_000) {

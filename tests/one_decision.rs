@@ -18,11 +18,11 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[rate_limit(limit = 2, window = 60, key = "global", name = "inner")]
 async fn attribute() {}
 
-#[rate_limit(limit = 2, window = 60, key = body.as_str(), name = "late")]
-async fn late(body: String) {}
+#[rate_limit(limit = 2, window = 60, key = body.as_str(), name = "deferred")]
+async fn deferred(body: String) {}
 
-#[rate_limit(limit = 1, window = 60, key = "global", name = "watches", shadow = true)]
-async fn watches() {}
+#[rate_limit(limit = 1, window = 60, key = "global", name = "shadowed", shadow = true)]
+async fn shadowed() {}
 
 async fn free() {}
 
@@ -30,8 +30,8 @@ fn app(limiter: &RateGuard) -> Router {
     let inner = RateLimitLayer::new(limiter.clone()).limit("nested", Quota::sliding_window(2, MINUTE), KeyBy::Global);
     Router::new()
         .route("/attribute", get(attribute))
-        .route("/late", post(late))
-        .route("/watches", get(watches))
+        .route("/deferred", post(deferred))
+        .route("/shadowed", get(shadowed))
         .route("/nested", get(free).layer(inner))
         .layer(RateLimitLayer::new(limiter.clone()).limit("outer", Quota::sliding_window(10, MONTH), KeyBy::Global))
 }
@@ -48,7 +48,7 @@ async fn left(limiter: &RateGuard) -> u32 {
 
 async fn a_denied_request_spends_nothing_of_the_layers_around_it(limiter: RateGuard) {
     let app = app(&limiter);
-    for (path, body, served) in [("/attribute", "", 2), ("/nested", "", 2), ("/late", "one", 2)] {
+    for (path, body, served) in [("/attribute", "", 2), ("/nested", "", 2), ("/deferred", "one", 2)] {
         let before = left(&limiter).await;
         for turn in 0..8 {
             let mut request = request(path);
@@ -62,18 +62,18 @@ async fn a_denied_request_spends_nothing_of_the_layers_around_it(limiter: RateGu
                 assert_eq!(response.headers()["x-ratelimit-remaining"], "0", "{path}: of the one that denies");
             }
         }
-        assert_eq!(left(&limiter).await, before - served, "{path}: six denied requests spent nothing");
+        assert_eq!(left(&limiter).await, before - served, "{path}: the six denied requests were not charged");
     }
-    // A limit that only watches denies nobody, so nothing is given back.
+    // A limit in shadow mode denies no request, so nothing is given back.
     let before = left(&limiter).await;
     for _ in 0..3 {
-        assert_eq!(answer(&app, request("/watches")).await.status(), 200);
+        assert_eq!(answer(&app, request("/shadowed")).await.status(), 200);
     }
     assert_eq!(left(&limiter).await, before - 3);
     assert_eq!(before - 3, 1);
     // And the outer limit holds for what was served.
-    assert_eq!(answer(&app, request("/watches")).await.status(), 200);
-    assert_eq!(answer(&app, request("/watches")).await.status(), 429);
+    assert_eq!(answer(&app, request("/shadowed")).await.status(), 200);
+    assert_eq!(answer(&app, request("/shadowed")).await.status(), 429);
 }
 
 #[tokio::test]

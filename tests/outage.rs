@@ -172,7 +172,7 @@ fn signal(server: &RedisServer, name: &str) {
 }
 
 #[tokio::test]
-async fn closed_refuses_with_503_and_local_counts_here() {
+async fn closed_denies_with_503_and_local_counts_here() {
     let server = RedisServer::stopped();
     let app = |on_error| {
         let limiter = RateGuard::builder().redis(server.url()).on_error(on_error).build().unwrap();
@@ -272,7 +272,7 @@ async fn a_check_that_nobody_waits_for_leaves_later_answers_right() {
     assert_eq!(u64::from(left.remaining()), 100 - counted);
 }
 
-/// As behind a name that follows the master. The old one hangs up on nobody and denies every write, inside the script.
+/// As behind a name that follows the master. The old one keeps its connections and rejects every write, inside the script.
 #[tokio::test]
 async fn a_master_that_became_a_replica_is_left_for_the_one_that_its_address_leads_to() {
     let (old, new) = (RedisServer::start(), RedisServer::start());

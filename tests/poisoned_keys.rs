@@ -1,4 +1,4 @@
-//! What others have written under our keys, and what a hostile server says, costs nobody but those whom it is about.
+//! Foreign values under our keys, and the answers of a hostile server, affect only the checks that meet them.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on says so")]
 
 use std::io::{Read, Write};
@@ -83,7 +83,7 @@ fn poisons(now: u64) -> Vec<Words> {
             let list: Vec<&[u8]> = list.into_iter().map(str::as_bytes).collect();
             poisons.push(words("RPUSH", &list));
         }
-        // Redis takes infinite scores, and no others that are none.
+        // Redis accepts infinite scores, but nothing else that is not a number.
         if odd.parse::<f64>().is_ok_and(|score| !score.is_nan()) && !odd.contains("400") {
             poisons.push(words("ZADD", &[odd.as_bytes(), odd.as_bytes()]));
             poisons.push(words("ZADD", &[odd.as_bytes(), format!("{now}100").as_bytes()]));
@@ -192,7 +192,7 @@ async fn whatever_stands_under_a_clients_key_fails_no_other_clients_check_and_dr
             if let Err(error) = limiter.reset(&policy, &odd).await {
                 failures.push(format!("{shown}: cannot be reset: {error}"));
             }
-            // A connection that was given up is made anew, so that the next one is not blamed for it.
+            // Waits for the next connection, so that the next value is not blamed for the lost one.
             let patience = Instant::now() + Duration::from_secs(20);
             while let Err(error) = limiter.ready().await {
                 assert!(Instant::now() < patience, "{error}");
@@ -270,7 +270,7 @@ async fn a_flood_of_messages_that_nobody_asked_for_takes_no_memory() {
     let limiter = RateGuard::builder().redis(line.url()).deadline(Duration::from_secs(60)).build().unwrap();
     limiter.ready().await.unwrap();
     let policy = Policy::new("flooded", Quota::sliding_window(5, MINUTE));
-    // While a call is under way, nobody reads what is told besides.
+    // While a call is in flight, nothing reads the push messages.
     let _: String = server.command(&["CLIENT", "PAUSE", "2000", "ALL"]);
     let check = tokio::spawn({
         let (limiter, policy) = (limiter.clone(), policy.clone());

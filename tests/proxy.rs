@@ -20,10 +20,10 @@ pub enum Fault {
     HalveAnswers,
     /// What the server answers arrives with some bits turned over, drawn from this seed.
     Garble(u64),
-    /// Nothing arrives in either direction, and nobody is told: a cable that was pulled.
+    /// Nothing arrives in either direction, and neither end notices: a cable that was pulled.
     Silence,
-    /// Whoever connects is let in and thrown out.
-    ThrowOut,
+    /// Connections are accepted and closed at once.
+    Close,
 }
 
 /// A TCP proxy on a port of its own, ended with the value.
@@ -116,7 +116,7 @@ impl Shared {
     }
 
     fn serve(self: &Arc<Shared>, client: TcpStream) {
-        if self.fault() == Fault::ThrowOut {
+        if self.fault() == Fault::Close {
             return;
         }
         let Ok(server) = TcpStream::connect(("127.0.0.1", self.server.load(Ordering::Relaxed))) else { return };

@@ -211,6 +211,80 @@ async fn a_give_back_is_of_the_very_units_that_were_charged() {
 }
 
 #[tokio::test]
+async fn a_receipt_of_units_that_no_longer_count_gives_nothing_back_after_the_window_was_made_longer() {
+    for mut timed in Timed::both().await {
+        for make in [Quota::sliding_window as Make, Quota::sliding_counter] {
+            let name = format!("stale-{}", make(1, HOUR).algorithm());
+            let short = Policy::try_new(name.clone(), make(4, MINUTE)).unwrap();
+            let long = Policy::try_new(name, make(4, HOUR)).unwrap();
+            let stale = timed.check(&short, 4).await;
+            timed.pass(3 * MINUTE);
+            assert_eq!(timed.allowed(&short, 2).await, 2);
+            timed.pass(Duration::from_micros(59_999_999));
+            assert_eq!(timed.allowed(&short, 2).await, 2);
+            timed.pass(Duration::from_micros(1));
+            // A denial keeps what is counted under the longer window.
+            assert!(timed.check(&long, 4).await.retry_after().is_some());
+            let before = timed.remaining(&long).await;
+            timed.give_back(&stale).await;
+            assert_eq!(timed.remaining(&long).await, before, "{}", long.name());
+            timed.pass(3 * HOUR);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sliding_counter_made_longer_counts_its_units_until_they_are_as_old_as_the_new_window() {
+    for mut timed in Timed::both().await {
+        let short = Policy::new("in-full", Quota::sliding_counter(4, MINUTE));
+        let long = Policy::new("in-full", Quota::sliding_counter(4, HOUR));
+        let first = timed.check(&short, 3).await;
+        timed.pass(MINUTE);
+        let second = timed.check(&short, 1).await;
+        assert!(first.allowed() && second.allowed());
+        assert!(!timed.check(&long, 1).await.allowed());
+        timed.pass(Duration::from_micros(59 * 60_000_000 - 1));
+        assert_eq!(timed.remaining(&long).await, 0, "all four are younger than an hour");
+        timed.give_back(&second).await;
+        assert_eq!(timed.remaining(&long).await, 1);
+        timed.give_back(&first).await;
+        assert_eq!(timed.remaining(&long).await, 4);
+    }
+}
+
+#[tokio::test]
+async fn a_burst_that_is_lowered_and_raised_again_gives_no_tokens_back() {
+    for mut timed in Timed::both().await {
+        let of = |burst| Policy::new("bursts", Quota::token_bucket(60, MINUTE).burst(burst));
+        let (large, small, larger) = (of(100), of(10), of(200));
+        assert_eq!(timed.allowed(&large, 101).await, 100);
+        assert_eq!(timed.allowed(&small, 5).await, 0);
+        assert_eq!(timed.allowed(&large, 5).await, 0);
+        timed.pass(Duration::from_secs(7));
+        assert_eq!(timed.allowed(&small, 20).await, 7);
+        assert_eq!(timed.allowed(&large, 20).await, 0, "what one bucket gives is taken from all");
+        timed.pass(Duration::from_secs(3));
+        assert_eq!(timed.allowed(&large, 20).await, 3);
+        assert_eq!(timed.remaining(&larger).await, 100, "as many are missing as from the emptiest bucket");
+        timed.pass(Duration::from_secs(100));
+        assert_eq!((timed.remaining(&large).await, timed.remaining(&small).await), (100, 10));
+    }
+}
+
+#[tokio::test]
+async fn a_give_back_reaches_the_buckets_of_all_bursts() {
+    for timed in Timed::both().await {
+        let of = |burst| Policy::new("bursts", Quota::token_bucket(60, MINUTE).burst(burst));
+        let (large, small) = (of(100), of(10));
+        assert!(timed.check(&large, 95).await.allowed());
+        assert!(!timed.check(&small, 1).await.allowed());
+        let last = timed.check(&large, 3).await;
+        timed.give_back(&last).await;
+        assert_eq!((timed.remaining(&large).await, timed.remaining(&small).await), (5, 3));
+    }
+}
+
+#[tokio::test]
 async fn a_reset_voids_receipts() {
     for mut timed in Timed::both().await {
         let quotas = [

@@ -22,8 +22,8 @@ const SEARCH: Policy = Policy::new("search", Quota::sliding_window(3, MINUTE));
 #[rate_limit(limit = 3, window = 60, name = "search")]
 async fn search() {}
 
-#[rate_limit(limit = 3, window = 60, name = "late", key = uri.path())]
-async fn late(uri: Uri) {
+#[rate_limit(limit = 3, window = 60, name = "deferred", key = uri.path())]
+async fn deferred(uri: Uri) {
     let _ = uri;
 }
 
@@ -33,7 +33,7 @@ async fn mild() -> StatusCode {
 }
 
 fn routes() -> Router {
-    Router::new().route("/search", get(search)).route("/late", get(late)).route("/mild", get(mild))
+    Router::new().route("/search", get(search)).route("/deferred", get(deferred)).route("/mild", get(mild))
 }
 
 fn quota(text: &str) -> Quota {
@@ -56,14 +56,14 @@ async fn a_quota_that_is_set_applies_at_once_to_attributes_and_layers_and_what_w
     everywhere(async |limiter| {
         let layer = RateLimitLayer::new(limiter.clone()).limit("wide", quota("100/1m"), KeyBy::Global);
         let app = App::new(Router::new()).map(|_| routes().layer(layer.headers(Headers::X_RATE_LIMIT | Headers::IETF)));
-        for path in ["/search", "/late"] {
+        for path in ["/search", "/deferred"] {
             let first = app.get(path).await;
             assert_eq!((first.number("x-ratelimit-limit"), first.number("x-ratelimit-remaining")), (Some(3), Some(2)));
         }
-        for name in ["search", "late"] {
+        for name in ["search", "deferred"] {
             assert!(limiter.set_quota(name, quota("5/1m")), "{name} is known");
         }
-        for path in ["/search", "/late"] {
+        for path in ["/search", "/deferred"] {
             let raised = app.get(path).await;
             assert_eq!(
                 (raised.number("x-ratelimit-limit"), raised.number("x-ratelimit-remaining")),
@@ -71,10 +71,10 @@ async fn a_quota_that_is_set_applies_at_once_to_attributes_and_layers_and_what_w
             );
             assert!(raised.headers["ratelimit-policy"].to_str().unwrap().ends_with(";q=5;w=60"));
         }
-        for name in ["search", "late"] {
+        for name in ["search", "deferred"] {
             limiter.set_quota(name, quota("1/1m"));
         }
-        for path in ["/search", "/late"] {
+        for path in ["/search", "/deferred"] {
             let lowered = app.get(path).await;
             assert_eq!((lowered.status, lowered.number("x-ratelimit-limit")), (429, Some(1)));
             assert!(lowered.body.contains("No more than 1 request in 1 minute"), "{}", lowered.body);
@@ -92,7 +92,7 @@ async fn a_quota_that_is_set_applies_at_once_to_attributes_and_layers_and_what_w
 #[tokio::test]
 async fn without_http_it_applies_to_every_way_to_ask() {
     everywhere(async |limiter| {
-        assert!(!limiter.set_quota("search", quota("2/1m")), "nobody has asked about it");
+        assert!(!limiter.set_quota("search", quota("2/1m")), "no policy of this name is known");
         let first = limiter.check(&SEARCH, &client()).await;
         assert_eq!((first.limit(), first.remaining(), first.quota()), (2, 1, quota("2/1m")));
         let all = limiter.check_all(&[rateguard::Check::new(&SEARCH, &client())]).await;
@@ -101,7 +101,7 @@ async fn without_http_it_applies_to_every_way_to_ask() {
         assert_eq!((peeked.limit(), peeked.allowed()), (2, false));
         limiter.refund(&SEARCH, &client(), 1).await.unwrap();
         assert_eq!(limiter.peek(&SEARCH, &client()).await.unwrap().remaining(), 1);
-        // Another algorithm counts anew, under a key of its own.
+        // Another algorithm has a count of its own, under another key.
         limiter.set_quota("search", quota("token_bucket:2/1m:burst=9"));
         let bucket = limiter.check(&SEARCH, &client()).await;
         assert_eq!((bucket.quota().algorithm(), bucket.remaining()), (Algorithm::TokenBucket, 8));
@@ -138,7 +138,7 @@ async fn a_charge_is_given_back_where_it_was_made() {
         while limiter.peek(&policy, &client()).await.unwrap().remaining() != 2 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        // Meanwhile somebody is counted by another algorithm, and is not given anything.
+        // Meanwhile a client is counted by another algorithm, and gains nothing.
         limiter.unset_quota("mild");
         assert_eq!(limiter.check(&policy, &client()).await.remaining(), 2);
         go_on.notify_one();
@@ -177,13 +177,13 @@ async fn policies_are_known_when_their_layer_is_made_or_their_handler_is_asked()
     let known = || limiter.policies().iter().map(|policy| policy.name().to_owned()).collect::<Vec<_>>();
     assert_eq!(known(), ["global"]);
     assert_eq!(limiter.unmatched_quotas(), ["absent", "search"]);
-    for path in ["/search", "/late", "/search"] {
+    for path in ["/search", "/deferred", "/search"] {
         app.get(path).await;
     }
-    assert_eq!(known(), ["global", "late", "search"]);
+    assert_eq!(known(), ["deferred", "global", "search"]);
     assert_eq!(limiter.unmatched_quotas(), ["absent"]);
     let policies = limiter.policies();
-    assert_eq!((policies[0].quota(), policies[0].is_overridden()), (Some(quota("100/1m")), false));
+    assert_eq!((policies[1].quota(), policies[1].is_overridden()), (Some(quota("100/1m")), false));
     assert_eq!((policies[2].quota(), policies[2].is_overridden()), (Some(quota("9/1m")), true));
     assert_eq!(policies[2].default_quota(), Some(quota("3/1m")));
     // Names that were made at run time, and more than are remembered by their place.
@@ -207,7 +207,7 @@ async fn names_without_end_do_not_fill_the_memory_and_are_limited_all_the_same()
 }
 
 #[tokio::test]
-async fn a_name_that_no_policy_has_limits_nobody_less_and_is_told_once_with_the_names_there_are() {
+async fn a_name_that_no_policy_has_changes_no_limit_and_is_logged_once_with_the_known_names() {
     let (log, _guard) = Log::capture(Level::INFO);
     let warnings = || log.lines_with("WARN");
     let clock = ManualClock::new();
@@ -215,18 +215,18 @@ async fn a_name_that_no_policy_has_limits_nobody_less_and_is_told_once_with_the_
     let app = App::with(limiter.clone(), routes());
     assert_eq!(app.statuses(&["/search", "/search", "/search", "/search"]).await, [200, 200, 200, 429]);
     clock.advance(Duration::from_secs(59));
-    app.get("/late").await;
+    app.get("/deferred").await;
     assert!(warnings().is_empty());
     clock.advance(Duration::from_secs(1));
     for _ in 0..5 {
-        app.get("/late").await;
+        app.get("/deferred").await;
     }
     let told = warnings();
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains("unknown=serach") && told[0].contains("known=late, search"), "{told:?}");
+    assert!(told[0].contains("unknown=serach") && told[0].contains("known=deferred, search"), "{told:?}");
     assert!(!limiter.set_quota("gloabl", quota("1/1m")));
     clock.advance(MINUTE);
-    app.get("/late").await;
+    app.get("/deferred").await;
     assert_eq!(warnings().len(), 2, "{:?}", warnings());
     assert!(warnings()[1].contains("unknown=gloabl, serach"));
 }

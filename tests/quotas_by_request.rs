@@ -11,7 +11,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, Query, Request, State};
 use axum::http::request::Parts;
 use axum::routing::get;
-use rateguard::{Headers, Key, ManualClock, Policy, Quota, RateGuard, UserId, rate_limit};
+use rateguard::{Headers, Key, ManualClock, Policy, PolicyInfo, Quota, RateGuard, UserId, rate_limit};
 use rateguard_tests::{App, request};
 use serde::Deserialize;
 
@@ -185,6 +185,8 @@ mod quota_of_the_request {
         let _: &Quota = quota;
     }
 
+    static SMALLEST: Quota = Quota::per_minute(1);
+
     // Only one of the two depends on who asks.
     #[rate_limit(quota = user.plan.quota(), key = user.name, name = "plan")]
     #[rate_limit(quota = "4/1m", name = "all")]
@@ -208,8 +210,7 @@ mod quota_of_the_request {
         let (free, internal) = ("/?name=ada&plan=free", "/?name=ada&plan=internal");
         assert_eq!(app.statuses(&[free, internal, internal, free, free]).await, [200, 200, 200, 200, 429]);
         assert_eq!(app.get(internal).await.status, 200);
-        static QUOTA: Quota = Quota::per_minute(1);
-        let app = App::new(Router::new().route("/", get(by_state)).with_state(&QUOTA));
+        let app = App::new(Router::new().route("/", get(by_state)).with_state(&SMALLEST));
         assert_eq!(app.statuses(&["/", "/"]).await, [200, 429]);
     }
 
@@ -263,7 +264,8 @@ mod constant_quota {
         assert_eq!(app.statuses(&["/named", "/named", "/named"]).await, [200, 200, 429]);
         assert_eq!(app.statuses(&["/call", "/call"]).await, [200, 429]);
         assert_eq!(app.get("/chosen").await.status, 200);
-        let quotas: Vec<String> = app.limiter.policies().iter().map(|policy| policy.quota().to_string()).collect();
+        let quotas: Vec<String> =
+            app.limiter.policies().iter().filter_map(PolicyInfo::quota).map(|quota| quota.to_string()).collect();
         assert!(quotas.contains(&"token_bucket:2/1m:burst=3".to_owned()), "{quotas:?}");
         assert!(quotas.contains(&"fixed_window:1/1500us".to_owned()), "{quotas:?}");
     }

@@ -45,7 +45,7 @@ async fn the_prefix_is_the_builders() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_request_writes_nothing() {
+async fn a_denied_request_writes_nothing() {
     let server = RedisServer::start();
     let limiter = limiter(&server).await;
     for (name, limit) in [("z", 3), ("p", 200), ("l", 2000)] {
@@ -82,7 +82,7 @@ async fn every_key_has_a_lifetime_of_one_to_two_windows_and_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lifetime_that_was_taken_away_is_mended_by_the_next_check_that_is_refused() {
+async fn a_lifetime_that_was_taken_away_is_restored_by_the_next_denied_check() {
     let server = RedisServer::start();
     let limiter = limiter(&server).await;
     for (name, limit) in [("z", 2), ("p", 200), ("l", 2000)] {
@@ -99,7 +99,7 @@ async fn a_lifetime_that_was_taken_away_is_mended_by_the_next_check_that_is_refu
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_only_looks_like_a_log_of_ours_fails_its_own_check_and_no_others_and_holds_nobody_up() {
+async fn a_value_that_only_looks_like_our_log_fails_its_own_check_and_delays_no_other() {
     let server = RedisServer::start();
     let limiter = limiter(&server).await;
     let (seconds, _): (u64, u64) = server.command(&["TIME"]);
@@ -166,7 +166,7 @@ async fn a_foreign_value_under_our_key_is_left_alone_and_fails_only_its_own_chec
             }
             assert_eq!(server.command::<Vec<u8>>(&["DUMP", &key]), dump);
         }
-        assert_eq!(odd_ones, limit.min(30), "{name}: nobody gains by it");
+        assert_eq!(odd_ones, limit.min(30), "{name}: no client gains by it");
     }
 }
 

@@ -140,7 +140,7 @@ async fn a_cluster_by_tls_whose_slots_move_to_other_nodes() {
 }
 
 #[test]
-fn certificates_that_are_none_or_that_nobody_would_use_are_an_error() {
+fn invalid_or_unused_certificates_are_an_error() {
     let error = builder("rediss://localhost").tls_ca("what").tls_client_certificate("a", "b").build().unwrap_err();
     assert!(error.to_string().contains("tls_ca and tls_client_certificate"), "{error}");
     let error = builder("rediss://localhost").tls_ca("what").build().unwrap_err();

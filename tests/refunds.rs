@@ -195,7 +195,7 @@ async fn in_a_group_that_is_denied_every_other_limit_keeps_its_units() {
 }
 
 #[rate_limit(limit = 9, window = 60, key = "global", name = "early")]
-#[rate_limit(limit = 1, window = 60, key = name.0, name = "late")]
+#[rate_limit(limit = 1, window = 60, key = name.0, name = "deferred")]
 async fn early_and_late(name: axum::extract::Path<String>) -> Response {
     drop(name);
     Response::default()

@@ -141,12 +141,12 @@ async fn four_charges_to_give_back_wait_for_a_hung_redis_once() {
 }
 
 #[rate_limit(limit = 9, window = 60, key = "global", name = "early")]
-#[rate_limit(limit = 2, window = 60, key = name, name = "late")]
+#[rate_limit(limit = 2, window = 60, key = name, name = "deferred")]
 async fn upload(Json(name): Json<String>) -> impl IntoResponse {
     drop(name);
 }
 
-/// A body that takes so long to arrive.
+/// A body that takes this long to arrive.
 fn slow_body(takes: Duration) -> Body {
     let (mut upload, body) = tokio::io::duplex(64);
     tokio::spawn(async move {
@@ -189,7 +189,7 @@ async fn a_slow_upload_and_slow_middleware_leave_the_budget_to_the_limits_that_c
     };
     assert_eq!([send().await, send().await], [200, 200]);
     let keys = server.keys();
-    for name in ["outer", "inner", "early", "late"] {
+    for name in ["outer", "inner", "early", "deferred"] {
         let key = keys.iter().find(|key| key.contains(&format!(":{name}:"))).unwrap();
         // Not the mark at its end.
         assert_eq!(server.command::<u32>(&["ZCOUNT", key, "-inf", "(inf"]), 2, "{name} was counted by Redis");

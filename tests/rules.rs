@@ -43,7 +43,7 @@ enum Step {
     CheckOne,
     /// One unit, together with a look at another limit, for which the script for everything is needed.
     CheckOneOfTwo,
-    /// One unit together with one of another limit, which may only watch, until that is spent.
+    /// One unit together with one of another limit, which may be in shadow mode, until that limit is used up.
     CheckTwo(bool),
     /// So many at once, which share an operation.
     CheckCrowd(usize),
@@ -52,6 +52,8 @@ enum Step {
     Reset,
     /// To this limit, and one of a few windows.
     Requota(u32, usize),
+    /// To this burst, of buckets.
+    Burst(Option<u32>),
     /// One of the charges made so far, and so many percent of it, against its receipt, which is used up.
     GiveBack(usize, u32),
     /// As long as the last denial said.
@@ -75,10 +77,30 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (1_u32..60).prop_map(Step::Refund),
         1 => Just(Step::Reset),
         2 => (limits(), 0_usize..8).prop_map(|(limit, window)| Step::Requota(limit, window)),
+        1 => proptest::option::of(1_u32..200).prop_map(Step::Burst),
         3 => (0_usize..8, 1_u32..150).prop_map(|(charge, percent)| Step::GiveBack(charge, percent)),
         3 => Just(Step::WaitForRetry),
     ];
     proptest::collection::vec(step, 1..40)
+}
+
+/// Of small quotas that change again and again, between the same few windows and bursts, with charges given back at any time.
+fn changes() -> impl Strategy<Value = Vec<Step>> {
+    let wait = prop_oneof![Just(0_u64), Just(50), Just(150), Just(500), Just(999), Just(1000), 0_u64..3500];
+    let step = prop_oneof![
+        4 => (wait, 0_u64..2).prop_map(|(share, micros)| Step::Wait(share, micros)),
+        6 => (1_u32..60).prop_map(Step::Check),
+        3 => Just(Step::CheckOne),
+        1 => (2_usize..6).prop_map(Step::CheckCrowd),
+        1 => Just(Step::Peek),
+        1 => (1_u32..60).prop_map(Step::Refund),
+        1 => Just(Step::Reset),
+        4 => (1_u32..9, 0_usize..3).prop_map(|(limit, window)| Step::Requota(limit, window)),
+        2 => proptest::option::of(1_u32..9).prop_map(Step::Burst),
+        5 => (0_usize..12, Just(100)).prop_map(|(charge, percent)| Step::GiveBack(charge, percent)),
+        2 => Just(Step::WaitForRetry),
+    ];
+    proptest::collection::vec(step, 4..50)
 }
 
 fn windows() -> impl Strategy<Value = Duration> {
@@ -116,7 +138,7 @@ struct Both {
 }
 
 impl Both {
-    /// Denials are remembered for so long by the limiter on Redis.
+    /// How long the limiter on Redis keeps denials in its deny cache.
     async fn new(compact: bool, deny_cache: Duration) -> Both {
         let server = RedisServer::start_with_clock();
         let clock = ManualClock::new();
@@ -236,6 +258,9 @@ struct Charge {
     /// The model's receipt, and in which life of the key.
     receipt: u64,
     life: u32,
+    at: u64,
+    /// Too old to count, whatever is asked from now on.
+    gone: bool,
 }
 
 /// A few windows that quotas change between.
@@ -245,7 +270,14 @@ fn windows_of(window: Duration) -> [Duration; 3] {
 }
 
 #[expect(clippy::too_many_lines, reason = "a kind of step after the other")]
-async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, burst: Option<u32>, steps: Vec<Step>) {
+async fn agree(
+    both: &Both,
+    algorithm: Algorithm,
+    limit: u32,
+    window: Duration,
+    mut burst: Option<u32>,
+    steps: Vec<Step>,
+) {
     static SEQUENCE: AtomicU64 = AtomicU64::new(0);
     let key = Key::new("sequence", SEQUENCE.fetch_add(1, Ordering::Relaxed));
     let mut policy = Policy::new("p", quota(algorithm, limit, window, burst));
@@ -263,9 +295,17 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
                 now += micros(window) / 1000 * thousandths + more;
                 continue;
             }
-            Step::Requota(limit, which) => {
-                // Most changes are of the limit alone.
-                let other = windows_of(window).get(which).copied().unwrap_or(quota.window());
+            Step::Requota(..) | Step::Burst(_) => {
+                let (mut limit, mut other) = (quota.limit(), quota.window());
+                match step {
+                    Step::Burst(other) => burst = other,
+                    Step::Requota(new, which) => {
+                        limit = new;
+                        // Most changes are of the limit alone.
+                        other = windows_of(window).get(which).copied().unwrap_or(other);
+                    }
+                    _ => {}
+                }
                 policy = Policy::new("p", self::quota(algorithm, limit, other, burst));
                 // A denial by the same quota may be remembered, and what another has allowed since would put it off.
                 if quotas.contains(&policy.quota()) {
@@ -278,7 +318,7 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
             Step::Reset => {
                 both.reset(&policy, &key).await;
                 model = Model::new(algorithm);
-                charges.life += 1;
+                charges.reset();
                 denied = None;
                 // Redis tells the lives of a key apart by its clock, which never stands.
                 now += 1;
@@ -292,7 +332,12 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
                 continue;
             }
             Step::GiveBack(which, percent) => {
-                charges.give_back(both, &mut model, now, which, percent).await;
+                let before = both.peek(&policy, &key).await.remaining;
+                let most = charges.give_back(both, &mut model, now, which, percent).await;
+                let after = both.peek(&policy, &key).await.remaining;
+                if algorithm != Algorithm::TokenBucket {
+                    assert!(after <= before + most, "{most} units given back, and {before} left are {after}");
+                }
                 // Of the quota that is asked next, no denial is remembered.
                 both.redis.refund(&policy, &key, 0).await.unwrap();
                 denied = None;
@@ -323,11 +368,13 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
             }
             Step::CheckTwo(shadow) => {
                 denied = None;
+                charges.count_in(now, &quota);
                 both.check_beside_another(&policy, &key, &mut model, now, shadow).await;
                 continue;
             }
             Step::CheckCrowd(many) => {
                 denied = None;
+                charges.count_in(now, &quota);
                 for told in both.check_crowd(&policy, &key, many).await {
                     let available = model.available(now, &quota);
                     assert_eq!(
@@ -336,7 +383,7 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
                     );
                     if told.allowed {
                         assert!(told.reset > 0);
-                        charges.add(&policy, told, 1, model.charge(now, &quota, 1));
+                        charges.add(&policy, told, 1, model.charge(now, &quota, 1), now);
                     } else {
                         model.denied(now, &quota);
                     }
@@ -346,6 +393,7 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
             Step::Check(percent) => share(percent),
             Step::CheckOne | Step::CheckOneOfTwo => 1,
         };
+        charges.count_in(now, &quota);
         let available = model.available(now, &quota);
         let told = match step {
             Step::CheckOneOfTwo => both.check_as_one_of_two(&policy, &key).await,
@@ -356,7 +404,7 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
         if told.allowed {
             assert_eq!(u64::from(told.remaining), available - u64::from(cost));
             assert!(told.reset > 0);
-            charges.add(&policy, told, cost, model.charge(now, &quota, u64::from(cost)));
+            charges.add(&policy, told, cost, model.charge(now, &quota, u64::from(cost)), now);
         } else {
             model.denied(now, &quota);
             assert_eq!(u64::from(told.remaining), available);
@@ -371,38 +419,66 @@ async fn agree(both: &Both, algorithm: Algorithm, limit: u32, window: Duration, 
 struct Charges {
     made: Vec<Charge>,
     life: u32,
+    /// How long a charge can count, by the windows that were asked in this life.
+    horizon: u64,
 }
 
 impl Charges {
-    fn add(&mut self, policy: &Policy, told: Told, cost: u32, receipt: u64) {
+    fn add(&mut self, policy: &Policy, told: Told, cost: u32, receipt: u64, at: u64) {
         let (policy, decisions, life) = (policy.clone(), told.decisions, self.life);
-        self.made.push(Charge { policy, decisions, cost, receipt, life });
+        self.made.push(Charge { policy, decisions, cost, receipt, life, at, gone: false });
     }
 
-    async fn give_back(&mut self, both: &Both, model: &mut Model, now: u64, which: usize, percent: u32) {
+    fn reset(&mut self) {
+        self.life += 1;
+        self.horizon = 0;
+    }
+
+    /// A quota is asked, under which charges may count longer from now on. It does not bring back those that are gone.
+    fn count_in(&mut self, now: u64, quota: &Quota) {
+        for charge in &mut self.made {
+            charge.gone |= now - charge.at >= self.horizon;
+        }
+        let windows = if quota.algorithm() == Algorithm::SlidingCounter { 2 } else { 1 };
+        self.horizon = self.horizon.max(windows * micros(quota.window()));
+    }
+
+    /// Returns how many units can come back at most.
+    async fn give_back(&mut self, both: &Both, model: &mut Model, now: u64, which: usize, percent: u32) -> u32 {
         // The last one most often.
-        let Some(at) = self.made.len().checked_sub(1 + which) else { return };
+        let Some(at) = self.made.len().checked_sub(1 + which) else { return 0 };
         let charge = self.made.remove(at);
         // More than was charged is not there to be given back, but of other charges of that microsecond.
         let cost = (u64::from(charge.cost) * u64::from(percent)).div_ceil(100).min(charge.cost.into());
-        both.give_back(&charge, cost.try_into().unwrap()).await;
+        let cost = u32::try_from(cost).unwrap();
+        both.give_back(&charge, cost).await;
         if charge.life != self.life {
-            return;
+            return 0;
         }
         // Of a bucket, what was charged before one that is given back out of order may not all come back.
         if !model.is_last(charge.receipt) {
             self.made.drain(..at);
         }
-        model.refund(now, &charge.policy.quota(), cost, Some(charge.receipt));
+        model.refund(now, &charge.policy.quota(), cost.into(), Some(charge.receipt));
+        if charge.gone || now - charge.at >= self.horizon { 0 } else { cost }
     }
 }
 
 fn all_agree_in(algorithm: Algorithm, compact: bool) {
+    sequences_agree(algorithm, compact, (limits(), windows(), proptest::option::of(1_u32..2000), steps()));
+    sequences_agree(algorithm, compact, (1_u32..9, windows(), proptest::option::of(1_u32..9), changes()));
+    println!("{algorithm}{}: {} sequences agree", if compact { ", compact" } else { "" }, 4 * sequences());
+}
+
+fn sequences_agree(
+    algorithm: Algorithm,
+    compact: bool,
+    strategy: impl Strategy<Value = (u32, Duration, Option<u32>, Vec<Step>)>,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     // Where denials are remembered, half of them come from memory, and have to be as right as the script's.
     for deny_cache in [Duration::ZERO, Duration::from_secs(30)] {
         let both = runtime.block_on(Both::new(compact, deny_cache));
-        let strategy = (limits(), windows(), proptest::option::of(1_u32..2000), steps());
         let result = runner().run(&strategy, |(limit, window, burst, steps)| {
             runtime.block_on(agree(&both, algorithm, limit, window, burst, steps));
             Ok(())
@@ -411,7 +487,6 @@ fn all_agree_in(algorithm: Algorithm, compact: bool) {
             panic!("{algorithm}: {error}");
         }
     }
-    println!("{algorithm}{}: {} sequences agree", if compact { ", compact" } else { "" }, sequences());
 }
 
 #[test]
@@ -439,18 +514,81 @@ fn model_memory_and_redis_agree_on_the_token_bucket() {
     all_agree_in(Algorithm::TokenBucket, false);
 }
 
+/// A sequence that was once answered differently, where denials are remembered and where they are not.
+async fn always_agree(algorithm: Algorithm, limit: u32, window: Duration, burst: Option<u32>, steps: &[Step]) {
+    for deny_cache in [Duration::ZERO, Duration::from_secs(30)] {
+        let both = Both::new(false, deny_cache).await;
+        agree(&both, algorithm, limit, window, burst, steps.to_vec()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_from_before_a_reset_gives_nothing_back_after_the_window_was_made_longer() {
+    let steps = [
+        Step::CheckCrowd(4),
+        Step::Reset,
+        Step::Check(1),
+        Step::Wait(236, 0),
+        Step::Check(1),
+        Step::Wait(764, 0),
+        Step::Requota(2, 2),
+        Step::Check(1),
+        Step::GiveBack(2, 1),
+        Step::Check(1),
+    ];
+    always_agree(Algorithm::SlidingCounter, 4, Duration::from_millis(1), None, &steps).await;
+}
+
+#[tokio::test]
+async fn of_two_windows_that_count_as_much_a_new_one_takes_over_the_later() {
+    let steps = [
+        Step::Check(1),
+        Step::Wait(167, 0),
+        Step::Requota(4, 1),
+        Step::Check(1),
+        Step::GiveBack(1, 1),
+        Step::Requota(4, 2),
+        Step::Check(1),
+    ];
+    for algorithm in [Algorithm::FixedWindow, Algorithm::SlidingCounter] {
+        always_agree(algorithm, 4, Duration::from_secs(60), None, &steps).await;
+    }
+}
+
+#[tokio::test]
+async fn of_two_buckets_that_are_full_at_the_same_time_memory_and_redis_forget_the_same_one() {
+    // 2 in 60 s and 6 in 180 s refill equally fast; the fifth rate takes the place of one of them.
+    let steps = [
+        Step::CheckOne,
+        Step::Requota(6, 2),
+        Step::CheckOne,
+        Step::Requota(1, 0),
+        Step::CheckOne,
+        Step::Requota(1, 2),
+        Step::CheckOne,
+        Step::Requota(3, 2),
+        Step::CheckOne,
+        Step::Wait(300, 0),
+        Step::Requota(2, 0),
+        Step::CheckOne,
+        Step::Requota(6, 2),
+        Step::CheckOne,
+    ];
+    always_agree(Algorithm::TokenBucket, 2, Duration::from_secs(60), None, &steps).await;
+}
+
 /// What one request of a crowd asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Ask {
-    /// One unit; of a limit that only watches, if so.
-    One(Watches),
+    /// One unit. The flag says whether the limit is in shadow mode.
+    One(Shadow),
     /// A unit of that limit together with one of another.
-    Two(Watches, Watches),
+    Two(Shadow, Shadow),
     /// So many units, which the script for everything takes after the others.
     Units(u32),
 }
 
-type Watches = bool;
+type Shadow = bool;
 
 fn asks() -> impl Strategy<Value = Ask> {
     prop_oneof![
@@ -481,14 +619,14 @@ async fn crowds_agree(both: &Both, quotas: [Quota; 2], crowds: Vec<Crowd>) {
             let policy = Policy::new(name, quota);
             (policy.clone(), policy.shadow(true))
         });
-        let of = |policy: &'static str, watches: Watches| {
-            let (enforced, watching) = if policy == "one" { &first } else { &second };
-            if watches { watching } else { enforced }
+        let of = |policy: &'static str, shadow: Shadow| {
+            let (enforced, shadowed) = if policy == "one" { &first } else { &second };
+            if shadow { shadowed } else { enforced }
         };
         let checks: Vec<Vec<Check<'_>>> = crowd
             .iter()
             .map(|ask| match *ask {
-                Ask::One(watches) => vec![Check::new(of("one", watches), &key)],
+                Ask::One(shadow) => vec![Check::new(of("one", shadow), &key)],
                 Ask::Two(first, second) => {
                     vec![Check::new(of("one", first), &key), Check::new(of("other", second), &key)]
                 }
@@ -537,7 +675,7 @@ fn a_crowd_of_all_kinds_is_answered_as_if_one_came_after_the_other() {
 
 /// What a clock that steps may do: the longest wait for one unit, and the most that is allowed while it stands still.
 #[test]
-fn a_clock_that_steps_locks_nobody_out_and_gives_away_at_most_one_quota_a_step() {
+fn a_clock_that_steps_locks_no_client_out_and_gives_at_most_one_quota_per_step() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for algorithm in ALGORITHMS {
         let both = runtime.block_on(Both::new(false, Duration::ZERO));
@@ -631,7 +769,7 @@ async fn holds(both: &Both, limit: u32, window: Duration, moments: Vec<Moment>) 
             waited = 0;
             assert!(least <= limit.into(), "more than the limit: {least} of {limit}");
             let (policy, decisions, cost) = (policy.clone(), told.decisions, cost.try_into().unwrap());
-            allowed.push((now, Charge { policy, decisions, cost, receipt: 0, life: 0 }));
+            allowed.push((now, Charge { policy, decisions, cost, receipt: 0, life: 0, at: now, gone: false }));
         }
         if let Some(at) = give_back.and_then(|back| allowed.len().checked_sub(1 + back)) {
             let (_, charge) = allowed.remove(at);

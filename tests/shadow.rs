@@ -1,4 +1,4 @@
-//! Limits that only watch: one, those of a layer, or all.
+//! Shadow mode: of one limit, of a layer's limits, or of all.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use std::time::Duration;
@@ -14,20 +14,20 @@ const ONE: Quota = Quota::sliding_window(1, Duration::from_secs(60));
 #[rate_limit(limit = 1, window = 60, name = "early")]
 async fn early() {}
 
-#[rate_limit(limit = 1, window = 60, name = "late", key = user, on_error = "closed")]
-async fn late(Path(user): Path<String>) {
+#[rate_limit(limit = 1, window = 60, name = "deferred", key = user, on_error = "closed")]
+async fn deferred(Path(user): Path<String>) {
     let _ = user;
 }
 
-#[rate_limit(limit = 1, window = 60, name = "watches", shadow = true)]
+#[rate_limit(limit = 1, window = 60, name = "shadowed", shadow = true)]
 #[rate_limit(limit = 2, window = 60, name = "denies")]
-async fn one_watches() {}
+async fn one_in_shadow() {}
 
 fn routes() -> Router {
     Router::new()
         .route("/early", get(early))
-        .route("/late/{user}", get(late))
-        .route("/one", get(one_watches))
+        .route("/deferred/{user}", get(deferred))
+        .route("/one", get(one_in_shadow))
         .route("/free", get(|| async {}))
 }
 
@@ -36,8 +36,8 @@ async fn an_attributes_shadow_denies_nothing_and_leaves_the_others_to_deny() {
     let app = App::new(routes());
     assert_eq!(app.statuses(&["/one"; 4]).await, [200, 200, 429, 429]);
     let key = Key::ip([192, 0, 2, 1]);
-    let watches = Policy::new("watches", ONE).shadow(true);
-    let peeked = app.limiter.peek(&watches, &key).await.unwrap();
+    let shadowed = Policy::new("shadowed", ONE).shadow(true);
+    let peeked = app.limiter.peek(&shadowed, &key).await.unwrap();
     assert!(peeked.allowed() && peeked.would_deny(), "it has counted all the same");
 }
 
@@ -70,7 +70,7 @@ async fn a_limiters_shadow_is_for_everything_that_asks_it() {
     for limiter in [builder().build().unwrap(), connected(builder(), &server).await] {
         let layer = RateLimitLayer::new(limiter.clone()).limit("global", ONE, KeyBy::Global);
         let app = App::new(Router::new()).map(|_| routes().layer(layer));
-        for path in ["/early", "/late/bob", "/one", "/free"] {
+        for path in ["/early", "/deferred/bob", "/one", "/free"] {
             assert_eq!(app.statuses(&[path; 4]).await, [200; 4], "{path}");
         }
         let answer = app.get("/early").await;
@@ -93,5 +93,5 @@ async fn a_limiters_shadow_lets_requests_through_that_cannot_be_counted() {
     let builder = RateGuard::builder().shadow(true).on_error(OnError::Closed);
     let app = App::with(connected(builder, &server).await, routes());
     server.kill();
-    assert_eq!(app.statuses(&["/early", "/late/bob", "/early"]).await, [200; 3]);
+    assert_eq!(app.statuses(&["/early", "/deferred/bob", "/early"]).await, [200; 3]);
 }

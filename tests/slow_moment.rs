@@ -97,7 +97,7 @@ async fn in_a_slow_moment_closed_stays_closed_and_costs_above_the_limit_are_deni
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_pauses_now_and_then_lets_nobody_past_twice_the_limit() {
+async fn a_server_that_pauses_now_and_then_allows_at_most_twice_the_limit() {
     let server = RedisServer::start();
     let builder = RateGuard::builder().redis(server.url()).deadline(DEADLINE).deny_cache(Duration::ZERO);
     let limiter = builder.build().unwrap();
@@ -243,7 +243,7 @@ async fn charges_that_were_counted_here_in_a_slow_moment_are_given_back_here() {
     let app = routes().layer(RateLimitLayer::new(slow.limiter.clone()));
     let mut statuses = Vec::new();
     for path in ["/failures", "/failures", "/failures", "/failures", "/failures"] {
-        // What was too late may have been charged by Redis as well, and that stays: so each begins anew there.
+        // Redis may have charged late checks too, and such a charge stays. So each round begins with a fresh key there.
         let _: String = slow.server.command(&["FLUSHALL"]);
         let response = slow.moment(async || app.clone().oneshot(request(path)).await.unwrap()).await;
         statuses.push(response.status().as_u16());
@@ -262,7 +262,7 @@ async fn charges_that_were_counted_here_in_a_slow_moment_are_given_back_here() {
 async fn what_was_counted_here_and_did_not_run_in_redis_is_not_sent_there_again() {
     let slow = Slow::start(OnError::Open).await;
     let policy = policy("again", 5);
-    // Redis will say that it does not know the script, when nobody waits for its answer any more.
+    // Redis will answer that it does not know the script, after the request has stopped waiting.
     let _: String = slow.server.command(&["SCRIPT", "FLUSH"]);
     let decision = slow.moment(async || slow.limiter.check(&policy, &Key::user(1)).await).await;
     assert!(decision.degraded());

@@ -93,24 +93,24 @@ fn only_five_get_in(answers: &[(u16, bool)]) {
 }
 
 #[test]
-fn a_handler_that_blocks_both_workers_lets_nobody_past_the_limit() {
+fn a_handler_that_blocks_both_workers_does_not_raise_the_limit() {
     let _alone = alone();
     only_five_get_in(&at_once(Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap(), 150, 100));
 }
 
 #[test]
-fn a_handler_that_blocks_the_only_worker_lets_nobody_past_the_limit() {
+fn a_handler_that_blocks_the_only_worker_does_not_raise_the_limit() {
     let _alone = alone();
     only_five_get_in(&at_once(Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap(), 120, 100));
 }
 
 #[test]
-fn a_handler_that_blocks_a_current_thread_runtime_lets_nobody_past_the_limit() {
+fn a_handler_that_blocks_a_current_thread_runtime_does_not_raise_the_limit() {
     let _alone = alone();
     only_five_get_in(&at_once(current_thread(), 120, 100));
 }
 
-/// Runs meanwhile, on this thread's limiter, whose runtime blocks for so long at a time.
+/// Runs meanwhile, on this thread's limiter, whose runtime blocks for this long at a time.
 fn while_the_owner_blocks<T>(block: Duration, meanwhile: impl AsyncFnOnce(RateGuard) -> T) -> T {
     let server = RedisServer::start();
     let url = server.url();
@@ -154,7 +154,7 @@ fn runtimes_that_share_a_limiter_are_answered_while_one_of_them_blocks() {
 }
 
 #[test]
-fn a_runtime_that_nobody_drives_lets_nobody_past_twice_the_limit_and_holds_nobody_up_for_long() {
+fn a_runtime_that_is_not_driven_allows_at_most_twice_the_limit_and_delays_no_check_for_long() {
     let _alone = alone();
     let (log, _guard) = Log::capture(Level::INFO);
     let degraded = while_the_owner_blocks(Duration::from_secs(4), async |limiter| {

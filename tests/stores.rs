@@ -122,7 +122,7 @@ async fn limits_checked_together_are_charged_together_or_not_at_all(limiter: Rat
     }
     let fourth = limiter.check_all(&both).await;
     assert!(!fourth[0].allowed() && fourth[1].allowed());
-    assert_eq!(fourth[1].remaining(), 27, "the day has spent three");
+    assert_eq!(fourth[1].remaining(), 27, "three units of the day are used");
     assert_eq!(limiter.check(&day, &key).await.remaining(), 26);
 }
 

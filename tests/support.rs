@@ -176,7 +176,7 @@ impl RedisServer {
         self.try_command(words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
     }
 
-    /// Whether it says that it is a master. While its role changes it hangs up on everybody, and is none.
+    /// Whether it says that it is a master. While its role changes, it closes all connections; then the answer is no.
     pub fn is_master(&self) -> bool {
         let info = self.try_command::<String>(&["INFO", "replication"]);
         info.is_ok_and(|info| info.contains("role:master"))

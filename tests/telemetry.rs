@@ -24,8 +24,8 @@ async fn shadow() {}
 #[rate_limit(limit = 9, window = 60, name = "t-skips", skip = |req: &Parts| req.uri.query().is_some())]
 async fn skips() {}
 
-#[rate_limit(limit = 9, window = 60, name = "t-late", key = user, skip = user == "root")]
-async fn late(Path(user): Path<String>) {
+#[rate_limit(limit = 9, window = 60, name = "t-deferred", key = user, skip = user == "root")]
+async fn deferred(Path(user): Path<String>) {
     let _ = &user;
 }
 
@@ -63,7 +63,7 @@ fn routes() -> Router {
         .route("/plain", get(plain))
         .route("/shadow", get(shadow))
         .route("/skips", get(skips))
-        .route("/late/{user}", get(late))
+        .route("/deferred/{user}", get(deferred))
         .route("/stacked", get(stacked))
         .route("/key", get(by_key))
 }
@@ -95,7 +95,7 @@ async fn requests_are_counted_by_policy_and_outcome() {
     for path in ["/plain", "/plain", "/plain", "/shadow", "/shadow", "/shadow", "/skips", "/skips?a", "/skips?b"] {
         app.get(path).await;
     }
-    for path in ["/late/bob", "/late/root", "/stacked", "/stacked", "/stacked", "/key"] {
+    for path in ["/deferred/bob", "/deferred/root", "/stacked", "/stacked", "/stacked", "/key"] {
         app.get(path).await;
     }
     for (policy, outcome, expected) in [
@@ -105,8 +105,8 @@ async fn requests_are_counted_by_policy_and_outcome() {
         ("t-shadow", "shadowed", 2.0),
         ("t-skips", "allowed", 1.0),
         ("t-skips", "skipped", 2.0),
-        ("t-late", "allowed", 1.0),
-        ("t-late", "skipped", 1.0),
+        ("t-deferred", "allowed", 1.0),
+        ("t-deferred", "skipped", 1.0),
         ("t-narrow", "allowed", 1.0),
         ("t-narrow", "denied", 2.0),
         ("t-wide", "allowed", 1.0),

@@ -155,7 +155,7 @@ impl Shared {
     async fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Answer {
         let pairs: Vec<(String, String)> =
             url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-        if !self.admits(headers, &pairs) {
+        if !self.is_authorized(headers, &pairs) {
             return error(StatusCode::UNAUTHORIZED, "WRONGPASS invalid or missing auth token");
         }
         if ![Method::GET, Method::HEAD, Method::POST, Method::PUT].contains(method) {
@@ -186,7 +186,7 @@ impl Shared {
         }
     }
 
-    fn admits(&self, headers: &HeaderMap, pairs: &[(String, String)]) -> bool {
+    fn is_authorized(&self, headers: &HeaderMap, pairs: &[(String, String)]) -> bool {
         let token = lock(&self.token);
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
         given == Some(&**token) || pairs.iter().any(|(name, value)| name == "_token" && *value == *token)

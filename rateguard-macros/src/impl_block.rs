@@ -9,7 +9,7 @@ use syn::parse::{ParseStream, Parser};
 use crate::attribute::{Attribute, attributes};
 use crate::errors::Errors;
 use crate::handler::Handler;
-use crate::value::source;
+use crate::source;
 
 /// An `impl` block.
 pub(crate) struct ImplBlock {
@@ -109,7 +109,7 @@ impl ImplBlock {
 
     /// The type in names: `Api`, or `Cache<u8>`, without the path before it.
     pub(crate) fn type_name(&self) -> String {
-        let text = source(&self.ty).replace(' ', "_");
+        let text = source::shown(&self.ty).replace(' ', "_");
         let path = text.find('<').map_or(text.as_str(), |arguments| text.get(..arguments).unwrap_or_default());
         let last = path.rfind("::").map_or(0, |place| place + 2);
         text.get(last..).unwrap_or_default().to_owned()

@@ -16,6 +16,7 @@ mod on_impl;
 mod param;
 mod plan;
 mod quota_text;
+mod source;
 mod validate;
 mod value;
 mod window;
@@ -75,7 +76,7 @@ use proc_macro2::TokenStream;
 /// | `skip` | which requests are not counted: a `bool`, in [any form](#forms) | none |
 /// | `refund_if` | which responses give the charge back: a `Fn(&Response) -> bool`. A cancelled request has no response and stays charged | none |
 /// | `shadow` | `true` is shadow mode: decide, count and report, but never deny; a constant `bool` | `false` |
-/// | `exempt` | networks of clients that are not counted: `["10.0.0.0/8", "2001:db8::/32", "10.0.0.1"]`, and the names `"loopback"` and `"private"` | none |
+/// | `exempt` | networks of clients that are not counted: `["10.0.0.0/8", "2001:db8::/32", "10.0.0.1"]`, and the names `"loopback"` and `"private"`. Like `key = "ip"`, it needs the client's address | none |
 /// | `unit` | what the units are called in the words of a `429`: the plural, 1 to 32 letters and spaces | `"requests"` |
 /// | `crate` | the path of the library, if it is re-exported: `crate = my_framework::rateguard` | the name in your manifest |
 ///
@@ -229,93 +230,7 @@ use proc_macro2::TokenStream;
 /// The document always names `Retry-After` and the `X-RateLimit-*` headers, which are the default. The attribute does
 /// not know the limiter's settings: if yours sends other headers, or none, name a 429 of your own.
 ///
-/// # Mistakes
-///
-/// Each is a compile error on the word that is wrong. All are reported together, and the function stays in place.
-///
-/// | mistake | message |
-/// |---|---|
-/// | no `limit` | `` `limit` is missing: how many requests are allowed in a window, such as `limit = 5` `` |
-/// | no `window` | `` `window` is missing: how long a window is, such as `window = 60` (seconds) or `window = "1m"` `` |
-/// | `windw = 60` | `` `windw` is not an option of `rate_limit`; did you mean `window`? `` and the options |
-/// | `limit = 5, limit = 6` | `` `limit` is given twice: keep one; a second limit is a second `#[rate_limit(…)]` `` |
-/// | `rate_limit(5, 60)` | `` an option is written `name = value`, such as `limit = 5, window = 60` `` |
-/// | `limit = 5 window = 60` | `` a comma is missing before `window`: options are written `limit = 5, window = 60` `` |
-/// | `limit = 5; window = 60` | `` options are separated by commas: write `,` instead of `;` `` |
-/// | `limit: 5`, `shadow` | `` `limit` needs `=` and a value, such as `limit = 5` `` |
-/// | `window =` | `` `window` has no value yet, such as `window = 60` `` |
-/// | `key = query.` | `` the value of `key` is not finished: an expression cannot end here `` |
-/// | `limit = 0` | `` `limit` is 0, which would deny every request: use 1 or more, or remove the route ``; a constant that is 0 likewise |
-/// | `limit = -1` | `` `limit` is negative: use 1 or more `` |
-/// | `limit = "5"` | `` `limit` is a number: write it without quotes, `limit = 5` `` |
-/// | `limit = 1.5`, `limit = true` | `` `limit` is a whole number of at least 1, such as `limit = 5`, or a constant of type `u32` `` |
-/// | `limit = 4294967296` | `` `limit` is at most 4294967295 (`u32::MAX`) `` |
-/// | `limit = 5u64` | `` `limit` is a `u32`: write `limit = 5` `` |
-/// | `limit = LIMIT`, not a `u32` | the compiler's: ``expected `u32`, found …``; for `window`: ``expected `Duration` `` |
-/// | `window = 0` | `` `window` is 0, in which nothing can be counted: use 1 ms to 365 days `` and the forms |
-/// | `window = -1` | `` `window` is negative: use 1 ms to 365 days `` |
-/// | `window = "5 minutes"` | `` `window` cannot be "5 minutes"; did you mean "5m"? `` and the forms |
-/// | `window = "366d"` | `` `window` of 366d is longer than a year: use 1 ms to 365 days; a number is in seconds `` |
-/// | `window = 1m` | `` `window` with a unit is a string: write `window = "1m"` `` |
-/// | `window = 60u64` | `` `window` as a number is in seconds and has no type: write `window = 60` `` |
-/// | `quota = "5/60s", limit = 5` | `` `limit` is a part of `quota`: leave it out, or write `limit` and `window` instead of `quota` ``; the same for `window`, `algorithm`, `burst` |
-/// | `quota = "5 per minute"` | `` `quota` cannot be "5 per minute": there is no `/` between limit and window `` and the forms |
-/// | `quota = "0/60s"`, `"5/1w"`, `"5/60s:burst=9"` | the same, and `the limit is 0, which would deny every request: use 1 or more`, `` the window `1w` is not a length of time: … ``, `burst is for the token bucket only: …` |
-/// | `quota = 5` | `` `quota` is a text such as `quota = "5/60s"`, a constant of type `Quota`, a closure … or an expression … `` |
-/// | `quota = "5/60s", cost = 6` | `` `cost` is 6, and `quota` only 5: no request would ever be allowed; raise `quota` or lower `cost` `` |
-/// | <code>quota = &#124;req&#124; "5/60s"</code> | the compiler's: `` `&str` cannot be a quota ``, and what can; for `limit`: `` `&str` cannot be a limit `` |
-/// | `quota = LIMIT`, not a `Quota` | the compiler's: ``expected `Quota`, found …`` |
-/// | `quota = lookup()`, over no argument | the compiler's: `` cannot call non-const function `lookup` in constants `` |
-/// | <code>limit = &#124;req&#124; …</code> without `window` | `` `window` is missing: … `` |
-/// | <code>window = &#124;req&#124; …</code>, `burst = user.burst` | `` `window` is the same for every request: if it depends on the request, write `quota`, which gives a `Quota` `` |
-/// | `policy = LOGIN, window = 60` | `` `window` is a part of the policy: set it where the policy is made, or leave `policy` out ``; the same for `name`, `limit`, `quota`, … |
-/// | `policy = "login"` | `` `policy` is a constant of type `Policy`, such as `policy = LOGIN`; for a name write `name = "login"` `` |
-/// | <code>policy = &#124;req&#124; …</code> | `` `policy` is the same for every request, a constant of type `Policy`; what depends on the request is a `quota` `` |
-/// | one `policy` for two limits of a handler | `` two limits of this handler have the policy `LOGIN`: give each its own policy `` |
-/// | `algorithm = "sliding-window"` | `` `algorithm` cannot be `"sliding-window"`; did you mean "sliding_window"? `` and the four; `on_error` likewise |
-/// | `burst` without `"token_bucket"` | `` `burst` is for `algorithm = "token_bucket"`; "sliding_window" allows no more than `limit` at once `` |
-/// | `burst = 0` | `` `burst` is 0, which would deny every request: use 1 or more `` |
-/// | `cost = 0` | `` `cost` is 0, which would count nothing: use 1 or more, or `skip` for requests that are not counted `` |
-/// | `limit = 5, cost = 6` | `` `cost` is 6, and `limit` only 5: no request would ever be allowed; raise `limit` or lower `cost` ``; the same for `burst` |
-/// | `cost` computed, no integer | the compiler's: `` `f64` cannot be a cost `` |
-/// | `key = "headr:x"` | `` `key` cannot be "headr:x"; did you mean "header:x"? `` and what a key is |
-/// | `key = "header:"` | `the name of the header is missing: write it as in "header:x-api-key"`; the same for a cookie, a parameter |
-/// | `key = "header:x api key"` | `the name of the header cannot have a space: write it as in "header:x-api-key"` |
-/// | `key = "path:{tenant}"` | `` the name of the route's parameter cannot have a `{`: write it as in "path:tenant" … `` |
-/// | `key = "user:id"` | `` "user" takes no name: write `key = "user"` `` |
-/// | `key = 5` | `` `key` cannot be a number or a bool `` and what a key is |
-/// | `key = user.name`, no such argument | `` `user` is not an argument of `search`; did you mean `key = "user"`? `` and the arguments |
-/// | `key = 1 + 1` | `` the key mentions no argument of `search`, so all clients would share one bucket `` and the arguments |
-/// | `key = ("ip", "ip")`, `("ip", "global")` | `"ip" is in the key twice: leave one out`; `"global" is the same for every request, so it adds nothing to a tuple: leave it out` |
-/// | `key = ()` | `` `key` is an empty tuple `` and what a key is |
-/// | <code>key = &#124;&#124; …</code> | <code>the closure of &#96;key&#96; takes the request's head: &#96;&#124;req&#124; …&#96;, a &#96;&Parts&#96;</code>; the same for `limit`, `quota`, `cost`, `skip` |
-/// | a value that cannot be a key | the compiler's: `` `Vec<String>` cannot say who is being counted ``, and what can |
-/// | `key = consume(name)`, and the body uses `name` | the compiler's: `` use of moved value: `name` `` |
-/// | `skip = true` | `` `skip = true` would count no request at all: remove the attribute, or say when … `` |
-/// | `skip = "admin"` | `` `skip` says which requests are not counted: an expression … or a closure …, of type `bool` `` |
-/// | `refund_if = 500` | `` `refund_if` is a closure over the response that says whether to give the charge back … `` |
-/// | `name = ""`, `"my search"`, `search` | `` `name` is empty … ``, `` `name` has a space … ``, `` `name` is a string: write `name = "search"` `` |
-/// | one `name` for two limits of a handler | `two limits of this handler are named "search": give each its own name` |
-/// | `exempt = "10.0.0.0/8"` | `` `exempt` is a list of the networks of clients that are not counted, such as `exempt = ["10.0.0.0/8"]` `` |
-/// | `exempt = ["10.0.0/8"]` | `` `exempt` cannot have "10.0.0/8" `` and what it can have |
-/// | `exempt = ["10.0.0.1/8"]` | `"10.0.0.1/8" is neither the network "10.0.0.0/8" nor the address "10.0.0.1": write the one you mean` |
-/// | `exempt = ["10.0.0.0/33"]` | `the prefix of "10.0.0.0/33" is longer than an address: use /1 to /32` |
-/// | `exempt = ["0.0.0.0/0"]` | `"0.0.0.0/0" would exempt every client: name the networks that are not counted, or remove the limit` |
-/// | `unit = tokens`, `unit = "kB/s"` | `` `unit` is a string: write `unit = "tokens"` ``; `` `unit` is the plural of what is counted, 1 to 32 letters and spaces, … `` |
-/// | `shadow = "yes"` | `` `shadow` is `true` or `false` `` |
-/// | `crate = "rg"` | `` `crate` is the path of the library, without quotes: `crate = rg` `` |
-/// | on a struct, a module, … | `` `#[rate_limit]` goes on an axum handler, which is an `async fn`; this is a struct `` |
-/// | on a function that is not `async` | `` `search` is not async, and an axum handler is an `async fn`: write `async fn search` `` |
-/// | on a function that returns a future, with a limit over its arguments | `` a limit over the handler's arguments needs an `async fn`: write `async fn search` and what its future returns `` |
-/// | on a method | `` a method cannot be an axum handler: `#[rate_limit]` goes on a function without `self`; take what it needs as an argument … `` |
-/// | in an `impl` block, without the attribute above the block | `` `list` is in an `impl` block: write `#[rate_limit]` above the block as well, without options ``. If `Self` is not used, the compiler's: ``enum is not supported in `trait`s or `impl`s``, and a type that is not found, named `…put_rate_limit_above_the_block_as_well…` |
-/// | on an `impl` block, with options | `` above an `impl` block, `#[rate_limit]` has no options: write `#[rate_limit]` here, and the limit above each function `` |
-/// | on an `impl` block of a trait | `a function of a trait cannot have a limit: move the handler to an …` |
-/// | on a generic `impl` block | `` `#[rate_limit]` does not work in a generic `impl` block: … `` |
-/// | below `debug_handler`, without arguments | the compiler's: a missing argument whose type is named `…and_put_rate_limit_above_debug_handler` |
-/// | `show(State(1), Path(2))` in a test | the compiler's: expected `Limited<…>`, and to call `Into::into`: `show(State(1).into(), Path(2))` |
-/// | `ping()` in a test | the compiler's: a missing argument whose type is named `…call_ping_with_Default_default…` |
-/// | a handler that is not `Send` | the compiler's: `future cannot be sent between threads safely`, and the value that is held across an await |
+#[doc = include_str!("mistakes.md")]
 #[proc_macro_attribute]
 pub fn rate_limit(args: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     expanded(args.into(), &item.into()).into()

@@ -1,6 +1,6 @@
 //! The value of an option, and what its tokens show about it.
 
-use proc_macro2::{Delimiter, Group, Ident, Spacing, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use syn::Lit;
 use syn::spanned::Spanned;
 
@@ -183,81 +183,10 @@ fn mentions(tokens: TokenStream, names: &[String]) -> bool {
     })
 }
 
-/// An expression on one line, with the usual spaces.
-pub(crate) fn source(tokens: &TokenStream) -> String {
-    let mut text = String::new();
-    // Whether a value has just ended: a sign after it is between two values.
-    let mut after_value = false;
-    let mut between = false;
-    for token in tokens.clone() {
-        if between {
-            text.push(' ');
-        }
-        between = false;
-        match token {
-            TokenTree::Punct(sign) => {
-                let joint = sign.spacing() == Spacing::Joint;
-                match sign.as_char() {
-                    ',' | ';' => {
-                        text.push(sign.as_char());
-                        between = true;
-                    }
-                    sign @ ('+' | '-' | '*' | '/' | '%' | '=' | '|' | '&' | '^') if after_value || joint => {
-                        if after_value {
-                            text.push(' ');
-                        }
-                        text.push(sign);
-                        between = !joint;
-                    }
-                    sign => text.push(sign),
-                }
-                after_value = sign.as_char() == '?';
-            }
-            TokenTree::Group(group) => {
-                let (open, close) = match group.delimiter() {
-                    Delimiter::Parenthesis => ("(", ")"),
-                    Delimiter::Bracket => ("[", "]"),
-                    Delimiter::Brace => (" { ", " }"),
-                    Delimiter::None => ("", ""),
-                };
-                text.push_str(open);
-                text.push_str(&source(&group.stream()));
-                text.push_str(close);
-                after_value = true;
-            }
-            word => {
-                if after_value {
-                    text.push(' ');
-                }
-                text.push_str(&word.to_string());
-                after_value = true;
-            }
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
-
-    #[test]
-    fn an_expression_is_shown_with_the_usual_spaces() {
-        for text in [
-            "order.customer",
-            "api::WINDOW",
-            "body.items.len() + 1",
-            "format!(\"{id}-{}\", &words[..2])",
-            "*shared.lock().unwrap()",
-            "lookup::<A>(&q)?",
-            "a as u32",
-            "-1",
-            "2 * WIDTH - 1",
-        ] {
-            assert_eq!(source(&text.parse().unwrap()), text);
-        }
-    }
 
     #[test]
     fn a_place_is_a_variable_a_field_or_a_path_without_references() {

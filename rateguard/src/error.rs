@@ -18,7 +18,7 @@ impl ConfigError {
         ConfigError { setting: setting.into(), value: Some(value.into()), problem: problem.into() }
     }
 
-    /// An error about a value that may be a secret, and is not shown.
+    /// An error that does not show the value, because it may be a secret.
     pub(crate) fn unshown(setting: impl Into<String>, problem: impl Into<String>) -> ConfigError {
         ConfigError { setting: setting.into(), value: None, problem: problem.into() }
     }
@@ -38,7 +38,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// The same sentence as `Display`, since a `main` that returns the error prints this, and so does `unwrap`.
+/// The same text as `Display`: a `main` that returns the error prints `Debug`, and so does `unwrap`.
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -47,7 +47,7 @@ impl fmt::Debug for ConfigError {
 
 impl Error for ConfigError {}
 
-/// Why the store could not answer, in an operator's words.
+/// Why the store could not answer. The chapter on [outages](crate::guide::outages) says what to do about each reason.
 ///
 /// ```
 /// use rateguard::StoreErrorKind;
@@ -80,15 +80,15 @@ pub enum StoreErrorKind {
     Busy,
     /// The server has as many connections as it allows (`maxclients`).
     TooManyClients,
-    /// The service's own limit is reached: its plan allows so many requests per second, day or month.
+    /// The service's own limit of requests per second, day or month is reached.
     Throttled,
-    /// The answer is not one of the limiter's script: bytes were damaged on the way, or the server is not a Redis.
+    /// The answer does not come from the limiter's script: bytes were damaged on the way, or the server is not Redis.
     Protocol,
     /// More checks are waiting in this process than the store can answer in time.
     Overloaded,
     /// The task that asks the store does not run: the runtime that it was started on is blocked or idle.
     Stalled,
-    /// There is no Tokio runtime to run the connection on.
+    /// There is no Tokio runtime for the connection.
     NoRuntime,
     /// The limiter was closed ([`RateGuard::close`](crate::RateGuard::close)).
     Closed,
@@ -162,13 +162,13 @@ impl FromStr for StoreErrorKind {
 
 /// The store could not answer.
 ///
-/// The message begins with the [kind](StoreError::kind) and has all that is known. The
+/// The message begins with the [kind](StoreError::kind) and contains all details. The
 /// [source](std::error::Error::source) is the connection's error, such as an I/O error, if there is one.
 #[derive(Clone, Debug)]
 pub struct StoreError {
     kind: StoreErrorKind,
     detail: Arc<str>,
-    /// Whether it is the reason of an outage, which is logged once and not for each check.
+    /// Whether this is the reason of an outage, which is logged once and not for each check.
     pub(crate) of_outage: bool,
     /// The client library's error.
     pub(crate) source: Option<Arc<dyn Error + Send + Sync>>,

@@ -38,24 +38,26 @@
 //!
 //! # The parts
 //!
-//! - [`rate_limit`](macro@rate_limit), the attribute. It goes above a handler; all it needs is the layer further out.
-//! - [`RateLimitLayer`], which installs the limiter for the attributes, may carry limits of its own
-//!   ([`KeyBy`] says whom they count), and writes the quota headers, once.
-//! - [`RateGuard`], the limiter: [`memory`](RateGuard::memory), [`redis`](RateGuard::redis),
-//!   [`from_env`](RateGuard::from_env), or with settings of your own from the [`builder`](RateGuard::builder). Use it
-//!   without HTTP through [`check`](RateGuard::check) and [`check_all`](RateGuard::check_all).
-//! - [`Quota`] says what is allowed and how it is counted, [`Policy`] gives it a name, [`Key`] says who is counted,
+//! - [`rate_limit`](macro@rate_limit), the attribute. It goes above a handler. The route needs the layer around it.
+//! - [`RateLimitLayer`] installs the limiter for the attributes and writes the quota headers. It can have limits of its own;
+//!   [`KeyBy`] says who they count.
+//! - [`RateGuard`] is the limiter: [`memory`](RateGuard::memory), [`redis`](RateGuard::redis),
+//!   [`from_env`](RateGuard::from_env), or the [`builder`](RateGuard::builder) for other settings. Without HTTP, use
+//!   [`check`](RateGuard::check) and [`check_all`](RateGuard::check_all).
+//! - [`Quota`] is how much is allowed and how it is counted, [`Policy`] is a quota with a name, [`Key`] is who is counted,
 //!   [`Decision`] is the answer.
 //!
 //! # Chapters
 //!
 //! - [How it counts](guide::algorithms): what each algorithm guarantees and costs.
+//! - [Recipes](guide::recipes): a quota by plan or tenant, failures only, bytes, exempt clients, a client's own usage, and more.
 //! - [Common mistakes](guide::faq): symptom, cause, and the lines to write.
 //! - [Security](guide::security): what can be attempted against a limit, and who the client is, also behind proxies.
 //! - [Redis outages](guide::outages): what holds during an outage, and what to do.
 //! - [Handlers that block](guide::handlers_that_block): how to recognize them, what to write instead, and why limits hold
 //!   meanwhile.
 //! - [Metrics and logs](guide::operations): also shadow mode (dry run), overrides, and graceful shutdown.
+//! - [Support desk](guide::support_desk): look up what a client has used, and reset it.
 //! - [Scaling](guide::scale): what a check costs, what load one Redis can carry, and what to do above that.
 //! - [Testing your limits](guide::testing): without waiting.
 //! - [Alternatives](guide::choosing): other limiters, and when they are the better choice.
@@ -63,27 +65,26 @@
 //!
 //! # What is promised
 //!
-//! The sliding window is exact: in no interval of one window's length are more than `limit` units allowed, whatever
-//! the concurrency, the number of servers, or their clocks; for what is counted in Redis, only the Redis server's clock
-//! matters. A denied request is not charged.
+//! The sliding window is exact: no interval of one window's length has more than `limit` allowed units, whatever the
+//! concurrency, the number of servers, or their clocks. Counts in Redis use only the Redis server's clock. A denied request
+//! is not charged.
 //!
-//! A check answers within its deadline. No request waits for a connection: a task of the limiter's own connects and
-//! connects again, and until it has, [`OnError`] answers. A check is sent at most once, so a lost answer never charges
-//! twice.
+//! A check has a deadline. A task of the limiter connects to the store, and no request waits for it longer than the deadline.
+//! During an outage, [`OnError`] answers. A check is executed at most once, so a lost answer never leads to a second charge.
 //!
 //! # Features
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `redis` | yes | [`RateGuard::redis`]: counts shared by all servers; also by Unix socket, sentinels, or over a cluster |
+//! | `redis` | yes | [`RateGuard::redis`]: counts shared by all servers; Unix sockets, sentinels and clusters too |
 //! | `tls` | no | `rediss://`: Redis over TLS |
-//! | `upstash` | no | `RateGuard::upstash`: counts in Redis over HTTPS, by Upstash's REST protocol; without `redis` as well |
+//! | `upstash` | no | `RateGuard::upstash`: counts in Redis over HTTPS, by Upstash's REST protocol; does not need `redis` |
 //! | `metrics` | no | counters, gauges and histograms through the `metrics` facade ([names](guide::operations)) |
 //! | `axum-extra` | no | limited handlers with axum-extra's typed paths: `typed_get(show)` |
 //! | `aide` | no | limited handlers in documents made by aide, each with its 429 and its limits in words |
 //! | `utoipa` | no | the same in documents made by utoipa |
 //! | `serde` | no | `Quota`, `Algorithm`, `OnError` and `Policy` in configuration files: quotas as text, such as `"5/60s"` |
-//! | `test-util` | no | `ManualClock`: a clock for tests, moved by hand |
+//! | `test-util` | no | `ManualClock`: a clock that only your tests move |
 
 #[doc(hidden)]
 pub mod __private;

@@ -1,4 +1,4 @@
-//! Those who ask hang up, end, or send what nobody expects.
+//! Clients that hang up, end, or send what no server expects.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ pub(crate) async fn runtime_gone(watch: &'static Watch) {
     watch.recovers(&limiter).await;
     assert!(watch.used(&limiter, &policy("gone"), &Key::global()).await <= sent, "X");
 
-    // The task is on a runtime that ends; the next check starts it anew on its own.
+    // The task is on a runtime that ends; the next check starts another on its own runtime.
     let url = server.url();
     let moved = tokio::task::spawn_blocking(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -91,7 +91,7 @@ pub(crate) async fn odd_headers(watch: &'static Watch) {
             stream.write_all(value).await?;
             stream.write_all(b"\r\n\r\n").await
         };
-        // A server that does not read on so long a head may hang up before it has it all.
+        // A server that stops reading such a long head may hang up before all of it was sent.
         let _ = sent.await;
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;

@@ -143,7 +143,7 @@ pub(crate) async fn clock(watch: &'static Watch) {
             server.clock().set(to);
             let denied = watch.check(&limiter, &policy, &Key::global()).await;
             all_keys_end_of(&server, policy.name());
-            // Whoever is denied is not denied for longer than a window: `check` has seen to `retry_after`.
+            // No client is denied for longer than a window: `check` has looked at `retry_after`.
             let wait = denied.retry_after().unwrap_or_default();
             server.clock().set(to + u64::try_from(wait.as_micros()).unwrap());
             assert!(denied.allowed() || watch.check(&limiter, &policy, &Key::global()).await.allowed(), "{quota:?}");

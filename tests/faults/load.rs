@@ -93,7 +93,7 @@ pub(crate) async fn full_redis(watch: &'static Watch) {
     let _: String = server.command(&["CONFIG", "SET", "maxmemory", &(used + 500_000).to_string()]);
     let two = Policy::new("two", Quota::sliding_window(2, MINUTE));
     let mut identities = 0;
-    // One client that is somebody else with each request.
+    // One client with a new name in each request.
     while watch.check(&limiter, &two, &Key::user(format!("rotating-{identities}"))).await.degraded_reason()
         != Some(StoreErrorKind::OutOfMemory)
     {
@@ -127,16 +127,16 @@ pub(crate) async fn full_memory(watch: &'static Watch) {
         let login = Policy::new("login", Quota::sliding_window(5, MINUTE));
         let all = Policy::new("all", Quota::fixed_window(100, MINUTE));
         let check = async |policy: &Policy, key: &Key| limiter.check(policy, key).await.allowed();
-        let spent = Key::user("spent");
+        let denied = Key::user("denied");
         for n in 0..8 {
-            assert_eq!(check(&login, &spent).await, n < 5);
+            assert_eq!(check(&login, &denied).await, n < 5);
         }
         assert!(check(&all, &Key::global()).await);
         // Everybody spends what there is.
         for n in 0..PLACES * 13 / 10 {
             let _ = check(&filler, &Key::user(n)).await;
         }
-        assert!(!check(&login, &spent).await, "{name}: whoever is spent stays so");
+        assert!(!check(&login, &denied).await, "{name}: a client that has used its quota stays denied");
         let mut most = 0;
         for newcomer in 0..20 {
             let mut allowed = 0;

@@ -45,7 +45,7 @@ const ROWS: &[Row] = rows![
     "slow (CLIENT PAUSE)": outages::slow,
     "restart under 200 limiters": outages::storm,
     "clients at their maximum": outages::max_clients,
-    "wrong password, later mended": refusals::password,
+    "wrong password, later corrected": refusals::password,
     "access rules deny EVALSHA": refusals::acl_evalsha,
     "access rules deny a command inside": refusals::acl_inside,
     "out of memory": refusals::out_of_memory,
@@ -77,7 +77,7 @@ const ROWS: &[Row] = rows![
     "runtimes that share a limiter, one blocks": load::shared_by_runtimes,
     "overload over a slow network": load::overload,
     "Redis full of rotating clients": load::full_redis,
-    "memory store full of spent clients": load::full_memory,
+    "memory store full of denied clients": load::full_memory,
 ];
 
 fn main() -> ExitCode {

@@ -59,7 +59,7 @@ pub(crate) async fn acl_inside(watch: &'static Watch) {
     assert_eq!(watch.used(&limiter, &small, &Key::global()).await, 0, "no half-written state");
 }
 
-/// Limits of every form, all of which are refused, and of which nothing is written.
+/// Checks limits of every form. The server rejects the writes of all of them.
 async fn refused(watch: &Watch, server: &RedisServer, limiter: &RateGuard, reason: StoreErrorKind) {
     let before = server.keys().len();
     let forms = [
@@ -114,7 +114,7 @@ pub(crate) async fn no_replicas(watch: &'static Watch) {
         return;
     }
     refused(watch, &server, &limiter, StoreErrorKind::WritesDisabled).await;
-    // Whoever starts now finds out before it asks anything.
+    // A limiter that starts now finds out before its first check.
     let late = limiter_of(&server);
     watch.until_reason(&late, StoreErrorKind::WritesDisabled).await;
     let _: String = server.command(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
@@ -166,7 +166,7 @@ pub(crate) async fn loading(watch: &'static Watch) {
 pub(crate) async fn read_only(watch: &'static Watch) {
     let server = RedisServer::start();
     let limiter = connected(server.url()).await;
-    // The connection stays as it is, and every write on it is refused.
+    // The connection stays as it is, and the server rejects every write on it.
     let _: String = server.command(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);
     watch.until_reason(&limiter, StoreErrorKind::ReadOnly).await;
     tokio::time::sleep(Duration::from_secs(2)).await;

@@ -1,6 +1,6 @@
 //! Whether a history keeps the limits.
 //!
-//! A call ran at some time from its begin to its end, nobody knows when. A window is a violation only if it is one
+//! A call ran at some unknown time between its begin and its end. A window is a violation only if it is one
 //! whenever the calls in it ran:
 //!
 //! - a charge is in a window that begins with the begin of a charge and holds both its ends;
@@ -22,7 +22,7 @@ use rateguard::Algorithm;
 
 use crate::record::{Answer, Asked, Line, Rule};
 
-/// A call without an answer may still run in the server for so long: until it has read what a dead process had sent.
+/// A call without an answer may still run in the server for this long: until it has read what a dead process had sent.
 const GRACE: u64 = 10_000_000;
 /// Violations of a key that are described.
 const DESCRIBED: usize = 2;
@@ -106,7 +106,7 @@ impl KeyHistory {
         for length in lengths {
             let counts = |charge: &&Charge| match algorithm {
                 Algorithm::SlidingWindow => charge.rule.window >= length,
-                // Windows of each length are counted apart.
+                // Windows of each length are counted separately.
                 _ => charge.rule.window == length,
             };
             let charges: Vec<Charge> = self.charges.iter().filter(counts).copied().collect();

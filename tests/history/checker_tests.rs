@@ -1,4 +1,4 @@
-//! The checker of `./tests/run --history`, on histories that are made up: one unit too many is found, a full window is none.
+//! The checker of `./tests/run --history`, on invented histories: it finds one unit too many, and accepts a full window.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -10,7 +10,7 @@ use crate::plan::{Random, USERS};
 use crate::record::{Line, Log, now};
 
 const PROCESSES: u64 = 4;
-/// A process that was told when to end has ended so long after it.
+/// How long after its end time a process may still run.
 const PATIENCE: u64 = 30_000_000;
 
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 //! b ID TIME POLICY USER ASKED    a call begins
 //! e ID TIME ANSWER               it has ended
 //! s POLICY TIME TIME QUOTA       a quota was set, between these times
-//! k TIME                         the process is dead: written by whoever killed it
+//! k TIME                         the process is dead: written by the one that killed it
 //! ```
 
 use std::fmt;

@@ -61,7 +61,7 @@ pub(crate) async fn run(url: &str, log: &Path, seed: u64, number: u64, until: u6
     for (policy, planned) in process.policies.iter().enumerate() {
         process.log.write(&Line::Set { policy, before: 0, after: 0, rule: planned.policy.quota().into() });
     }
-    // While slots move, a node may not be ready at once: what is not counted then is told apart.
+    // While slots move, a node may not be ready at once. Checks that are not counted then are recorded as such.
     let _ = process.limiter.ready().await;
     let mut tasks = JoinSet::new();
     tasks.spawn(Arc::clone(&process).change(Random::new(seed)));

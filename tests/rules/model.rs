@@ -58,11 +58,12 @@ pub(crate) struct Bucket {
 /// So many counts by different quotas are kept for one key.
 const MOST: usize = 4;
 
-/// Makes room for another, in place of the one that ends first.
-fn make_room<C>(counts: &mut Vec<C>, end: impl Fn(&C) -> u64) {
-    if counts.len() >= MOST {
-        let (first, _) = counts.iter().enumerate().min_by_key(|(_, count)| end(count)).unwrap();
-        counts.remove(first);
+/// Makes room for another, in place of the one that is full first.
+fn make_room(buckets: &mut Vec<Bucket>) {
+    if buckets.len() >= MOST {
+        let order = |bucket: &Bucket| (bucket.full_at(), bucket.limit, bucket.window, bucket.burst);
+        let (first, _) = buckets.iter().enumerate().min_by_key(|(_, bucket)| order(bucket)).unwrap();
+        buckets.remove(first);
     }
 }
 
@@ -168,6 +169,22 @@ impl Sliding {
         if (counter.previous, counter.current) == (0, 0) { Sliding { start: now, ..counter } } else { counter }
     }
 
+    /// What a counter of another window would hold.
+    fn convert(self, now: u64, window: u64) -> Sliding {
+        if window <= self.window {
+            return self.at(now, window);
+        }
+        // It would have begun with the oldest unit.
+        let oldest = if self.previous > 0 { self.start.saturating_sub(self.window) } else { self.start };
+        let (mut previous, mut current) = (0, self.previous + self.current);
+        let mut start = oldest;
+        if now - oldest >= window {
+            // Of the later units nobody knows in which of its windows they would be.
+            (start, previous, current) = (oldest + window, self.previous, self.current);
+        }
+        Sliding { window, start, previous, current }
+    }
+
     /// Parts of a unit, of which a unit is as many as the window has microseconds.
     fn counted(&self, now: u64) -> u128 {
         u128::from(self.previous) * u128::from(self.window - (now - self.start))
@@ -187,7 +204,7 @@ impl Bucket {
     }
 
     fn is_of(&self, quota: &Quota) -> bool {
-        (self.limit, self.window) == (quota.limit().into(), window(quota))
+        (self.limit, self.window, self.burst) == (quota.limit().into(), window(quota), quota.capacity().into())
     }
 
     fn total(&self) -> u128 {
@@ -253,10 +270,8 @@ fn update(buckets: &mut Vec<Bucket>, now: u64) {
 fn bucket(buckets: &[Bucket], now: u64, quota: &Quota) -> Bucket {
     let own = buckets.iter().find(|bucket| bucket.is_of(quota)).cloned();
     let others = buckets.iter().map(|bucket| bucket.convert(quota));
-    // Of equal ones, the first.
-    let most = others.reduce(|one, other| if other.total() > one.total() { other } else { one });
+    let most = others.max_by_key(Bucket::total);
     let mut found = own.or(most).unwrap_or_else(|| Bucket::of(quota, now));
-    found.burst = quota.capacity().into();
     found.limit();
     found
 }
@@ -312,8 +327,8 @@ impl Model {
             counters.clear();
         }
         let own = counters.iter().find(|counter| counter.window == window);
-        let most = counters.iter().filter(|counter| now - counter.start < window);
-        let most = most.reduce(|one, other| if other.used > one.used { other } else { one });
+        let begun = counters.iter().filter(|counter| now - counter.start < window);
+        let most = begun.max_by_key(|counter| (counter.used, counter.start));
         own.or(most).map_or(Fixed { window, start: now, used: 0 }, |counter| Fixed { window, ..*counter })
     }
 
@@ -324,8 +339,8 @@ impl Model {
             counters.clear();
         }
         let own = counters.iter().find(|counter| counter.window == window).copied();
-        let others = counters.iter().map(|counter| counter.at(now, window));
-        own.or_else(|| others.reduce(|one, other| if other.counted(now) > one.counted(now) { other } else { one }))
+        let others = counters.iter().map(|counter| counter.convert(now, window));
+        own.or_else(|| others.max_by_key(|counter| (counter.counted(now), counter.start, counter.current)))
     }
 
     /// After a denial: what a quota that was not charged under before is told is kept for it.
@@ -360,7 +375,7 @@ impl Model {
             Model::TokenBucket { buckets, .. } => {
                 let own = bucket(buckets, now, quota);
                 if !own.missing.is_empty() && !buckets.iter().any(|bucket| bucket.is_of(quota)) {
-                    make_room(buckets, Bucket::full_at);
+                    make_room(buckets);
                     buckets.push(own);
                 }
             }
@@ -412,7 +427,7 @@ impl Model {
                     take(bucket);
                 }
                 if is_new {
-                    make_room(buckets, Bucket::full_at);
+                    make_room(buckets);
                     let mut own = own;
                     take(&mut own);
                     buckets.push(own);

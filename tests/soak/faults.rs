@@ -40,7 +40,7 @@ impl Faults {
             5 => self.network("answers halved", Fault::HalveAnswers, lasts).await,
             6 => self.network("answers garbled", Fault::Garble(seed), lasts).await,
             7 => self.network("silence", Fault::Silence, lasts).await,
-            8 => self.network("thrown out", Fault::ThrowOut, lasts).await,
+            8 => self.network("closed at once", Fault::Close, lasts).await,
             _ => self.script_flush(),
         };
         *self.made.entry(name).or_default() += 1;
@@ -77,7 +77,7 @@ impl Faults {
 
     async fn network(&mut self, name: &'static str, fault: Fault, lasts: Duration) -> &'static str {
         self.proxy.set(fault);
-        if fault == Fault::ThrowOut {
+        if fault == Fault::Close {
             self.proxy.cut();
         }
         tokio::time::sleep(lasts).await;

@@ -59,7 +59,9 @@ async fn a_limit_of_nothing() {}
 async fn a_window_of_the_request() {}
 
 #[rate_limit(limit = user.limit, window = user.limit, algorithm = "token_bucket", burst = user.limit)]
-async fn a_window_of_an_argument(Query(user): Query<User>) {}
+async fn a_window_of_an_argument(Query(user): Query<User>) {
+    drop(user);
+}
 
 #[rate_limit(policy = LOGIN, window = 60, name = "login", unit = "attempts", on_error = "open")]
 async fn a_policy_and_its_parts() {}
@@ -71,7 +73,9 @@ async fn a_policy_by_name() {}
 async fn a_policy_of_the_request() {}
 
 #[rate_limit(policy = policy)]
-async fn a_policy_of_an_argument(Path(policy): Path<String>) {}
+async fn a_policy_of_an_argument(Path(policy): Path<String>) {
+    drop(policy);
+}
 
 #[rate_limit(policy = LOGIN)]
 #[rate_limit(policy = LOGIN, key = "global")]

@@ -24,7 +24,7 @@ const LIMIT: u32 = 1_000_000;
 
 const SLIDING_WINDOW: Policy = Policy::new("micro::checks", Quota::sliding_window(LIMIT, WINDOW));
 const TOKEN_BUCKET: Policy = Policy::new("micro::checks", Quota::token_bucket(1_000_000_000, Duration::from_secs(1)));
-const SPENT: Policy = Policy::new("micro::checks", Quota::sliding_window(5, Duration::from_secs(3600)));
+const DENIED: Policy = Policy::new("micro::checks", Quota::sliding_window(5, Duration::from_secs(3600)));
 
 #[divan::bench_group(threads = [1, 2], sample_count = 200, sample_size = 10_000)]
 mod hot_address {
@@ -88,7 +88,7 @@ mod spread_text {
 
 #[divan::bench_group(threads = [1, 2], sample_count = 200, sample_size = 10_000)]
 mod denied_address {
-    use super::{Bencher, Duration, NonZeroU32, RateGuard, SPENT, address_keys, addresses, check, next};
+    use super::{Bencher, DENIED, Duration, NonZeroU32, RateGuard, address_keys, addresses, check, next};
 
     #[divan::bench]
     fn governor(bencher: Bencher<'_, '_>) {
@@ -107,10 +107,10 @@ mod denied_address {
     fn sliding_window(bencher: Bencher<'_, '_>) {
         let (limiter, key) = (RateGuard::memory(), address_keys(1));
         for _ in 0..5 {
-            assert!(check(&limiter, &SPENT, &key[0]));
+            assert!(check(&limiter, &DENIED, &key[0]));
         }
-        bencher.with_inputs(|| next(&key)).bench_values(|key| check(&limiter, &SPENT, key));
-        assert!(!check(&limiter, &SPENT, &key[0]));
+        bencher.with_inputs(|| next(&key)).bench_values(|key| check(&limiter, &DENIED, key));
+        assert!(!check(&limiter, &DENIED, &key[0]));
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Contender {
 pub(crate) enum Role {
     /// Allows every request. The limiters are compared with it.
     Floor,
-    /// Counts, and denies clients that have spent their quota.
+    /// Counts, and denies clients that have used their quota.
     Limiter,
 }
 

@@ -63,7 +63,7 @@ fn wrong(contender: &Contender, scenario: Scenario, seen: &Seen) -> f64 {
     (wrong + seen.failed) as f64 / seen.requests.max(1) as f64
 }
 
-/// Sends one request per client. A single client sends many, so that it is warm and has spent a quota of one.
+/// Sends one request per client. A single client sends many, so that it is warm and has used a quota of one.
 fn warm_up(contender: &Contender, scenario: Scenario) {
     const CONNECTIONS: u32 = 8;
     std::thread::scope(|scope| {

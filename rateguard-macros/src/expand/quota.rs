@@ -21,13 +21,11 @@ pub(super) fn policy(plan: &Plan, policy: &Policy, name: &TokenStream) -> TokenS
         }
         Policy::Written(written) => written,
     };
-    let mut policy = match constant(plan, &written.quota) {
-        Some(quota) => quote!(#private::Policy::new(#name, #quota)),
-        None => {
-            let stand_in = stand_in(plan, &written.quota);
-            quote!(#private::written::by_request(#name, #stand_in))
-        }
+    let (constructor, quota) = match constant(plan, &written.quota) {
+        Some(quota) => (quote!(Policy::new), quota),
+        None => (quote!(written::by_request), stand_in(plan, &written.quota)),
     };
+    let mut policy = quote!(#private::#constructor(#name, #quota));
     if let Some(on_error) = &written.on_error {
         policy.extend(quote!(.on_error(#private::OnError::#on_error)));
     }
@@ -57,29 +55,27 @@ fn constant(plan: &Plan, quota: &Quota) -> Option<TokenStream> {
     }
 }
 
-/// What stands in for the quota that a request has: with the window and the algorithm, if those are constant.
+/// What stands in for the quota that a request has.
 fn stand_in(plan: &Plan, quota: &Quota) -> TokenStream {
-    match quota {
-        Quota::Parts(parts) => with_limit_1(plan, parts),
-        _ => {
-            let private = plan.private(Span::mixed_site());
-            quote!(#private::Quota::per_minute(1))
-        }
-    }
-}
-
-fn with_limit_1(plan: &Plan, parts: &Parts) -> TokenStream {
-    let one = Const::number(1, parts.window.span);
-    let quota = of_parts(plan, &Parts { burst: None, ..parts.clone() }, &one);
+    let Quota::Parts(parts) = quota else {
+        let private = plan.private(Span::mixed_site());
+        return quote!(#private::Quota::per_minute(1));
+    };
+    let quota = with_limit_1(plan, parts);
     match &parts.burst {
-        // It may be too large for a limit of 1, so a constant is checked by itself.
+        // Checked where the compiler computes it, with a limit for which it is not too large.
         Some(burst) if !burst.is_literal => {
-            let most = Const::number(u32::MAX, parts.window.span);
-            let checked = of_parts(plan, parts, &most);
+            let checked = of_parts(plan, parts, &Const::number(u32::MAX, burst.span));
             quote!({ let _ = #checked; #quota })
         }
         _ => quota,
     }
+}
+
+/// The window and the algorithm, which are constant, with the smallest limit.
+fn with_limit_1(plan: &Plan, parts: &Parts) -> TokenStream {
+    let limit = Const::number(1, parts.window.span);
+    of_parts(plan, &Parts { burst: None, ..parts.clone() }, &limit)
 }
 
 fn of_parts(plan: &Plan, parts: &Parts, limit: &Const) -> TokenStream {
@@ -166,7 +162,7 @@ pub(super) fn deferred(plan: &Plan, limit: &Limit) -> Option<TokenStream> {
 /// The quota with the limit of a request.
 fn with_limit(plan: &Plan, parts: &Parts, limit: &TokenStream) -> TokenStream {
     let private = plan.private(Span::mixed_site());
-    let quota = of_parts(plan, &Parts { burst: None, ..parts.clone() }, &Const::number(1, parts.window.span));
+    let quota = with_limit_1(plan, parts);
     let burst = match &parts.burst {
         None => quote!(::core::option::Option::None),
         Some(burst) => {

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use syn::LitStr;
 
 use crate::plan::{Amount, Const, Count, Key, Limit, Parts, Policy, Quota};
-use crate::value;
+use crate::source;
 use crate::window;
 
 /// All limits of a handler.
@@ -127,5 +127,5 @@ fn identity(key: &Key) -> String {
 
 /// An expression, as it is written.
 fn code(tokens: &TokenStream) -> String {
-    format!("`{}`", value::source(tokens))
+    format!("`{}`", source::shown(tokens))
 }

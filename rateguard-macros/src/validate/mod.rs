@@ -13,7 +13,8 @@ use crate::args::Args;
 use crate::errors::{Errors, nearest};
 use crate::handler::Handler;
 use crate::plan::{Amount, Key, Limit, Policy};
-use crate::value::{Form, Value, source};
+use crate::source;
+use crate::value::{Form, Value};
 
 /// Checks one attribute. `None` if something is wrong, which is then in `errors`.
 pub(crate) fn limit(args: &mut Args, handler: &Handler, errors: &mut Errors) -> Option<Limit> {
@@ -75,7 +76,9 @@ pub(crate) fn distinct_names(limits: &[Limit], errors: &mut Errors) {
     let mut seen: Vec<String> = Vec::new();
     for limit in limits {
         let (tokens, shown) = match (&limit.policy, limit.policy.name()) {
-            (Policy::Constant(value), _) => (value.stream(), format!("have the policy `{}`", source(&value.stream()))),
+            (Policy::Constant(value), _) => {
+                (value.stream(), format!("have the policy `{}`", source::shown(&value.stream())))
+            }
             (_, Some(name)) => (name.to_token_stream(), format!("are named \"{}\"", name.value())),
             (_, None) => continue,
         };

@@ -7,7 +7,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Assessment, MOST_COUNTS};
+use super::{Assessment, make_room};
 use crate::quota::Quota;
 
 /// The units allowed since the window began. If nothing is counted, `used` is 0.
@@ -72,23 +72,21 @@ impl Counters {
         }
     }
 
-    /// The counter for a window. If there is none, a copy of the fullest counter that started less than a window ago.
+    /// The counter for a window. If there is none, a copy of the fullest counter that started less than a window ago; of
+    /// equally full ones, of the one that started last.
     fn get(&self, now: u64, window: u64) -> Counter {
         let own = self.0.iter().find(|counter| counter.window == window);
-        let most = || self.0.iter().filter(|counter| now - counter.start < window).reduce(more);
+        let started = self.0.iter().filter(|counter| now - counter.start < window);
+        let most = || started.max_by_key(|counter| (counter.used, counter.start));
         let (start, used) = own.or_else(most).map_or((now, 0), |counter| (counter.start, counter.used));
         Counter { window, start, used }
     }
 
-    fn put(&mut self, own: Counter) {
+    fn put(&mut self, now: u64, own: Counter) {
         if own.used == 0 || self.0.iter().any(|counter| counter.window == own.window) {
             return;
         }
-        if self.0.len() >= MOST_COUNTS
-            && let Some(at) = (0..self.0.len()).min_by_key(|at| self.0.get(*at).map(Counter::end))
-        {
-            self.0.remove(at);
-        }
+        make_room(&mut self.0, |counter| (counter.end().max(now), counter.window));
         self.0.push(own);
     }
 
@@ -102,7 +100,7 @@ impl Counters {
         let own = moved.get(now, quota.window_micros());
         let assessment = own.assess(now, quota, cost);
         if !assessment.allowed {
-            self.put(own);
+            self.put(now, own);
         }
         assessment
     }
@@ -114,7 +112,7 @@ impl Counters {
             counter.charge(now, cost);
         }
         own.charge(now, cost);
-        self.put(own);
+        self.put(now, own);
         now
     }
 
@@ -132,8 +130,4 @@ impl Counters {
     pub(crate) fn idle_from(&self) -> u64 {
         self.0.iter().map(Counter::end).max().unwrap_or(0)
     }
-}
-
-fn more<'c>(one: &'c Counter, other: &'c Counter) -> &'c Counter {
-    if other.used > one.used { other } else { one }
 }

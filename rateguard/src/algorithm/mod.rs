@@ -12,10 +12,23 @@ pub(crate) mod token_bucket;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use smallvec::SmallVec;
+
 use crate::quota::{Algorithm, Quota};
 
-/// The most counts under one key; each has its own window or rate. One more replaces the one that ends first.
+/// The most counts under one key; each has its own window, or its own rate and burst. One more replaces the one that ends
+/// first. Where several counts are equal in that, what they count decides and never their order, so that a remote store
+/// chooses the same one.
 const MOST_COUNTS: usize = 4;
+
+/// Makes room for one more count, in place of the one that comes first in this order.
+fn make_room<C, O: Ord>(counts: &mut SmallVec<[C; 1]>, order: impl Fn(&C) -> O) {
+    if counts.len() >= MOST_COUNTS
+        && let Some(first) = (0..counts.len()).min_by_key(|at| counts.get(*at).map(&order))
+    {
+        counts.remove(first);
+    }
+}
 
 /// What is stored for one key.
 #[derive(Clone, Debug)]
@@ -124,7 +137,7 @@ impl State {
 
     /// Charges `cost` units, which an assessment at the same moment has allowed.
     pub(crate) fn charge(&mut self, now: u64, quota: &Quota, cost: u32) -> Option<Receipt> {
-        // 1 is `Receipt::SHARED`.
+        // 1 is the life in the receipts of remote stores.
         static LIVES: AtomicU64 = AtomicU64::new(2);
         if cost == 0 {
             return None;

@@ -9,7 +9,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Assessment, MOST_COUNTS};
+use super::{Assessment, make_room};
 use crate::quota::Quota;
 
 /// The current window and the previous one. They start with the first unit.
@@ -22,7 +22,7 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// The pair as it counts now, in windows of this length.
+    /// The pair as it counts now, in windows of this length, of which the current one starts with this pair's.
     fn at(self, now: u64, window: u64) -> Pair {
         // The clock stepped back: the window starts now and keeps what it has counted.
         let start = self.start.min(now);
@@ -36,12 +36,35 @@ impl Pair {
         }
     }
 
+    /// A pair for another length of window with the same units. Its windows hold no time at which this pair counts nothing:
+    /// a receipt from such a time would give back units of others.
+    fn convert(self, now: u64, window: u64) -> Pair {
+        if window <= self.window {
+            return self.at(now, window);
+        }
+        // Longer windows start with the oldest unit.
+        let start = if self.previous > 0 { self.start.saturating_sub(self.window) } else { self.start };
+        let all = self.previous + self.current;
+        if now - start < window {
+            Pair { window, start, previous: 0, current: all }
+        } else {
+            // The units of the current window can be on either side of the new start. They count in full.
+            Pair { window, start: start + window, ..self }
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.previous == 0 && self.current == 0
     }
 
     fn counted(&self, now: u64) -> u64 {
         div_ceil(self.previous, self.window.saturating_sub(now - self.start), self.window) + self.current
+    }
+
+    /// The same, exactly: in units of `1 / window`.
+    fn weight(&self, now: u64) -> u128 {
+        let covered = u128::from(self.window.saturating_sub(now - self.start));
+        u128::from(self.previous) * covered + u128::from(self.current) * u128::from(self.window)
     }
 
     pub(crate) fn assess(&self, now: u64, quota: &Quota, cost: u32) -> Assessment {
@@ -113,23 +136,20 @@ impl Pairs {
         }
     }
 
-    /// The pair for a window. If there is none, the pair that counts most, converted to windows of that length.
+    /// The pair for a window. If there is none, the pair that counts most after it is converted to windows of that length;
+    /// of those that count as much, the one that ends last.
     fn get(&self, now: u64, window: u64) -> Pair {
         let fresh = Pair { window, start: now, previous: 0, current: 0 };
         let own = self.0.iter().find(|pair| pair.window == window).copied();
-        let more = |one: Pair, other: Pair| if other.counted(now) > one.counted(now) { other } else { one };
-        own.or_else(|| self.0.iter().map(|pair| pair.at(now, window)).reduce(more)).unwrap_or(fresh)
+        let converted = self.0.iter().map(|pair| pair.convert(now, window));
+        own.or_else(|| converted.max_by_key(|pair| (pair.weight(now), pair.start, pair.current))).unwrap_or(fresh)
     }
 
-    fn put(&mut self, own: Pair) {
+    fn put(&mut self, now: u64, own: Pair) {
         if own.is_empty() || self.0.iter().any(|pair| pair.window == own.window) {
             return;
         }
-        if self.0.len() >= MOST_COUNTS
-            && let Some(at) = (0..self.0.len()).min_by_key(|at| self.0.get(*at).map(Pair::end))
-        {
-            self.0.remove(at);
-        }
+        make_room(&mut self.0, |pair| (pair.end().max(now), pair.window));
         self.0.push(own);
     }
 
@@ -143,7 +163,7 @@ impl Pairs {
         let own = moved.get(now, quota.window_micros());
         let assessment = own.assess(now, quota, cost);
         if !assessment.allowed {
-            self.put(own);
+            self.put(now, own);
         }
         assessment
     }
@@ -155,7 +175,7 @@ impl Pairs {
             pair.charge(cost);
         }
         own.charge(cost);
-        self.put(own);
+        self.put(now, own);
         now
     }
 

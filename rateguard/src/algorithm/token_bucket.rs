@@ -4,12 +4,13 @@
 //! A token takes `window / limit` microseconds to refill, which is rarely a whole number. So times are kept in microseconds
 //! and a remainder in units of `1 / limit` microsecond, and no rate is ever rounded.
 //!
-//! Each rate has its own bucket, and every charge is taken from all of them. A bucket for a new rate starts with as many
-//! tokens missing as the emptiest of the others. All buckets are kept until all are full.
+//! Each rate and burst has its own bucket, and every charge is taken from all of them. So a burst that is lowered and raised
+//! again gives no tokens back. A new bucket starts with as many tokens missing as the emptiest of the others. All buckets are
+//! kept until all are full.
 
 use smallvec::SmallVec;
 
-use super::{Assessment, MOST_COUNTS};
+use super::{Assessment, make_room};
 use crate::quota::Quota;
 
 /// A bucket of `burst` tokens that refills at `limit` tokens per `window`. It is full at `at` microseconds plus
@@ -25,7 +26,7 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     fn is_of(&self, quota: &Quota) -> bool {
-        self.limit == quota.limit() && self.window == quota.window_micros()
+        (self.limit, self.window, self.burst) == (quota.limit(), quota.window_micros(), quota.capacity())
     }
 
     fn full(now: u64, quota: &Quota) -> Bucket {
@@ -53,15 +54,13 @@ impl Bucket {
         Bucket::full(now, quota).with(now, tokens * to + (part * to).div_ceil(from))
     }
 
-    /// Caps what is missing at a whole bucket, and returns whether that was needed. More can be missing if a clock stepped
-    /// back, a quota was lowered or a larger bucket was charged.
-    fn cap(&mut self, now: u64) -> bool {
+    /// Caps what is missing at a whole bucket. More can be missing if a clock stepped back, or a larger bucket was charged or
+    /// converted.
+    fn cap(&mut self, now: u64) {
         let capacity = u128::from(self.burst) * u128::from(self.window);
-        let excess = self.debt(now) > capacity;
-        if excess {
+        if self.debt(now) > capacity {
             *self = self.with(now, capacity);
         }
-        excess
     }
 
     pub(crate) fn assess(&self, now: u64, quota: &Quota, cost: u32) -> Assessment {
@@ -95,7 +94,7 @@ impl Bucket {
     }
 }
 
-/// A bucket for each rate.
+/// A bucket for each rate and burst.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Buckets {
     buckets: SmallVec<[Bucket; 1]>,
@@ -121,51 +120,44 @@ impl Buckets {
         }
     }
 
-    /// The bucket of a quota. If there is none, the emptiest of the others, converted. Also returns whether it differs from
-    /// what is stored.
-    fn get(&self, now: u64, quota: &Quota) -> (Bucket, bool) {
+    /// The bucket of a quota. If there is none, the emptiest of the others, converted.
+    fn get(&self, now: u64, quota: &Quota) -> Bucket {
         let own = self.buckets.iter().find(|bucket| bucket.is_of(quota)).copied();
-        let more = |one: Bucket, other: Bucket| if other.debt(now) > one.debt(now) { other } else { one };
-        let converted = || self.buckets.iter().map(|bucket| bucket.convert(now, quota)).reduce(more);
-        let is_new = own.is_none();
-        let mut bucket = own.or_else(converted).unwrap_or(Bucket::full(now, quota));
-        bucket.burst = quota.capacity();
-        let capped = bucket.cap(now);
-        (bucket, capped || is_new)
+        let converted = self.buckets.iter().map(|bucket| bucket.convert(now, quota));
+        let mut bucket = own.or_else(|| converted.max_by_key(|b| b.debt(now))).unwrap_or(Bucket::full(now, quota));
+        bucket.cap(now);
+        bucket
     }
 
-    fn put(&mut self, own: Bucket) {
-        if let Some(there) = self.buckets.iter_mut().find(|b| (b.limit, b.window) == (own.limit, own.window)) {
-            *there = own;
-            return;
-        }
-        if self.buckets.len() >= MOST_COUNTS
-            && let Some(at) = (0..self.buckets.len()).min_by_key(|at| self.buckets.get(*at).map(Bucket::end))
-        {
-            self.buckets.remove(at);
-        }
+    fn has(&self, quota: &Quota) -> bool {
+        self.buckets.iter().any(|bucket| bucket.is_of(quota))
+    }
+
+    fn add(&mut self, now: u64, own: Bucket) {
+        make_room(&mut self.buckets, |b| (b.end().max(now), b.limit, b.window, b.burst));
         self.buckets.push(own);
     }
 
     pub(crate) fn assess(&mut self, now: u64, quota: &Quota, cost: u32) -> Assessment {
         self.update(now);
-        let (own, differs) = self.get(now, quota);
+        let own = self.get(now, quota);
         let assessment = own.assess(now, quota, cost);
-        let is_there = self.buckets.iter().any(|bucket| bucket.is_of(quota));
-        if differs && (is_there || (!assessment.allowed && !own.is_full(now))) {
-            self.put(own);
+        if !assessment.allowed && !own.is_full(now) && !self.has(quota) {
+            self.add(now, own);
         }
         assessment
     }
 
     pub(crate) fn charge(&mut self, now: u64, quota: &Quota, cost: u32) -> u64 {
         self.update(now);
-        let (mut own, _) = self.get(now, quota);
+        let mut own = self.get(now, quota);
         for bucket in &mut self.buckets {
             bucket.charge(now, cost);
         }
-        own.charge(now, cost);
-        self.put(own);
+        if !self.has(quota) {
+            own.charge(now, cost);
+            self.add(now, own);
+        }
         self.charged += u64::from(cost);
         self.charged
     }

@@ -1,4 +1,4 @@
-//! What the limiter is told about HTTP.
+//! The settings for HTTP.
 
 use axum::http::Extensions;
 use axum::response::IntoResponse;
@@ -10,21 +10,23 @@ use crate::http::headers::Headers;
 use crate::http::rejection::OnDenied;
 use crate::http::setup_error::{OnSetupError, SetupError};
 
-/// Who the client is, and what it is told.
+/// How to find a client's address, and how to answer it.
 impl RateGuardBuilder {
-    /// The proxies in front of this program, whose word about their clients is believed: networks such as `10.0.0.0/8`
-    /// or `2001:db8::/32`, single addresses, and the names `loopback` (`127.0.0.0/8`, `::1`) and `private` (RFC 1918:
-    /// `10.0.0.0/8`, `172.16.0.0/12`, `192.168.0.0/16`; RFC 4193: `fc00::/7`) and `unix` (whoever connects to a Unix socket
-    /// that the app [listens on](Peer)). Called again, it adds to the list. Default: none, so that the client is the
-    /// connection's other end, whatever its headers say.
+    /// The proxies in front of this program whose forwarding headers are trusted. Called again, it adds to the list. The
+    /// default is none: the client is the other end of the connection, whatever its headers say. A proxy can be:
     ///
-    /// For a connection from one of them, the client is read from `X-Forwarded-For`: all of its lines as one list, from
-    /// the right, past trusted proxies, to the first other address; where all are trusted, the leftmost. Whatever a
-    /// client writes there itself stands left of that, and is not read. If the list is missing or empty, or an element
-    /// that would be read is no address, or lies beyond the last 8 KiB, the proxy itself is counted.
+    /// - a network, such as `10.0.0.0/8` or `2001:db8::/32`, or a single address;
+    /// - `loopback`: `127.0.0.0/8` and `::1`;
+    /// - `private`: `10.0.0.0/8`, `172.16.0.0/12`, `192.168.0.0/16` (RFC 1918) and `fc00::/7` (RFC 4193);
+    /// - `unix`: every connection to a Unix socket that the app [listens on](Peer).
     ///
-    /// Name only what stands between your clients and you: whoever is in these networks can choose whom it is counted
-    /// for. The chapter on [security](crate::guide::security) has the whole table.
+    /// For a connection from a trusted proxy, the client is read from `X-Forwarded-For`. All its lines are one list, which
+    /// is read from the right: the client is the first address that is not a trusted proxy, or the leftmost if all are
+    /// trusted. What a client writes into the header itself is further left, and is not read. If the list is missing or
+    /// empty, or if an element that would be read is not an address or lies beyond the last 8 KiB, the proxy is counted.
+    ///
+    /// Name only proxies that stand between your clients and you: anyone in these networks can choose the address by which
+    /// it is counted. The chapter on [security](crate::guide::security) has the whole table.
     ///
     /// ```
     /// # use rateguard::RateGuard;
@@ -36,19 +38,19 @@ impl RateGuardBuilder {
         self
     }
 
-    /// How to find the other end of a connection in a request's extensions. Needed only where the app is served with a
-    /// connect info of another type than [`SocketAddr`](std::net::SocketAddr) and [`Peer`], or puts it there in another
-    /// way. Where the closure returns `None`, those two are looked for.
+    /// How to find the other end of a connection in a request's extensions. You need this only if the app's connect info
+    /// is neither a [`SocketAddr`](std::net::SocketAddr) nor a [`Peer`], or is stored in another way. If the closure
+    /// returns `None`, the limiter looks for those two.
     ///
-    /// What it returns is the peer of the connection: read no header there. Its word about the client is believed if it is
-    /// one of the [`trusted_proxies`](Self::trusted_proxies).
+    /// The closure returns the peer of the connection, so do not read a header in it. If the peer is one of the
+    /// [`trusted_proxies`](Self::trusted_proxies), the limiter reads the client from its header.
     ///
     /// ```
     /// use axum::extract::ConnectInfo;
     /// use rateguard::{Peer, RateGuard};
     /// use std::net::IpAddr;
     ///
-    /// // What the app is served with: `into_make_service_with_connect_info::<Connection>()`.
+    /// // The app is served with `into_make_service_with_connect_info::<Connection>()`.
     /// #[derive(Clone)]
     /// enum Connection {
     ///     Tls { address: IpAddr },
@@ -65,33 +67,32 @@ impl RateGuardBuilder {
     /// # Ok::<(), rateguard::ConfigError>(())
     /// ```
     ///
-    /// An [`IpAddr`](std::net::IpAddr) and a [`SocketAddr`](std::net::SocketAddr) will do as well:
+    /// The closure can also return an [`IpAddr`](std::net::IpAddr) or a [`SocketAddr`](std::net::SocketAddr):
     /// `.peer(|extensions| extensions.get::<TcpConnectInfo>()?.remote_addr())`.
     pub fn peer<P: Into<Peer>>(mut self, find: impl Fn(&Extensions) -> Option<P> + Send + Sync + 'static) -> Self {
         self.client_ip = self.client_ip.peer(PeerFn::new(find));
         self
     }
 
-    /// Read the client from this header, and from no other, when the connection comes from one of the
-    /// [`trusted_proxies`](Self::trusted_proxies). For headers with one address that the proxy in front always
-    /// overwrites, such as `cf-connecting-ip`, `true-client-ip` or `x-real-ip`. With several values, or one that is no
-    /// address, the proxy itself is counted.
+    /// The only header to read the client from, for connections from [`trusted_proxies`](Self::trusted_proxies). It must
+    /// be a header with one address that the proxy always overwrites, such as `cf-connecting-ip`, `true-client-ip` or
+    /// `x-real-ip`. If it has several values, or a value that is not an address, the proxy is counted.
     pub fn client_ip_header(mut self, name: impl AsRef<str>) -> Self {
         self.client_ip = self.client_ip.header(name.as_ref());
         self
     }
 
-    /// Read the client from `Forwarded` (RFC 7239) instead of `X-Forwarded-For` when the connection comes from one of
-    /// the [`trusted_proxies`](Self::trusted_proxies): the `for` of each element, from the right. A proxy that says
-    /// `unknown`, a `_name` or nothing about its client is itself counted in its place.
+    /// Reads the client from `Forwarded` (RFC 7239) instead of `X-Forwarded-For`, for connections from
+    /// [`trusted_proxies`](Self::trusted_proxies): the `for` of each element, from the right. A proxy that writes
+    /// `unknown`, a `_name` or nothing about its client is counted instead of it.
     pub fn forwarded_header(mut self) -> Self {
         self.client_ip = self.client_ip.forwarded();
         self
     }
 
     /// Clients that no limit of a layer or an attribute counts: networks such as `10.0.0.0/8` or `2001:db8::/32`, single
-    /// addresses, and the names `loopback` and `private`. Called again, it adds to the list. The address is the one that
-    /// the limits count by, behind [trusted proxies](Self::trusted_proxies) as well.
+    /// addresses, and the names `loopback` and `private`. Called again, it adds to the list. Behind
+    /// [trusted proxies](Self::trusted_proxies), the client's address is used, not the proxy's.
     ///
     /// ```
     /// # use rateguard::RateGuard;
@@ -110,23 +111,23 @@ impl RateGuardBuilder {
         }
     }
 
-    /// Which headers tell clients about their quota. Default [`Headers::X_RATE_LIMIT`]. A layer may choose
-    /// [for itself](crate::RateLimitLayer::headers).
+    /// The headers that tell clients about their quota. The default is [`Headers::X_RATE_LIMIT`]. A layer can have
+    /// [its own](crate::RateLimitLayer::headers).
     pub fn headers(mut self, headers: Headers) -> Self {
         self.http.headers = headers;
         self
     }
 
-    /// What a refused request is answered, in place of the problem document: the closure's response, with its status and
-    /// its body. `Retry-After` and `Cache-Control: no-store` are added if it has none of its own, and the quota headers as
-    /// to any other response.
+    /// Makes the response to a denied request, instead of the problem document. The status and the body are the closure's.
+    /// `Retry-After` and `Cache-Control: no-store` are added unless the response has its own. The quota headers are added
+    /// as to any other response.
     ///
-    /// It answers for all limits of layers and attributes that have this limiter, unless a layer answers
-    /// [for itself](crate::RateLimitLayer::on_denied). It does not answer for a program that is not set up for its limits
-    /// (`500`), nor for what a handler makes of a [`Decision`](crate::Decision) itself.
+    /// The closure answers for all limits of this limiter's layers and attributes, unless a layer has
+    /// [its own](crate::RateLimitLayer::on_denied). It is not called for a setup error (`500`), nor if a handler answers
+    /// according to a [`Decision`](crate::Decision) itself.
     ///
-    /// A request that is allowed pays nothing for it; but where a limit waits for the handler's arguments, the request's
-    /// head is copied before they are extracted, since it may be needed.
+    /// It costs an allowed request nothing, with one exception: for a deferred limit, the request's head is copied before
+    /// the arguments are extracted, because the closure may need it.
     ///
     /// ```
     /// use axum::Json;
@@ -145,10 +146,10 @@ impl RateGuardBuilder {
         self
     }
 
-    /// The answer to a request that the program is not set up for, in place of a `500` in plain text: the closure's
-    /// response, for APIs whose errors all have one format. Each mistake is logged once in any case.
+    /// Makes the response to a request that meets a setup error, instead of a `500` in plain text. For APIs whose errors all
+    /// have one format. Each setup error is logged once in any case.
     ///
-    /// It cannot answer where a handler has the attribute and the app has no layer, since there is no limiter then.
+    /// If a handler has the attribute but the app has no layer, there is no limiter, and the closure is not called.
     ///
     /// ```
     /// use axum::Json;

@@ -1,4 +1,4 @@
-//! The builder, and the ways to a limiter that need no other settings.
+//! The builder, and constructors for limiters with the default settings.
 
 mod http;
 mod quotas;
@@ -24,10 +24,10 @@ const DEADLINE: Duration = Duration::from_millis(100);
 const LONGEST_DEADLINE: Duration = Duration::from_secs(60);
 const MAX_KEYS: usize = 1_000_000;
 const DENY_CACHE: Duration = Duration::from_secs(1);
-/// All servers of a deployment agree on it without being told.
+/// The hash key of all servers that set none of their own, so that they agree.
 const SECRET: &[u8] = b"rateguard";
 
-/// Settings of a [`RateGuard`]. Nothing is checked, and nothing is connected, before [`build`](Self::build).
+/// Settings of a [`RateGuard`]. Only [`build`](Self::build) checks them and connects.
 #[must_use = "a builder does nothing until it is built"]
 pub struct RateGuardBuilder {
     location: Result<Location, ConfigError>,
@@ -36,7 +36,7 @@ pub struct RateGuardBuilder {
     client_ip: Options,
     #[cfg(feature = "tls")]
     certificates: crate::store::remote::Certificates,
-    /// The first mistake among those that are seen before the limiter is built.
+    /// The first error of a setting that is read before `build`.
     mistake: Option<ConfigError>,
 }
 
@@ -46,10 +46,10 @@ impl RateGuard {
         RateGuardBuilder::new().in_memory()
     }
 
-    /// Counts in Redis, together with every other server that uses the same one.
+    /// Counts in Redis, together with all other servers that use the same Redis.
     ///
-    /// The connection is made in the background and never waited for: if Redis is down, the failure policy answers
-    /// until it is up.
+    /// The limiter connects in the background, and this does not wait for it. While Redis is down, the failure policy
+    /// answers.
     ///
     /// # Errors
     ///
@@ -58,24 +58,28 @@ impl RateGuard {
         RateGuard::builder().redis(url).build()
     }
 
-    /// Counts in Upstash's Redis by its REST protocol, as [`redis`](RateGuard::redis) does in Redis.
+    /// Counts in Upstash's Redis over its REST protocol.
     ///
     /// # Errors
     ///
-    /// When the URL or the token cannot be used; see [`RateGuardBuilder::upstash`]. Neither is shown.
+    /// When the URL or the token is invalid; see [`RateGuardBuilder::upstash`]. The error shows neither of them.
     #[cfg(feature = "upstash")]
     pub fn upstash(url: impl AsRef<str>, token: impl AsRef<str>) -> Result<RateGuard, ConfigError> {
         RateGuard::builder().upstash(url, token).build()
     }
 
-    /// Counts where the environment says: in Redis at `REDIS_URL`; if that is not set, in Upstash's Redis at
-    /// `UPSTASH_REDIS_REST_URL` with `UPSTASH_REDIS_REST_TOKEN` (feature `upstash`); and in this process if none of them
-    /// is. With the quotas of [`RATEGUARD_QUOTAS`](RateGuardBuilder::quotas_from_env), if there are any.
+    /// Takes the store and the overrides from the environment. The store is the first of these that is set:
+    ///
+    /// 1. Redis, at `REDIS_URL`.
+    /// 2. Upstash's Redis, at `UPSTASH_REDIS_REST_URL` with `UPSTASH_REDIS_REST_TOKEN` (feature `upstash`).
+    /// 3. Otherwise this process counts.
+    ///
+    /// The overrides are those of [`RATEGUARD_QUOTAS`](RateGuardBuilder::quotas_from_env).
     ///
     /// # Errors
     ///
-    /// When one of them is set to what cannot be used, or to what this build has no feature for, or one of Upstash's
-    /// without the other. It never falls back to counting in this process then. When a quota cannot be read.
+    /// When a variable is invalid, when this build lacks the feature for it, when only one of Upstash's two variables is
+    /// set, or when a quota cannot be read. It does not count in this process instead.
     pub fn from_env() -> Result<RateGuard, ConfigError> {
         RateGuard::builder().store_from_env().quotas_from_env().build()
     }
@@ -117,75 +121,75 @@ impl RateGuardBuilder {
         RateGuard::new(Limiter::new(store, self.settings), self.http)
     }
 
-    /// What every key in Redis begins with. Default `ratelimit`. Programs that should not share counts take different
-    /// prefixes.
+    /// The text that every key in Redis begins with. The default is `ratelimit`. Give programs that should not share
+    /// counts different prefixes.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.settings.prefix = prefix.into();
         self
     }
 
-    /// How long a request waits for the store at most, over all its layers and the attribute, or a check of
-    /// [`RateGuard::check`]. Default 100 ms.
+    /// The longest time that a request waits for the store, over all its layers and the attribute; without HTTP, the
+    /// longest time that one check waits. The default is 100 ms.
     ///
-    /// Then the check is counted in this process, or the [failure policy](Self::on_error) answers
-    /// ([which](crate::guide::outages)). Only waiting for the store counts: not a thread that a handler blocks, extractors,
-    /// other middleware or a slow upload.
+    /// After that, this process counts the check, or the [failure policy](Self::on_error) answers it. The chapter on
+    /// [outages](crate::guide::outages) says which. Only waiting for the store counts. Blocked threads, extractors, other
+    /// middleware and slow uploads do not.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.settings.deadline = deadline;
         self
     }
 
-    /// What a check answers while the store is away. Default [`OnError::Open`].
+    /// What answers checks during an outage of the store. The default is [`OnError::Open`].
     pub fn on_error(mut self, on_error: OnError) -> Self {
         self.settings.on_error = on_error;
         self
     }
 
-    /// How many keys are counted in this process at most (the memory store, and [`OnError::Local`]). Default 1 000 000.
+    /// The most keys that this process counts, in the memory store or for [`OnError::Local`]. The default is 1 000 000.
     ///
-    /// A store that is full goes on limiting: clients that are counted keep their places, and newcomers are counted in a
-    /// sketch, which never allows more than the limit. Up to four times as many clients at once as there are places,
-    /// practically none is denied too early; beyond that, some are. A policy with few keys, such as a limit for all, has
-    /// places of its own whatever the others' floods. The chapter on [security](crate::guide::security) has the rules and
-    /// the memory that it takes. The log is told once a minute while the store is full.
+    /// A full store still limits. Clients that are counted keep their places. New clients are counted in a sketch, which
+    /// never allows more than the limit. With up to four times as many clients as places, practically none is denied too
+    /// early; with more, some are. A policy with few keys, such as one limit for all clients, keeps its places during a
+    /// flood of other keys. While the store is full, the log says so once a minute. The chapter on
+    /// [security](crate::guide::security) has the rules, and how much memory they take.
     pub fn max_keys(mut self, max_keys: usize) -> Self {
         self.settings.max_keys = max_keys;
         self
     }
 
-    /// The key under which header values, cookies and other secrets are hashed before they are stored. All servers of a
-    /// deployment take the same one, else they count such clients apart.
+    /// The key that hashes header values, cookies and other secrets before they are stored. All servers of a deployment
+    /// need the same one. Otherwise each of them counts such clients separately.
     ///
-    /// Without one, a key that is part of the library is used, so that servers agree without being told. A hash made
-    /// with it gives a long random API key away to nobody; but whoever reads Redis can try out values that are easy to
-    /// guess, such as e-mail addresses. Where that matters, set a secret of 16 random bytes or more. Changing it gives
-    /// every client that is counted by a hash a fresh quota, once.
+    /// The default is a key that is part of the library. It protects long random values, such as API keys. But anyone who
+    /// can read Redis can try out values that are easy to guess, such as e-mail addresses. If that matters, set a secret
+    /// of at least 16 random bytes. A new secret gives every client that is counted by a hash a fresh quota, once.
     pub fn secret(mut self, secret: impl AsRef<[u8]>) -> Self {
         self.settings.writer = KeyWriter::new(secret.as_ref());
         self
     }
 
-    /// Keep the log of every sliding window in the compact form that large limits have anyway, instead of a sorted set
-    /// for limits up to 127: about a third of the memory, and quicker, but not readable with `ZRANGE`. Default `false`.
-    /// Servers that share counts may differ; a log in the compact form stays so.
+    /// Whether Redis keeps the logs of limits up to 127 in the compact form too, which larger limits always have. The
+    /// default is `false`: such a log is a sorted set.
+    ///
+    /// The compact form takes about a third of the memory and is faster, but `ZRANGE` cannot read it. Servers that share
+    /// counts may have different settings. A log that is compact stays compact.
     pub fn compact_log(mut self, compact: bool) -> Self {
         self.settings.compact_log = compact;
         self
     }
 
-    /// For how long a refusal is remembered at most. Default 1 s; [`Duration::ZERO`] switches it off.
+    /// The longest time that a denial stays in the deny cache. The default is 1 s; [`Duration::ZERO`] switches the cache off.
     ///
-    /// Until its [`retry_after`](crate::Decision::retry_after) a refusal is certain, so whoever knocks on is refused
-    /// from memory: a flood of requests beyond a quota costs Redis nothing, also while Redis is away. The longest time
-    /// is also how soon a reset or a refund that another server has made is seen; one that this limiter makes is seen
-    /// at once. For stores that servers share.
+    /// A denial is certain until its [`retry_after`](crate::Decision::retry_after), so repeated requests are denied locally.
+    /// A flood over the limit costs Redis nothing, and is also denied during an outage. A reset or refund by this limiter
+    /// takes effect at once; one by another server, after this time at the latest. A memory store needs no deny cache.
     pub fn deny_cache(mut self, longest: Duration) -> Self {
         self.settings.deny_cache = longest;
         self
     }
 
-    /// How many leading bits of an IPv6 address tell one client from another, 32 to 128. Default 64: a client has at
-    /// least a `/64` network, and can take any address in it. Many have a `/56` or a `/48`.
+    /// How many leading bits of an IPv6 address identify a client, 32 to 128. The default is 64: a client has at least a
+    /// `/64` network, and can use any address in it. Many clients have a `/56` or a `/48`.
     ///
     /// Servers that share counts need the same number.
     pub fn ipv6_prefix(mut self, bits: u8) -> Self {
@@ -193,7 +197,7 @@ impl RateGuardBuilder {
         self
     }
 
-    /// How many leading bits of an IPv4 address tell one client from another, 8 to 32. Default 32, the address itself.
+    /// How many leading bits of an IPv4 address identify a client, 8 to 32. The default is 32, the whole address.
     ///
     /// Servers that share counts need the same number.
     pub fn ipv4_prefix(mut self, bits: u8) -> Self {
@@ -201,29 +205,29 @@ impl RateGuardBuilder {
         self
     }
 
-    /// Where the time comes from for what is counted in this process. Default: the system's monotonic clock.
+    /// The clock for everything that this process counts. The default is the system's monotonic clock.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.settings.clock = TimeSource::Custom(Arc::new(clock));
         self
     }
 
-    /// Decide and count, but never refuse: everything that asks this limiter goes on, also where a policy is
-    /// [`OnError::Closed`] and the store cannot be asked. To see what limits would do before they do it. Default `false`.
+    /// Shadow mode (dry run) for all limits: they decide and count, but never deny, not even with [`OnError::Closed`] during
+    /// an outage. It shows what new limits would do. The default is `false`.
     ///
-    /// What would have been refused says [`Decision::would_deny`](crate::Decision::would_deny). Clients are told nothing
-    /// of their quotas.
+    /// [`Decision::would_deny`](crate::Decision::would_deny) tells what would have been denied. Responses have no quota
+    /// headers.
     pub fn shadow(mut self, shadow: bool) -> Self {
         self.settings.shadow = shadow;
         self
     }
 
-    /// Checks the settings and makes the limiter. Inside a Tokio runtime the connection starts at once, otherwise with
-    /// the first check.
+    /// Checks the settings and makes the limiter. In a Tokio runtime, the limiter connects at once; otherwise it connects
+    /// with the first check.
     ///
     /// # Errors
     ///
-    /// When a setting cannot be used. The error names it, its value and what is allowed, and shows no password.
-    /// Never because Redis is down.
+    /// When a setting is invalid. The error names the setting, its value and what is allowed, and never shows a password.
+    /// An outage of Redis is not an error here.
     pub fn build(mut self) -> Result<RateGuard, ConfigError> {
         if let Some(error) = self.mistake {
             return Err(error);

@@ -1,4 +1,4 @@
-//! Quotas that are set when the program starts.
+//! Overrides that are set when the program starts.
 
 use std::env::{self, VarError};
 use std::path::Path;
@@ -12,11 +12,11 @@ use crate::quota::parse;
 const VARIABLE: &str = "RATEGUARD_QUOTAS";
 const FILE_VARIABLE: &str = "RATEGUARD_QUOTAS_FILE";
 
-/// Quotas by the name of a policy, in place of those that the program was written with.
+/// Overrides: quotas by the name of a policy, in place of those in the program.
 impl RateGuardBuilder {
-    /// The quota of the policies of this name, in place of the one in the attribute or the layer. Of several for one name,
-    /// the last counts. See [`RateGuard::set_quota`](crate::RateGuard::set_quota) for what is said of a name that no
-    /// policy has.
+    /// Sets the quota of the policies of this name, in place of the one in the attribute or the layer. If there are several
+    /// for one name, the last one applies. For a name that no policy has, see
+    /// [`RateGuard::set_quota`](crate::RateGuard::set_quota).
     pub fn quota(mut self, name: impl Into<String>, quota: Quota) -> Self {
         let name = name.into();
         match Policy::try_new(name.clone(), quota) {
@@ -26,9 +26,9 @@ impl RateGuardBuilder {
         self
     }
 
-    /// Quotas from text: `policy = quota`, one a line or parted by `;`, with comments from a `#` on. A quota is written as
-    /// [`Quota`] is read: `[algorithm:]limit/window[:burst=n]`. Without an algorithm it is `sliding_window`, whatever
-    /// the program was written with.
+    /// Overrides from text: `policy = quota`, one per line or separated by `;`. A `#` begins a comment. A quota is written
+    /// in the text form of [`Quota`]: `[algorithm:]limit/window[:burst=n]`. Without an algorithm it is a sliding window,
+    /// whatever the policy in the program has.
     ///
     /// ```
     /// # use rateguard::RateGuard;
@@ -42,21 +42,21 @@ impl RateGuardBuilder {
     /// # Ok::<(), rateguard::ConfigError>(())
     /// ```
     ///
-    /// A name with a `=` or a `;` cannot be written here; [`quota`](Self::quota) takes any.
+    /// A name that contains `=` or `;` cannot be written here; use [`quota`](Self::quota) for it.
     pub fn quotas(self, text: impl AsRef<str>) -> Self {
         self.quotas_of("quotas", text.as_ref())
     }
 
-    /// Quotas from a file, written as for [`quotas`](Self::quotas). It is read here and now, once. A file that is not
-    /// there, or cannot be read, is an error.
+    /// Overrides from a file, in the form of [`quotas`](Self::quotas). The file is read once, by this call. If it cannot be
+    /// read, [`build`](Self::build) returns an error.
     pub fn quotas_from_file(self, path: impl AsRef<Path>) -> Self {
         self.quotas_in_file("quotas_from_file", path.as_ref())
     }
 
-    /// Quotas from the environment, written as for [`quotas`](Self::quotas): those in the file that
-    /// `RATEGUARD_QUOTAS_FILE` names, and then those in `RATEGUARD_QUOTAS`, such as
-    /// `RATEGUARD_QUOTAS="app::search=5/60s; app::login=fixed_window:10/1h"`. Variables that are not set are none.
-    /// [`RateGuard::from_env`](crate::RateGuard::from_env) does this as well.
+    /// Overrides from the environment, in the form of [`quotas`](Self::quotas): first those in the file that
+    /// `RATEGUARD_QUOTAS_FILE` names, then those in `RATEGUARD_QUOTAS`, such as
+    /// `RATEGUARD_QUOTAS="app::search=5/60s; app::login=fixed_window:10/1h"`. A variable that is not set adds none.
+    /// [`RateGuard::from_env`](crate::RateGuard::from_env) includes this.
     pub fn quotas_from_env(mut self) -> Self {
         if let Some(path) = env::var_os(FILE_VARIABLE) {
             self = self.quotas_in_file(FILE_VARIABLE, Path::new(&path));

@@ -21,11 +21,17 @@ pub mod operations {}
 #[doc = include_str!("outages.md")]
 pub mod outages {}
 
+#[doc = include_str!("recipes.md")]
+pub mod recipes {}
+
 #[doc = include_str!("scale.md")]
 pub mod scale {}
 
 #[doc = include_str!("security.md")]
 pub mod security {}
+
+#[doc = include_str!("support_desk.md")]
+pub mod support_desk {}
 
 #[cfg(feature = "test-util")]
 #[doc = include_str!("testing.md")]

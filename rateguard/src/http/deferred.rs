@@ -15,6 +15,9 @@ use crate::key::Key;
 use crate::quota::Quota;
 use crate::telemetry;
 
+/// The quota of a request; `None` does not limit it.
+type Applies = Option<Quota>;
+
 /// The limits of one request that wait.
 pub(super) struct Waiting {
     pub(super) context: Context,
@@ -36,7 +39,7 @@ pub(super) struct Waits {
     key: SmallVec<[Option<Key>; 2]>,
     /// Who counts where the arguments say that there is no key.
     fallback: Result<Key, SetupError>,
-    quota: Option<Option<Quota>>,
+    quota: Option<Applies>,
     cost: Option<u32>,
     skip: Option<bool>,
 }
@@ -46,7 +49,7 @@ pub(super) struct Waits {
 pub struct Deferred {
     index: usize,
     keys: SmallVec<[Option<Key>; 2]>,
-    quota: Option<Option<Quota>>,
+    quota: Option<Applies>,
     cost: Option<u32>,
     skip: Option<bool>,
 }

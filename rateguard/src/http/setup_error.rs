@@ -82,13 +82,11 @@ impl SetupError {
     /// The answer to the request, by the program itself if it has one.
     pub(super) fn response(&self, answer: Option<&OnSetupError>) -> Response {
         self.log();
-        match answer {
-            Some(OnSetupError(answer)) => answer(self),
-            None => {
-                let text = "The rate limit of this route is not set up; the server's log says how.";
-                (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
-            }
+        if let Some(OnSetupError(answer)) = answer {
+            return answer(self);
         }
+        let text = "The rate limit of this route is not set up; the server's log says how.";
+        (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
     }
 }
 

@@ -49,8 +49,14 @@ pub const fn network_v4([a, b, c, d]: [u8; 4], prefix: u8) -> Network {
 }
 
 /// A network of IPv6 addresses, checked by the attribute.
-pub const fn network_v6([a, b, c, d, e, f, g, h]: [u16; 8], prefix: u8) -> Network {
-    Network::V6(ipnet::Ipv6Net::new_assert(std::net::Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix))
+pub const fn network_v6(segments: [u16; 8], prefix: u8) -> Network {
+    let mut bits = 0;
+    let mut rest = segments.as_slice();
+    while let [segment, tail @ ..] = rest {
+        bits = bits << 16 | *segment as u128;
+        rest = tail;
+    }
+    Network::V6(ipnet::Ipv6Net::new_assert(std::net::Ipv6Addr::from_bits(bits), prefix))
 }
 
 /// The key, with this kind if it is the value of an expression and so has none of its own.

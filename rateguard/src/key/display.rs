@@ -1,4 +1,4 @@
-//! A key as it may be shown to people.
+//! The form of a key for logs and messages.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -11,8 +11,9 @@ impl Key {
     /// The key for logs and messages: addresses and short, ordinary values are readable; secrets and all other values are
     /// shown as a keyed hash.
     ///
-    /// The hash's secret is random for each process. Equal keys are shown equal within one process, and nobody can find a
-    /// value by hashing guesses. (`Key` does not implement `Display`: as a limit's key, it would be taken for text.)
+    /// The secret of the hash is random for each process. So equal keys look equal within one process, and a value cannot be
+    /// found by hashing guesses. (`Key` itself does not implement `Display`: the `Display` text of an expression is a limit's
+    /// key, and a `Key` must not be converted to text.)
     ///
     /// ```
     /// use rateguard::Key;

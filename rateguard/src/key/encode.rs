@@ -15,7 +15,7 @@ use crate::key::{Key, Repr};
 
 const MAX_KIND: usize = 64;
 const MAX_VALUE: usize = 64;
-/// The kind of addresses. Any other key of that kind has its kind hashed.
+/// The kind of addresses. If any other key has this kind, its kind is hashed.
 const ADDRESS: &str = "ip";
 
 /// What is hashed. It is part of the hash, so that equal values of different sorts have different hashes.
@@ -83,7 +83,7 @@ impl KeyWriter {
         }
     }
 
-    /// A hash of any key, for where not even ordinary values may be readable. Equal keys have equal digests.
+    /// A hash of the whole key, for places where no value may be readable. Equal keys have equal digests.
     pub(crate) fn digest(&self, key: &Key) -> String {
         let (mut text, mut digest) = (String::new(), String::new());
         self.write(&mut text, key);

@@ -1,13 +1,13 @@
-//! What an expression for a key may be.
+//! The values that can be the key of a limit.
 
 use std::fmt;
 
 use super::Key;
 
-/// What can be the key of a limit: anything that implements `Display`, a [`Key`], an `Option` of either (`None`: count by
-/// the client's address), and tuples of these (one composite key).
+/// A value that can be the key of a limit: anything that implements `Display`, a [`Key`], an `Option` of either (`None`: the
+/// client's address is counted), or a tuple of these (one composite key).
 ///
-/// `Marker` is inferred; it only tells the implementations apart.
+/// `Marker` is inferred. It only distinguishes the implementations.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot say who is being counted",
     label = "not a key",
@@ -54,7 +54,7 @@ impl<M, T: ToKey<M>> ToKey<marker::Optional<M>> for Option<T> {
     }
 }
 
-// References to what implements `Display` implement it themselves; these are references to the rest.
+// References to types with `Display` implement `Display` themselves. These implementations are for references to the others.
 impl ToKey<marker::ByReference<marker::ByKey>> for &Key {
     fn to_key(&self) -> Option<Key> {
         (**self).to_key()

@@ -1,4 +1,4 @@
-//! From checks to the store: what it is asked, and what of that is known without asking.
+//! Sends checks to the store, or answers them from the deny cache.
 
 use std::borrow::Cow;
 use std::slice;
@@ -21,7 +21,7 @@ use crate::store::memory::{MemoryCheck, MemoryStore};
 use crate::store::remote::{Group, RemoteCheck, RemoteStore, Wait};
 use crate::store::{Forget, Forgetting, Verdicts};
 
-/// A check that has begun: decided at once, or asked of a remote store.
+/// A check that has begun: decided at once, or sent to a remote store.
 #[allow(clippy::large_enum_variant, reason = "boxing would cost every request an allocation")]
 pub(crate) enum Checking {
     Done(Decisions),
@@ -38,7 +38,7 @@ impl Checking {
 }
 
 impl Limiter {
-    /// Starts a check of several limits together, as they apply now. A remote store is waited for as long as is `left`.
+    /// Starts a check of several limits together, with the quotas that apply now. A remote store may take as long as `left`.
     pub(crate) fn begin(&self, checks: &[Check<'_>], left: Duration) -> Checking {
         for check in checks {
             let _ = self.register(check.policy);
@@ -91,7 +91,7 @@ impl Limiter {
 
 /// Counting in this process.
 impl Limiter {
-    /// One check of a limiter that counts in this process, from the policy as it is written to what operators are told.
+    /// One check of a limiter that counts in this process, including the override and the report.
     pub(super) fn check_now(&self, store: &MemoryStore, check: Check<'_>) -> Decision {
         let _ = self.register(check.policy);
         if self.is_overridden() {
@@ -103,7 +103,7 @@ impl Limiter {
 
     fn count_and_report(&self, store: &MemoryStore, check: &Check<'_>) -> Decision {
         let verdict = store.check_one(self.clock(), &self.memory_check(store, check));
-        // A decision is large. This way it is made once, where it is wanted, and not made here to be moved there.
+        // A decision is large. Made in the return expression, it is not moved.
         if Limiter::is_reported(verdict.allowed) {
             self.report_one(check, verdict);
         }
@@ -117,7 +117,7 @@ impl Limiter {
     }
 
     fn count_in(&self, store: &MemoryStore, checks: &[Check<'_>]) -> Decisions {
-        // One check, as nearly always.
+        // There is nearly always one check.
         if let [check] = checks {
             let verdict = store.check_one(self.clock(), &self.memory_check(store, check));
             return smallvec![Decision::counted(check.owned(), verdict)];
@@ -140,15 +140,15 @@ impl Limiter {
         self.start(store, group)?.await.result
     }
 
-    /// Sends a call, which is made whether or not anybody waits for its answer.
+    /// Sends a call. It is made even if the answer is not awaited.
     pub(super) fn start(&self, store: &RemoteStore, group: Group) -> Result<Wait<Verdicts>, StoreError> {
         store.ask(group, self.deadline())
     }
 
-    /// One check of a limiter that counts elsewhere.
+    /// One check of a limiter with a remote store.
     pub(super) async fn check_one(&self, check: Check<'_>) -> Decision {
         let only = |mut decisions: Decisions| decisions.pop().unwrap_or_else(|| Decision::missing(check.owned()));
-        // What is decided at once takes no room in what waits.
+        // A decision that is made at once takes no room in the future that waits.
         let later = match self.begin(slice::from_ref(&check), self.deadline()) {
             Checking::Done(decisions) => return only(decisions),
             Checking::Asked(later) => later,
@@ -170,7 +170,7 @@ impl Limiter {
             let decisions = decided.into_iter().map(Decision::answered_by_deny_cache).collect();
             return Checking::Done(group::spread(decisions, places));
         }
-        // In a cluster, one of several limits may be charged and given back.
+        // In a cluster, a limit may be charged and then given back because another one denies.
         let forgets = limits.len() > 1 && store.is_cluster() && self.0.deny_cache.is_on();
         let remote_checks = checks.iter().zip(&limits).map(|(check, limit)| {
             let remote = self.remote_check(check);
@@ -185,14 +185,14 @@ impl Limiter {
         }
     }
 
-    /// Takes note of an answer.
+    /// Puts a denial into the deny cache.
     pub(super) fn learn(&self, limits: &Limits, asked_at: u64, verdicts: &Verdicts) {
         if self.0.deny_cache.is_on() && verdicts.iter().any(|verdict| !verdict.allowed) {
             self.0.deny_cache.learn(asked_at, self.clock().micros(), limits, verdicts);
         }
     }
 
-    /// For as long as something is given back, or may be.
+    /// Held while units are, or may be, given back.
     pub(super) fn forgetting(&self, check: &Check<'_>) -> Forgetting {
         self.forget(&self.memory_check(self.local(), check)).until_dropped()
     }
@@ -209,12 +209,12 @@ impl Limiter {
             .compact(self.0.settings.compact_log)
     }
 
-    /// A check for what gives units back, perhaps when nobody waits for it any more.
+    /// A check that gives units back, perhaps after its caller has stopped waiting. It clears the deny cache itself.
     pub(super) fn forgetting_check(&self, check: &Check<'_>) -> RemoteCheck {
         self.remote_check(check).forgetting(self.forget(&self.memory_check(self.local(), check)))
     }
 
-    /// `prefix:{key}:policy`. The braces are the only ones, so the text between them alone picks the cluster's slot.
+    /// `prefix:{key}:policy`. There are no other braces, so only the text between these determines the cluster's slot.
     fn remote_key(&self, check: &Check<'_>) -> String {
         let settings = &self.0.settings;
         let mut text = String::with_capacity(settings.prefix.len() + check.policy.name().len() + 80);

@@ -1,14 +1,15 @@
 //! Denials that are still certain: repeated requests are denied locally, without asking the store.
 //!
-//! A spent quota allows nothing again until time passes, or a limiter gives units back. So a denial stays right until its
-//! `retry_after`, whatever else is charged meanwhile, and also during an outage. A reset or a refund by this limiter ends it
-//! at once. A reset or refund by another server, or a step of the server's clock, is seen when the entry ends, which is never
-//! later than the cap.
+//! A quota without units left allows nothing until time passes or units are given back. So a denial is certain until its
+//! `retry_after`, whatever is charged meanwhile, and also during an outage. A reset or refund by this limiter removes the
+//! entry at once. A reset or refund by another server, or a step of the server's clock, takes effect when the entry ends, at
+//! the latest after the cap.
 //!
-//! An entry is about all limits of a request together. A group is denied from the cache if one of its enforcing limits has
-//! no unit left for the same quota and cost; the others show what they showed. An entry ends before anything that it shows
-//! would change by itself: when a limit that denied would allow again, or a window's oldest unit leaves. It is timed by the
-//! limiter's clock, from before the store was asked, so that it ends no later than the store would say.
+//! An entry holds the answer for all limits of a request together. The same request is denied from the cache if one of its
+//! enforcing limits has no unit left for the same quota and cost; the other limits show what they showed before. An entry ends
+//! before anything that it shows would change by itself: when a limit that denied would allow again, or when the oldest unit
+//! of a window leaves. It is timed by the limiter's clock, from before the store was asked, so it never ends later than in
+//! the store.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -32,10 +33,10 @@ pub(super) type Limits = SmallVec<[Limit; 2]>;
 /// The denials of one limiter.
 #[derive(Debug)]
 pub(super) struct DenyCache {
-    /// How long one is remembered at most, in microseconds; 0 for not at all.
+    /// The longest time that a denial is kept, in microseconds. 0: denials are not kept.
     cap: u64,
     buckets: Box<[Mutex<Bucket>]>,
-    /// When the last of them ends: from then on there is nothing to look for.
+    /// When the last denial ends. After that, no lookup is needed.
     latest: AtomicU64,
     hits: AtomicU64,
 }
@@ -43,17 +44,17 @@ pub(super) struct DenyCache {
 #[derive(Debug, Default)]
 struct Bucket {
     denials: Vec<Denial>,
-    /// An answer to an earlier question may be about a key as it was before it was given something back.
+    /// Answers to checks before this time are not kept: they may be older than a refund.
     valid_from: u64,
 }
 
 #[derive(Debug)]
 struct Denial {
     limits: Limits,
-    /// The one that denies.
+    /// The limit that denies, by its hash.
     by: u128,
     verdicts: Verdicts,
-    /// When they came.
+    /// When the verdicts came.
     since: u64,
     until: u64,
 }
@@ -69,7 +70,7 @@ impl DenyCache {
         }
     }
 
-    /// Whether denials are remembered.
+    /// Whether denials are kept.
     pub(super) fn is_on(&self) -> bool {
         self.cap > 0
     }
@@ -80,7 +81,7 @@ impl DenyCache {
         self.hits.load(Ordering::Relaxed)
     }
 
-    /// How many denials are remembered that still are certain.
+    /// How many denials are still certain.
     #[cfg(feature = "metrics")]
     pub(super) fn len(&self, now: u64) -> usize {
         if now >= self.latest.load(Ordering::Acquire) {
@@ -101,7 +102,7 @@ impl DenyCache {
         let verdicts = limits.iter().filter(|limit| !limit.shadow).find_map(|limit| {
             let bucket = self.bucket(limit.fingerprint.hash)?;
             let known = bucket.denials.iter().find(|denial| denial.limits == *limits)?;
-            // After the clock was set back, nothing is certain.
+            // If the clock was set back, the entry is not certain.
             (known.since..known.until).contains(&now).then(|| known.verdicts_after(now - known.since))
         });
         if verdicts.is_some() {
@@ -110,7 +111,7 @@ impl DenyCache {
         verdicts
     }
 
-    /// Remembers an answer, if it is a denial. `asked` is the time before the store was asked.
+    /// Keeps an answer, if it is a denial. `asked` is the time before the store was asked.
     pub(super) fn learn(&self, asked: u64, now: u64, limits: &Limits, verdicts: &Verdicts) {
         let denied = limits.iter().zip(verdicts).find(|(limit, verdict)| !limit.shadow && !verdict.allowed);
         let Some((by, _)) = denied else { return };
@@ -135,7 +136,7 @@ impl DenyCache {
         self.latest.fetch_max(until, Ordering::Release);
     }
 
-    /// A limit was given something back.
+    /// Units of a limit were given back: removes its denials.
     pub(super) fn forget(&self, now: u64, fingerprint: u128) {
         if let Some(mut bucket) = self.bucket(fingerprint) {
             bucket.denials.retain(|denial| denial.by != fingerprint);
@@ -149,15 +150,15 @@ impl DenyCache {
     }
 }
 
-/// For how long what the verdict shows stays as it is, or is a time that passes. `None` if that cannot be told.
+/// How long a verdict stays true, apart from its times, which count down. `None` if that is not certain.
 fn unchanged_for(limit: &Limit, verdict: &Verdict) -> Option<u64> {
-    // Until then the time to the reset passes, and no longer.
+    // When this time has passed, the verdict shows another reset.
     let moves = if verdict.reset_after > 0 { verdict.reset_after } else { u64::MAX };
     if verdict.allowed {
         return Some(moves);
     }
-    // As long as units are left, others may take them. What fades unit by unit shows some before several fit. A cost
-    // above the limit never fits.
+    // If units are left, other requests may take them. A sliding counter or a token bucket regains single units before a cost
+    // of several fits. A cost above the limit never fits.
     let windowed = matches!(limit.quota.algorithm(), Algorithm::SlidingWindow | Algorithm::FixedWindow);
     let steady = verdict.remaining == 0 && (windowed || limit.cost == 1);
     verdict.retry_after.filter(|_| steady).map(|retry| retry.min(moves))

@@ -1,4 +1,4 @@
-//! Checks that are decided together, and those among them that share a count.
+//! Checks that are decided together. Those that share a count are merged into one check.
 
 use std::borrow::Cow;
 
@@ -10,17 +10,17 @@ use crate::decision::{Check, Decision, OwnedCheck};
 use crate::key::Key;
 use crate::policy::Policy;
 
-/// Where the decision of each check is to be found, if several share one.
+/// For each check, which decision is its own. Only if checks were merged.
 pub(super) type Places = SmallVec<[Place; 2]>;
 
-/// That of one check.
+/// The place of one check's decision.
 #[derive(Debug)]
 pub(super) struct Place {
     at: usize,
     check: OwnedCheck,
 }
 
-/// What checks of one count are decided as.
+/// One check instead of all checks that share a count.
 pub(super) struct Merged<'c> {
     policy: Cow<'c, Policy>,
     key: &'c Key,
@@ -58,8 +58,8 @@ pub(super) fn spread(decisions: Decisions, places: Option<Places>) -> Decisions 
 }
 
 impl Limiter {
-    /// Checks that share a count become one that takes what they take together. `None` if there are none such, as nearly
-    /// always.
+    /// Merges checks that share a count into one check of their total cost. `None` if no checks share a count, as is nearly
+    /// always so.
     pub(super) fn merge<'c>(&self, checks: &[Check<'c>]) -> Option<(SmallVec<[Merged<'c>; 2]>, Places)> {
         if checks.len() < 2 {
             return None;
@@ -90,7 +90,8 @@ impl Limiter {
         Some((merged, checks.iter().zip(at).map(|(check, at)| Place { at, check: check.owned() }).collect()))
     }
 
-    /// A policy that holds whatever the two, of one count, hold. A shadow policy holds nothing against one that enforces.
+    /// A policy that denies whatever either of two policies with one count denies. A policy in shadow mode denies nothing, so
+    /// an enforcing policy replaces it.
     fn stricter(&self, one: &Policy, other: &Policy) -> Policy {
         match (one.is_shadow(), other.is_shadow()) {
             (true, false) => return other.clone(),

@@ -1,8 +1,9 @@
-//! The limiter without HTTP: a policy and a key go to the store, within a deadline, and come back as a decision.
+//! The limiter without HTTP: it asks the store about a policy and a key, within a deadline, and makes a decision of the
+//! answer.
 //!
-//! One check on its way: [`overrides`] says which quota applies, [`group`] makes one check of those that share a count,
-//! [`check`] asks the store, or answers from the [`deny_cache`], [`pending`] waits for a remote store and answers in its
-//! place if need be, and [`report`] is told what came of it.
+//! The way of a check: [`overrides`] says which quota applies. [`group`] merges checks that share a count. [`check`] asks the
+//! store, or answers from the [`deny_cache`]. [`pending`] waits for a remote store, and answers if the store does not.
+//! [`report`] updates the metrics and the log.
 
 mod check;
 mod deny_cache;
@@ -38,7 +39,8 @@ use overrides::Overrides;
 use report::Reports;
 use smallvec::SmallVec;
 
-/// The decisions on checks that were made together, in their order. Nearly always there is one, and decisions are large.
+/// The decisions on checks that were made together, in the order of the checks. There is nearly always one, and a decision is
+/// large.
 pub(crate) type Decisions = SmallVec<[Decision; 1]>;
 
 /// A limiter. Cheap to clone.
@@ -48,10 +50,10 @@ pub(crate) struct Limiter(Arc<Inner>);
 struct Inner {
     store: Store,
     settings: Settings,
-    /// Where this process counts what a remote store does not.
+    /// Counts the checks that a remote store did not count.
     local: MemoryStore,
     overrides: Overrides,
-    /// Shared with those who have something given back.
+    /// Shared with refunds, which may end after the limiter.
     deny_cache: Arc<DenyCache>,
     reports: Reports,
 }
@@ -68,11 +70,11 @@ pub(crate) struct Settings {
     pub(crate) prefixes: Prefixes,
     pub(crate) clock: TimeSource,
     pub(crate) shadow: bool,
-    /// Quotas by the name of a policy, in place of those in the program.
+    /// The overrides: quotas by the name of a policy.
     pub(crate) quotas: HashMap<String, Quota>,
 }
 
-/// Where the limiter counts.
+/// The store of a limiter.
 pub(crate) enum Store {
     Memory(MemoryStore),
     Remote(RemoteStore),
@@ -114,7 +116,7 @@ impl Limiter {
         policy: &Policy,
         key: &Key,
     ) -> impl Future<Output = Result<Decision, StoreError>> + Send + use<> {
-        let check = Check::new(&*self.current(policy), key).owned();
+        let check = Check::new(&self.current(policy), key).owned();
         let asked = match &self.0.store {
             _ if check.policy.quota().allows_nothing() => Ok(Decision::nothing(check)),
             Store::Memory(store) => {
@@ -179,9 +181,8 @@ impl Limiter {
         }
     }
 
-    /// Gives back what a check has charged, as far as it still counts, under the quota that the check has. `here` says
-    /// that this process has counted it in the store's place. The call is sent at once; the future only waits for the
-    /// answer.
+    /// Gives back the units of a check that still count, under the check's quota. `here`: this process has counted the check
+    /// instead of the store. The call is sent at once; the future only waits for the answer.
     pub(crate) fn give_back(
         &self,
         check: &Check<'_>,
@@ -225,7 +226,7 @@ impl Limiter {
         }
     }
 
-    /// How long a request waits for a remote store at most, over all that it asks.
+    /// How long a request may wait for a remote store, over all its checks.
     pub(crate) fn deadline(&self) -> Duration {
         self.0.settings.deadline
     }
@@ -234,13 +235,13 @@ impl Limiter {
         &self.0.settings.clock
     }
 
-    /// Where this process counts while a remote store does not.
+    /// Counts the checks that a remote store did not count.
     fn local(&self) -> &MemoryStore {
         &self.0.local
     }
 }
 
-/// Shows where it counts, and whether the store can be reached.
+/// Shows the store and its state.
 impl fmt::Debug for Limiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.store {

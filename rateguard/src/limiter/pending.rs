@@ -1,4 +1,4 @@
-//! Waiting for a remote store's answer, and what is answered without one.
+//! Waits for a remote store's answer, and decides if there is none.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,19 +19,19 @@ use crate::store::Verdicts;
 use crate::store::memory::MemoryCheck;
 use crate::store::remote::Wait;
 
-/// All that waits for an answer: in a box, so that a request which needs not wait carries no room for it.
+/// A check that waits for an answer. It is boxed, so that a request that does not wait needs no room for it.
 pub(crate) type Later = Pin<Box<Asked>>;
 
 /// What was decided.
 #[derive(Debug)]
 pub(crate) struct Settled {
     pub(crate) decisions: Decisions,
-    /// How long the store let the request wait.
+    /// How long the request has waited for the store.
     pub(crate) waited: Duration,
 }
 
 pin_project! {
-    /// A check that a remote store was asked about.
+    /// A check that was sent to a remote store.
     pub(crate) struct Asked {
         #[pin]
         answer: Wait<Verdicts>,
@@ -66,7 +66,7 @@ impl Future for Asked {
     }
 }
 
-/// What is needed to make decisions of the store's answer, or without one.
+/// Everything that is needed to make decisions, with or without the store's answer.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     pub(super) checks: SmallVec<[OwnedCheck; 2]>,
@@ -96,10 +96,10 @@ impl Pending {
     }
 }
 
-/// What holds while the store does not count.
+/// What applies while the store does not count.
 impl Limiter {
-    /// The failure policies answer. A slow moment is not an outage: unless the store is known to be away, this process
-    /// counts what the store did not, even where the policy is [`OnError::Open`].
+    /// The failure policies answer. A slow moment is not an outage: unless the store is known to be down, this process
+    /// counts what the store did not count, even if the policy is [`OnError::Open`].
     fn decide_without_store(
         &self,
         checks: SmallVec<[OwnedCheck; 2]>,
@@ -108,7 +108,7 @@ impl Limiter {
     ) -> Decisions {
         self.report_error(error);
         let is_closed = |policy: &Policy| self.on_error(policy) == OnError::Closed;
-        // A request that is denied spends nothing.
+        // A denied request is not charged.
         let is_denied = checks.iter().any(|check| is_closed(&check.policy) && !check.policy.is_shadow());
         let is_counted = |policy: &Policy| !is_denied && self.counts_here(policy, error);
         let counted: SmallVec<[MemoryCheck; 2]> = checks
@@ -140,7 +140,7 @@ impl Limiter {
         let mut local = *check;
         if let Some(servers) = self.on_error(policy).local_parts() {
             let share = local.quota.share(servers);
-            // What the quota allows at once, its share does as well.
+            // A cost that fits into the quota fits into the share too.
             if local.cost <= local.quota.capacity() {
                 local.cost = local.cost.min(share.capacity());
             }
@@ -149,8 +149,8 @@ impl Limiter {
         local
     }
 
-    /// Whether this process counts what the store did not, for this reason. With `Open` it does unless the store is known
-    /// to be away: a store that is slow, full or overloaded opens no limit.
+    /// Whether this process counts what the store did not count for this reason. With `Open` it does, unless the store is
+    /// known to be down: a store that is slow, full or overloaded opens no limit.
     fn counts_here(&self, policy: &Policy, error: &StoreError) -> bool {
         match self.on_error(policy) {
             OnError::Closed => false,
@@ -159,11 +159,11 @@ impl Limiter {
         }
     }
 
-    /// Whether a peek, reset or refund is about this process's own count, for the same reason. Errors that somebody has to
-    /// mend are returned instead: a value under the key that is not ours, a forbidden command.
+    /// Whether a peek, reset or refund acts on this process's own count, for the same reason. Errors that an operator has to
+    /// fix are returned instead: a foreign value under the key, a forbidden command.
     pub(super) fn acts_here(&self, policy: &Policy, error: &StoreError) -> bool {
-        let is_to_mend = matches!(error.kind(), StoreErrorKind::WrongType | StoreErrorKind::Forbidden);
-        !is_to_mend && self.counts_here(policy, error)
+        let is_for_operators = matches!(error.kind(), StoreErrorKind::WrongType | StoreErrorKind::Forbidden);
+        !is_for_operators && self.counts_here(policy, error)
     }
 
     pub(super) fn on_error(&self, policy: &Policy) -> OnError {

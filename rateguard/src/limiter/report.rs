@@ -1,4 +1,4 @@
-//! What operators are told: metrics, a debug event for each denial, and a warning for what could not be counted.
+//! Reports to operators: metrics, a debug event for each denial, and a warning for checks that were not counted.
 
 #[cfg(feature = "metrics")]
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,7 +34,7 @@ struct Met {
     since: u64,
 }
 
-/// A check that a remote store was asked about.
+/// The report on a check that was sent to a remote store.
 #[derive(Debug)]
 pub(super) struct PendingReport {
     started: telemetry::Started,
@@ -42,7 +42,7 @@ pub(super) struct PendingReport {
     identities: Option<Box<[Identity]>>,
 }
 
-/// Who a limit counts, without saying who it is.
+/// A key as the log shows it: its kind, and a hash.
 #[derive(Debug)]
 struct Identity {
     kind: String,
@@ -57,7 +57,7 @@ impl Identity {
 }
 
 impl Limiter {
-    /// Reports what was decided, now or when it is.
+    /// Reports the decisions, now or when they are made.
     pub(super) fn report(&self, checks: &[Check<'_>], mut checking: Checking) -> Checking {
         match &mut checking {
             Checking::Done(decisions) => self.report_decided(decisions),
@@ -70,7 +70,7 @@ impl Limiter {
         checking
     }
 
-    /// Reports what was decided at once.
+    /// Reports decisions that were made at once.
     #[inline]
     pub(super) fn report_decided(&self, decisions: &[Decision]) {
         telemetry::decided(decisions);
@@ -80,7 +80,7 @@ impl Limiter {
         self.measure();
     }
 
-    /// Whether there is anything to report about one decision.
+    /// Whether one decision is reported at all.
     #[inline]
     pub(super) fn is_reported(allowed: bool) -> bool {
         cfg!(feature = "metrics") || (!allowed && log::wants_denials())
@@ -97,18 +97,18 @@ impl Limiter {
         Identity { kind: key.kind().to_owned(), hash: self.0.settings.writer.digest(&self.localize(key)) }
     }
 
-    /// Reports something that the store could not count, if that is news.
+    /// Reports that the store did not count a check. The log gets a line if the reason is new, and once a minute.
     pub(crate) fn report_error(&self, error: &StoreError) {
         telemetry::store_error(error.kind());
         self.0.reports.error(error, self.clock().micros());
     }
 
-    /// Measures, once a second, how much is kept in this process.
+    /// Updates the gauges of this process's sizes, once a second.
     #[cfg(feature = "metrics")]
     fn measure(&self) {
         const EVERY: u64 = 1_000_000;
         let (now, due) = (self.clock().micros(), self.0.reports.sizes_due.load(Ordering::Relaxed));
-        // A clock that was set back does not stop it.
+        // If the clock was set back, it is due too.
         if now < due && due - now <= EVERY {
             return;
         }
@@ -145,10 +145,9 @@ impl PendingReport {
 }
 
 impl Reports {
-    /// One line for each reason when it is first met, and one a minute for as long as it is, with how many checks met it.
+    /// One line for each reason at once, and then one a minute while it lasts, with the number of checks.
     ///
-    /// An outage is reported by the connection. This is for errors that the server answers with, perhaps for some keys
-    /// alone.
+    /// The connection reports outages. This is for other errors, perhaps for some keys only.
     fn error(&self, error: &StoreError, now: u64) {
         if error.is_of_outage() {
             return;
@@ -158,7 +157,7 @@ impl Reports {
         }
     }
 
-    /// How many checks have met this reason since it was last logged, if it is to be logged now.
+    /// How many checks had this reason since it was last logged; `None` if it is not due.
     fn due(&self, reason: StoreErrorKind, now: u64) -> Option<u64> {
         let mut met = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
         match met.iter_mut().find(|met| met.reason == reason) {
@@ -183,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_reason_is_told_when_it_is_met_and_once_a_minute_with_its_number() {
+    fn each_reason_is_logged_at_once_and_then_once_a_minute_with_its_number() {
         let reports = Reports::default();
         let due = |reason, second: u64| reports.due(reason, second * 1_000_000);
         assert_eq!(due(StoreErrorKind::WrongType, 0), Some(1));

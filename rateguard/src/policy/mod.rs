@@ -119,11 +119,11 @@ impl Policy {
     /// is a compile error.
     #[must_use = "this returns another policy"]
     #[doc(alias = "points")]
-    #[expect(clippy::panic, reason = "documented; in a constant it is the compile error")]
     pub const fn unit(mut self, unit: &'static str) -> Policy {
-        if !name::is_unit(unit) {
-            panic!("the unit of a policy is 1 to 32 letters and spaces, in the plural, such as \"tokens\"");
-        }
+        assert!(
+            name::is_unit(unit),
+            "the unit of a policy is 1 to 32 letters and spaces, in the plural, such as \"tokens\""
+        );
         self.unit = Some(unit);
         self
     }

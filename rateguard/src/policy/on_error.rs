@@ -1,11 +1,12 @@
-//! What a check answers while the store does not.
+//! The failure policy: what answers a check when the store does not.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::UnknownNameError;
 
-/// What a check answers while the store cannot be asked.
+/// The failure policy: what answers a check when the store does not. The chapter on [outages](crate::guide::outages)
+/// compares the choices.
 ///
 /// Its text form is `open`, `closed`, `local`, or `local_share(n)`:
 ///
@@ -19,8 +20,8 @@ use crate::error::UnknownNameError;
 #[non_exhaustive]
 #[doc(alias = "fail open")]
 pub enum OnError {
-    /// Allow the request while the store is known to be away: availability first. While the store is merely too slow, too
-    /// full or too busy, count in this process with the full quota.
+    /// During an outage, allow the request: availability first. While the store is only too slow, too full or too busy, count
+    /// in this process with the full quota.
     #[default]
     Open,
     /// Deny the request with `503 Service Unavailable` whenever the store gives no answer: protection first.
@@ -51,7 +52,7 @@ impl OnError {
         OnError::LocalShare { servers }
     }
 
-    /// A stricter one has a higher number.
+    /// A stricter failure policy has a higher number.
     pub(crate) const fn strictness(self) -> u32 {
         match self {
             OnError::Open => 0,
@@ -61,7 +62,7 @@ impl OnError {
         }
     }
 
-    /// How many servers share the quota while this process counts alone; `None` if it does not count.
+    /// How many servers share the quota while this process counts alone; `None` if this process does not count.
     pub(crate) const fn local_parts(self) -> Option<u32> {
         match self {
             OnError::Local => Some(1),

@@ -253,8 +253,8 @@ impl Quota {
         self
     }
 
-    /// Of two quotas with the same algorithm, a quota that denies all that either denies: the tighter one, if one is
-    /// tighter in every respect.
+    /// A quota that denies whatever either of these two denies. Both have the same algorithm. If one of them is tighter in
+    /// every respect, this is that one.
     pub(crate) fn tighter(self, other: Quota) -> Quota {
         let burst = self.burst.min(other.burst);
         if self.algorithm == Algorithm::TokenBucket {

@@ -1,4 +1,4 @@
-//! The handle: the limiter, with the settings for HTTP.
+//! The handle: the limiter and the settings for HTTP.
 
 mod policies;
 
@@ -14,7 +14,7 @@ use crate::limiter::Limiter;
 use crate::policy::Policy;
 use crate::quota::Quota;
 
-/// Decides which requests may go on. One handle for the whole program, cheap to clone.
+/// The limiter. A program needs one; clones are cheap and share it.
 ///
 /// ```
 /// use rateguard::{Key, Policy, Quota, RateGuard};
@@ -52,41 +52,41 @@ impl RateGuard {
         self.limiter().check(policy, key, 1).await
     }
 
-    /// Takes `cost` units, all or none. A cost of 0 takes nothing and is always allowed. A cost above the limit is always
-    /// denied, without a [`retry_after`](Decision::retry_after).
+    /// Takes `cost` units, or none if they do not fit. A cost of 0 takes nothing and is always allowed. A cost above the
+    /// limit is always denied, without a [`retry_after`](Decision::retry_after).
     #[doc(alias = "check_n")]
     #[must_use = "a decision does nothing by itself: look at `allowed()`, or use `into_result()?`"]
     pub async fn check_cost(&self, policy: &Policy, key: &Key, cost: u32) -> Decision {
         self.limiter().check(policy, key, cost).await
     }
 
-    /// Decides several checks together, in one round trip: if one of them denies, none is charged. The decisions come in
-    /// the order of the checks. The whole may go on if every one of them is [`allowed`](Decision::allowed).
+    /// Decides several checks together, in one round trip. If one of them denies, none is charged. The decisions have the
+    /// order of the checks. Go on only if every decision is [`allowed`](Decision::allowed).
     ///
-    /// Checks with the same policy name, algorithm and key share one count. They take their units together, and all of
-    /// them must hold: a shadow policy gives way to one that enforces, and of two quotas the tighter one decides (the smaller
-    /// limit in the longer window; of token buckets, the smaller burst at the slower rate).
+    /// Checks with the same policy name, algorithm and key share one count, so their costs are added and decided as one
+    /// check. It is in shadow mode only if all of them are. Of two quotas, the tighter one applies: the smaller limit with
+    /// the longer window or, for token buckets, the smaller burst with the slower rate.
     #[must_use = "decisions do nothing by themselves: look at `allowed()` of each"]
     pub async fn check_all(&self, checks: &[Check<'_>]) -> Vec<Decision> {
         self.limiter().check_all(checks).await.into_vec()
     }
 
-    /// What a check of cost 1 would be answered, without making it. Changes nothing.
+    /// Returns what a check of cost 1 would decide now, without charging anything.
     ///
-    /// Where this process counts in the store's place, its own count answers, and the decision is
+    /// While this process counts instead of the store, the answer comes from this process's count and is
     /// [`degraded`](Decision::degraded).
     ///
     /// # Errors
     ///
-    /// When neither the store nor this process counts: there is an outage and the policy is
-    /// [`OnError::Open`](crate::OnError::Open), or the store gave no answer and the policy is
-    /// [`OnError::Closed`](crate::OnError::Closed). And when somebody has to mend something: access rules, or a value under
-    /// the key that the limiter did not write.
+    /// - During an outage, if the policy is [`OnError::Open`](crate::OnError::Open).
+    /// - When the store gives no answer, if the policy is [`OnError::Closed`](crate::OnError::Closed).
+    /// - When an operator has to fix something: the server's access rules, or a value under the key that the limiter did
+    ///   not write.
     pub async fn peek(&self, policy: &Policy, key: &Key) -> Result<Decision, StoreError> {
         self.limiter().peek(policy, key).await
     }
 
-    /// As [`peek`](Self::peek), under another quota than the policy's: for policies whose quota depends on the request, such
+    /// Like [`peek`](Self::peek), with another quota than the policy's. For policies whose quota depends on the request, such
     /// as a plan.
     ///
     /// # Errors
@@ -96,36 +96,35 @@ impl RateGuard {
         self.limiter().peek(&policy.clone().with_quota(quota).by_request(), key).await
     }
 
-    /// Forgets what this key has used: it has its whole quota again.
+    /// Deletes the count of this key, so that it has its whole quota again.
     ///
-    /// Where this process counts in the store's place, its own count is forgotten, and the log warns that the store's may
-    /// not be. Where a [full](crate::RateGuardBuilder::max_keys) memory store counts several clients together, that count
-    /// stays until it runs out.
+    /// While this process counts instead of the store, this process's count is deleted, and the log warns that the store's
+    /// count may still be there. If a [full](crate::RateGuardBuilder::max_keys) memory store counts several clients
+    /// together, their shared count stays until it expires.
     ///
     /// # Errors
     ///
-    /// When neither the store nor this process counts. If only the answer was lost, the key has been reset all the same.
+    /// When [`peek`](Self::peek) would return an error. If only the answer was lost, the count has been deleted.
     pub async fn reset(&self, policy: &Policy, key: &Key) -> Result<(), StoreError> {
         self.limiter().reset(policy, key).await
     }
 
-    /// Gives `cost` units back, or as many as are still counted: never more than the whole quota.
+    /// Gives back `cost` units, or as many as are still counted.
     ///
-    /// Of a sliding window the oldest units go, so that the limit still holds for those that stay;
-    /// [`refund_decision`](Self::refund_decision) gives back the very units of one check. Where this process counts in the
-    /// store's place, they go from its own count. Where a [full](crate::RateGuardBuilder::max_keys) memory store counts
-    /// several clients together, nothing is given back.
+    /// From a sliding window, it removes the oldest units, so that the limit still holds for the others.
+    /// [`refund_decision`](Self::refund_decision) gives back exactly the units of one check. While this process counts
+    /// instead of the store, the units are removed from this process's count. If a
+    /// [full](crate::RateGuardBuilder::max_keys) memory store counts several clients together, nothing is given back.
     ///
     /// # Errors
     ///
-    /// When neither the store nor this process counts. If only the answer was lost, the units have been given back all the
-    /// same.
+    /// When [`peek`](Self::peek) would return an error. If only the answer was lost, the units have been given back.
     pub async fn refund(&self, policy: &Policy, key: &Key, cost: u32) -> Result<(), StoreError> {
         self.limiter().refund(policy, key, cost).await
     }
 
-    /// Gives back the units that one check has charged, if they still count. Given back a second time, or after a
-    /// [`reset`](Self::reset), nothing happens, and neither if the check was denied and so charged nothing.
+    /// Gives back exactly the units that one check has charged, if they still count. It does nothing if they were given back
+    /// before, if the key was [`reset`](Self::reset), or if the check charged nothing.
     ///
     /// ```
     /// # use rateguard::{Key, Policy, Quota, RateGuard};
@@ -143,12 +142,12 @@ impl RateGuard {
     ///
     /// # Errors
     ///
-    /// When the store does not answer. If only the answer was lost, the units have been given back all the same.
+    /// When the store does not answer. If only the answer was lost, the units have been given back.
     pub async fn refund_decision(&self, decision: &Decision) -> Result<(), StoreError> {
         self.give_back(decision, decision.cost()).await
     }
 
-    /// Gives back a part of what a check has charged. For tests of the rules.
+    /// Gives back a part of what a check has charged. For this project's own tests.
     #[cfg(feature = "test-util")]
     #[doc(hidden)]
     pub async fn refund_part(&self, decision: &Decision, cost: u32) -> Result<(), StoreError> {
@@ -165,22 +164,21 @@ impl RateGuard {
         }
     }
 
-    /// Whether the store answers, for a health check; of a cluster, every node that has keys.
+    /// Asks whether the store answers, for a health check. In a cluster, every node that has slots must answer.
     ///
     /// # Errors
     ///
-    /// The reason why it does not, at the latest when the deadline has passed.
+    /// The reason why the store does not answer, within the deadline.
     pub async fn ready(&self) -> Result<(), StoreError> {
         self.limiter().ready().await
     }
 
     /// Closes the limiter, for a graceful shutdown: call it when the last request has been answered.
     ///
-    /// Checks, refunds and resets that were begun before are still sent to the store and answered, for at most the
-    /// [`deadline`](crate::RateGuardBuilder::deadline). This includes refunds that nobody waits for, such as those of
-    /// `refund_if`. Then the connections are closed and the limiter's tasks end, even if there are other clones of this
-    /// handle. Without `close`, they end when the last clone is dropped and what was begun is answered; a runtime that
-    /// shuts down first cuts them off.
+    /// Checks, refunds and resets that have begun are still sent to the store and answered, for at most the
+    /// [`deadline`](crate::RateGuardBuilder::deadline). This includes refunds that no code awaits, such as that of a
+    /// request whose client has hung up. Then the connections are closed and the limiter's tasks end, even if other clones of this handle exist.
+    /// Without `close`, this happens after the last clone is dropped, unless the runtime shuts down first.
     ///
     /// A closed limiter stays closed. It no longer asks the store: the failure policy
     /// ([`OnError`](crate::OnError)) answers checks, as during an outage, with the reason
@@ -212,7 +210,7 @@ impl RateGuard {
         RateGuard { inner: Arc::new(Inner { limiter, http }) }
     }
 
-    /// Takes note of a limit: of its policy, and for clients who ask for their usage.
+    /// Registers a limit: its policy, and the limit itself for clients that ask for their usage.
     #[inline]
     pub(crate) fn register_limit(&self, limit: &HttpLimit) {
         if self.limiter().register(limit.policy()) {
@@ -220,7 +218,7 @@ impl RateGuard {
         }
     }
 
-    /// Without HTTP.
+    /// The limiter without HTTP.
     pub(crate) fn limiter(&self) -> &Limiter {
         &self.inner.limiter
     }
@@ -230,7 +228,7 @@ impl RateGuard {
     }
 }
 
-/// Shows where it counts, and whether the store can be reached.
+/// Shows the store and its state.
 impl fmt::Debug for RateGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateGuard").field("store", &format!("{:?}", self.limiter())).finish_non_exhaustive()

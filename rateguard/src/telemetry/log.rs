@@ -1,7 +1,7 @@
 //! The log lines, through `tracing`, under the target `rateguard`.
 //!
-//! `guide/operations.md` has a table of them with their fields. The lines about a connection and its outages stand where
-//! those are found out.
+//! `guide/operations.md` has a table of them with their fields. The lines about connections and outages are in
+//! `store/remote`.
 
 use std::panic::Location;
 
@@ -15,7 +15,8 @@ pub(crate) fn wants_denials() -> bool {
     tracing::enabled!(target: "rateguard", tracing::Level::DEBUG)
 }
 
-/// A limit denied a request, or would have in shadow mode. `identity` is a hash, so that no log says who the client is.
+/// A limit denied a request, or would have denied it but is in shadow mode. `identity` is a hash, so the log does not
+/// contain the key.
 pub(crate) fn denied(decision: &Decision, key_kind: &str, identity: &str) {
     tracing::debug!(
         target: "rateguard",
@@ -89,8 +90,8 @@ pub(crate) fn unknown_policies(unknown: &[String], known: &[String]) {
         target: "rateguard",
         unknown = %unknown.join(", "),
         known = %known.join(", "),
-        "rateguard: quotas are set for policies that no request has met so far: are the names right? (a handler's \
-         policy is known from its first request on)"
+        "rateguard: quotas are set for names that no known policy has: check the names. (A handler's policy is known \
+         from its first request on.)"
     );
 }
 
@@ -100,8 +101,8 @@ pub(crate) fn contradiction(policy: &str, quotas: [(Quota, &Location<'_>); 2]) {
     tracing::error!(
         target: "rateguard",
         policy,
-        "rateguard: the policy {policy} has the quota {quota} at {first}, and {other} at {second}. Both count in one bucket, \
-         so what a client does under the one is counted under the other: give each a name of its own, or one quota. If the \
-         quota depends on the client, make the policy with Policy::try_new"
+        "rateguard: the policy {policy} has the quota {quota} at {first}, and {other} at {second}. Both count in one \
+         bucket, so requests under one of them are also counted under the other: use one quota, or two names. If the quota \
+         depends on the client, make the policy with Policy::try_new"
     );
 }

@@ -110,8 +110,8 @@ impl Repository for App {
 }
 
 /// Lists all.
-#[cfg_attr(head, rate_limit(limit = 5, window = 60))]
-#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = page.limit))]
+#[cfg_attr(head, rate_limit(quota = "token_bucket:5/60s:burst=9", unit = "pages", exempt = ["private", "::1"]))]
+#[cfg_attr(deferred, rate_limit(quota = page.limit.map(|_| rateguard::Quota::per_minute(5)), key = page.limit))]
 pub async fn todos_index(Query(page): Query<Page>, State(app): State<App>) -> impl IntoResponse {
     let todos: Vec<Todo> = app.db.read().await.values().cloned().collect();
     let page = todos.iter().skip(page.offset.unwrap_or(0)).take(page.limit.unwrap_or(usize::MAX));
@@ -131,8 +131,8 @@ pub async fn todos_create(State(app): State<App>, Json(input): Json<Todo>) -> im
 /// # Errors
 ///
 /// If it is not found.
-#[cfg_attr(head, rate_limit(limit = 5, window = 60))]
-#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = id))]
+#[cfg_attr(head, rate_limit(limit = |req| req.headers.len(), window = Duration::from_secs(60)))]
+#[cfg_attr(deferred, rate_limit(limit = id, window = Duration::from_secs(60), key = id))]
 pub async fn todos_update(
     Path(id): Path<u32>,
     State(app): State<App>,
@@ -180,8 +180,8 @@ pub async fn moved(uri: Uri) -> Redirect {
 /// # Errors
 ///
 /// If it is not found.
-#[cfg_attr(head, rate_limit(limit = 5, window = 60))]
-#[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = id))]
+#[cfg_attr(head, rate_limit(quota = |req| req.extensions.get::<rateguard::Quota>()))]
+#[cfg_attr(deferred, rate_limit(limit = Some(id + 1), window = 60, algorithm = "token_bucket", burst = u32::MAX, key = id))]
 pub async fn show<R>(State(repository): State<Arc<R>>, Path(id): Path<u32>) -> Result<Json<Todo>, StatusCode>
 where
     R: Repository,
@@ -227,7 +227,7 @@ pub async fn documented(Path(id): Path<u32>, State(app): State<App>) -> Result<J
 }
 
 /// Documented by utoipa, from below.
-#[cfg_attr(head, rate_limit(limit = 5, window = 60))]
+#[cfg_attr(head, rate_limit(policy = rateguard::Policy::new("documented", rateguard::Quota::per_minute(5))))]
 #[cfg_attr(deferred, rate_limit(limit = 5, window = 60, key = page.offset))]
 #[utoipa::path(get, path = "/documented", params(Page), responses((status = 200, body = Vec<Todo>)))]
 pub async fn documented_below(Query(page): Query<Page>, State(app): State<App>) -> Json<Vec<Todo>> {

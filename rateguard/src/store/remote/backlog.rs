@@ -30,7 +30,8 @@ pub(crate) struct Backlog {
     health: Arc<Health>,
     /// Whether the last handle to the store is gone, or the limiter was closed.
     has_ended: bool,
-    /// Until the task has ended.
+    /// Dropped when the task has ended.
+    #[cfg_attr(not(feature = "upstash"), expect(dead_code, reason = "dropping it is its use"))]
     unfinished: Unfinished,
 }
 

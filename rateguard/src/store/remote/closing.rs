@@ -1,7 +1,7 @@
 //! How a store is closed: what was begun is finished, within the deadline, and then its tasks end.
 
 use std::convert::Infallible;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -28,31 +28,6 @@ impl Finished {
     /// Waits, but not longer than the deadline. Returns whether all is finished.
     pub(crate) async fn within(self, deadline: Duration) -> bool {
         within(deadline, self.0).await.is_some()
-    }
-}
-
-/// The work of a store that has several tasks. New work can begin until it is closed.
-#[derive(Debug)]
-pub(crate) struct Work {
-    open: RwLock<Option<Unfinished>>,
-    finished: Finished,
-}
-
-impl Work {
-    pub(crate) fn new() -> Work {
-        let (unfinished, finished) = unfinished();
-        Work { open: RwLock::new(Some(unfinished)), finished }
-    }
-
-    /// Begins a piece of work.
-    pub(crate) fn begin(&self) -> Result<Unfinished, StoreError> {
-        self.open.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)
-    }
-
-    /// No work begins from now on. The returned value tells when the work that has begun is finished.
-    pub(crate) fn close(&self) -> Finished {
-        self.open.write().unwrap_or_else(PoisonError::into_inner).take();
-        self.finished.clone()
     }
 }
 

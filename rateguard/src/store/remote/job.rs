@@ -14,7 +14,9 @@ use pin_project_lite::pin_project;
 use tokio::sync::oneshot;
 
 use super::breaker::{Health, PATIENCE, Timer};
-use super::closing::{Unfinished, closed};
+#[cfg(feature = "redis")]
+use super::closing::Unfinished;
+use super::closing::closed;
 use super::script::{Group, GroupAnswer, Op, Script};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Verdicts;
@@ -46,6 +48,7 @@ pub(crate) struct Job {
     /// How long it has waited so far, in other queues.
     waited: Duration,
     /// Held while the job exists, where jobs go from one task to another.
+    #[cfg(feature = "redis")]
     unfinished: Option<Unfinished>,
 }
 
@@ -60,11 +63,23 @@ enum Ask {
 
 impl Job {
     pub(crate) fn group(group: Group, left: Duration, reply: Reply<Verdicts>) -> Job {
-        Job { ask: Ask::Group(group, Some(reply)), left, waited: Duration::ZERO, unfinished: None }
+        Job {
+            ask: Ask::Group(group, Some(reply)),
+            left,
+            waited: Duration::ZERO,
+            #[cfg(feature = "redis")]
+            unfinished: None,
+        }
     }
 
     pub(crate) fn ping(left: Duration, reply: Reply<()>) -> Job {
-        Job { ask: Ask::Ping(Some(reply)), left, waited: Duration::ZERO, unfinished: None }
+        Job {
+            ask: Ask::Ping(Some(reply)),
+            left,
+            waited: Duration::ZERO,
+            #[cfg(feature = "redis")]
+            unfinished: None,
+        }
     }
 
     #[cfg(feature = "redis")]

@@ -88,8 +88,8 @@ impl Wake for Turned {
 }
 
 impl Turned {
-    /// Asks the runtime to wake this at the end of its turn, which it does for a task that yields. A waker of its own keeps
-    /// other wakes of the task apart.
+    /// Asks the runtime to wake this at the end of its turn, as it does for a task that yields. It uses its own waker, so that
+    /// other wakes of the task are not mistaken for this one.
     fn begin(self: &Arc<Self>) {
         let waker = Waker::from(Arc::clone(self));
         let _ = pin!(yield_now()).poll(&mut Context::from_waker(&waker));

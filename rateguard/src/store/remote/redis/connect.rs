@@ -101,8 +101,8 @@ impl<D: Dispatch> Connector<D> {
         self.probe(connection).await
     }
 
-    /// Runs a script that deletes a key which does not exist. A server where that is forbidden, or that accepts no writes (a
-    /// replica, a server that cannot save), is as good as down; found out here, that costs no request anything.
+    /// Runs a script that deletes a key which does not exist. A server that forbids this, or accepts no writes (a replica, a
+    /// server that cannot save), is treated as down. Finding that out here costs no request anything.
     async fn probe(&self, connection: &mut Connection) -> Result<(), StoreError> {
         let group = Group::probe(&self.prefix, &self.dispatch.probe_tag());
         let groups = [&group];

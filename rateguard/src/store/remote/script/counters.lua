@@ -2,9 +2,9 @@
 -- buckets have in common.
 --
 -- A count is a few numbers. They are stored as decimals in a string, after the letter of the kind. Quotas with different
--- windows, or token buckets with different rates, each have a count of their own under the key, and each charge is added to
--- all of them, because one forgets it later than another. All counts are kept until all have ended. Nearly always there is
--- one.
+-- windows, or token buckets with different rates or bursts, each have a count of their own under the key, and each charge is
+-- added to all of them, because one forgets it later than another. All counts are kept until all have ended. Nearly always
+-- there is one.
 
 -- The most counts under a key. A further one replaces the one that ends first.
 local MOST_COUNTS = 4
@@ -26,6 +26,16 @@ local function parse(key, text, before, size)
   return counts, all[1]
 end
 
+-- Whether count `a` is dropped before count `b`. Counts of one key differ in their first four numbers.
+local function drops_before(a, b, ends)
+  local x, y, i = max(NOW, ends(a)), max(NOW, ends(b)), 0
+  while x == y and i < 4 do
+    i = i + 1
+    x, y = a[i], b[i]
+  end
+  return x < y
+end
+
 -- Writes the counts, with the lifetime that the longest of them needs; without counts, deletes the key. `ends` returns when
 -- a count ends.
 local function write(key, text, counts, ends)
@@ -37,7 +47,7 @@ local function write(key, text, counts, ends)
     -- The first is that of the quota.
     local soonest = 2
     for i = 3, #counts do
-      if ends(counts[i]) < ends(counts[soonest]) then soonest = i end
+      if drops_before(counts[i], counts[soonest], ends) then soonest = i end
     end
     table.remove(counts, soonest)
   end

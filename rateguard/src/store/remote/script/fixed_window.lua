@@ -13,12 +13,15 @@ local function live(key, text)
   return any and counts or {}
 end
 
--- The count of the quota's window among several. If there is none, the largest count that began less than a window ago.
+-- The count of the quota's window among several. If there is none, the largest count that began less than a window ago; of
+-- equally large ones, the one that began last.
 local function among(key, q, text)
   local others, own, most = {}, nil, nil
   for _, count in ipairs(live(key, text)) do
     if count[1] == q.window then own = count else others[#others + 1] = count end
-    if NOW - count[2] < q.window and (not most or count[3] > most[3]) then most = count end
+    if NOW - count[2] < q.window then
+      if not most or count[3] > most[3] or (count[3] == most[3] and count[2] > most[2]) then most = count end
+    end
   end
   beside[key] = others
   if own then return own[2], own[3], 'held' end

@@ -45,18 +45,34 @@ local function live(key, text)
   return any and counts or {}
 end
 
--- The count of the quota's window among several. If there is none, the one that counts most in windows of that length.
+-- The same units in windows of another length. These windows hold no time at which the count had nothing: a receipt from such
+-- a time would give back units of others.
+local function convert(q, count)
+  local window, start, previous, current = count[1], count[2], count[3], count[4]
+  if q.window <= window then return at_now(q.window, start, previous, current) end
+  -- Longer windows start with the oldest unit.
+  if previous > 0 then start = max(0, start - window) end
+  if NOW - start < q.window then return start, 0, previous + current end
+  -- The units of the current window can be on either side of the new start. They count in full.
+  return start + q.window, previous, current
+end
+
+-- The count of the quota's window among several. If there is none, the one that counts most after it is converted to windows of
+-- that length; of those that count as much, the one that ends last.
 local function among(key, q, text)
-  local others, own, best, most = {}, nil, nil, 0
+  local others, own, best = {}, nil, nil
   for _, count in ipairs(live(key, text)) do
     if count[1] == q.window then own = count else others[#others + 1] = count end
-    local start, previous, current = at_now(q.window, count[2], count[3], count[4])
+    local start, previous, current = convert(q, count)
     local counted = previous * (q.window - (NOW - start)) / q.window + current
-    if counted > most then best, most = { q.window, start, previous, current }, counted end
+    local found = { counted, start, current, previous }
+    local i = 1
+    while best and i < 3 and found[i] == best[i] do i = i + 1 end
+    if counted > 0 and (not best or found[i] > best[i]) then best = found end
   end
   beside[key] = others
   if own then return own[2], own[3], own[4], 'held' end
-  if best then return best[2], best[3], best[4], 'new' end
+  if best then return best[2], best[4], best[3], 'new' end
   return NOW, 0, 0, 'held'
 end
 

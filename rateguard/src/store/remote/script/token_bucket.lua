@@ -1,6 +1,6 @@
 -- The token bucket. The number of charged tokens (less those of a latest charge that was given back), and then the counts, one
--- for each rate: limit, window, the time that the whole bucket takes to fill, and when the bucket is full. A time is a pair:
--- microseconds, and a fraction of a microsecond in units of 1 / limit.
+-- for each rate and burst: limit, window, the time that the whole bucket takes to fill, and when the bucket is full. A time is
+-- a pair: microseconds, and a fraction of a microsecond in units of 1 / limit.
 local rule = {}
 -- By key: the number of charged tokens; and what is missing in a bucket that is written even if it denies.
 local charged_of, missing_of = {}, {}
@@ -23,8 +23,8 @@ end
 
 local function ends(count) return count[5] + (count[6] > 0 and 1 or 0) end
 
--- At most the whole bucket can be missing. More would be missing after a clock stepped back, a quota was lowered, or a larger
--- bucket was charged.
+-- At most the whole bucket can be missing. More would be missing after a clock stepped back, or a larger bucket was charged or
+-- converted.
 local function cap_debt(count)
   if less(NOW + count[3], count[4], count[5], count[6]) then count[5], count[6] = NOW + count[3], count[4] end
 end
@@ -39,7 +39,7 @@ local function live(key, text)
   return any and counts or {}, charged
 end
 
--- The tokens missing in a bucket of another rate, as time in a bucket of this quota. A part of a token is rounded up.
+-- The tokens missing in a bucket of another quota, as time in a bucket of this quota. A part of a token is rounded up.
 local function convert(q, count)
   local limit, window = count[1], count[2]
   local tokens, part = divide(count[5] - NOW, limit, count[6], window)
@@ -47,13 +47,14 @@ local function convert(q, count)
   return divide(q.window, tokens, part, q.limit)
 end
 
--- What is missing in the bucket of the quota's rate among several. If there is none, the most that is missing in any.
+-- What is missing in the bucket of the quota among several. If there is none, the most that is missing in any.
 local function among(key, q, text)
   local others, held, debt, fraction = {}, 'held', 0, 0
   local counts, charged = live(key, text)
   charged_of[key], beside[key] = charged, others
   for _, count in ipairs(counts) do
-    if count[1] == q.limit and count[2] == q.window then
+    local capacity = q.capacity
+    if count[1] == q.limit and count[2] == q.window and count[3] == capacity[1] and count[4] == capacity[2] then
       held = 'own'
       if less(NOW, 0, count[5], count[6]) then debt, fraction = count[5] - NOW, count[6] end
     else
@@ -84,8 +85,9 @@ function rule.assess(key, q, _, cost_time)
   -- The number begins with the time, so that receipts from an earlier life of the key do not match.
   charged_of[key], beside[key] = NOW % 2 ^ 20 * 2 ^ 32, nil
   if text then
-    local charged, limit, window, a, b = text:match('^b(%d+) (%d+) (%d+) %d+ %d+ (%d+) (%d+)$')
-    if window == q.window_text and tonumber(limit) == q.limit then
+    local charged, own, a, b = text:match('^b(%d+) (%d+ %d+ %d+ %d+) (%d+) (%d+)$')
+    q.own = q.own or format('%d %d %d %d', q.limit, q.window, capacity[1], capacity[2])
+    if own == q.own then
       debt, fraction, held = tonumber(a) - NOW, tonumber(b), 'held'
       charged_of[key] = tonumber(charged)
       if debt < 0 then debt, fraction = 0, 0 end

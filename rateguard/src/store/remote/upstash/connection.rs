@@ -116,7 +116,7 @@ impl Drop for Connection {
 
 /// The next of these connections that the service closes.
 pub(super) async fn closed(connections: &mut Vec<Connection>) -> Connection {
-    poll_fn(|cx| match connections.iter_mut().position(|lane| lane.poll_closed(cx).is_ready()) {
+    poll_fn(|cx| match connections.iter_mut().position(|connection| connection.poll_closed(cx).is_ready()) {
         Some(at) => Poll::Ready(connections.swap_remove(at)),
         None => Poll::Pending,
     })

@@ -15,10 +15,11 @@ use super::learn::{self, Learning};
 use super::node::{Member, Node};
 use super::slots::{Slots, slot};
 use super::state::{Newcomers, State};
+use super::work::Work;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::Verdicts;
 use crate::store::remote::breaker::Health;
-use crate::store::remote::closing::{Unfinished, Work, closed};
+use crate::store::remote::closing::{Unfinished, closed};
 use crate::store::remote::job::{Job, Receiver, Reply, Wait};
 use crate::store::remote::queue::{Queue, Unsent, current_runtime};
 use crate::store::remote::redis::endpoint::Endpoint;
@@ -143,6 +144,16 @@ impl Cluster {
         }
     }
 
+    pub(super) fn send_to(&self, address: &Address, job: Job) {
+        let sent = match self.at(address) {
+            Some(node) => node.queue.send(job).map(drop),
+            None => Err((job, closed())),
+        };
+        if let Err((mut job, error)) = sent {
+            job.fail(error);
+        }
+    }
+
     /// Decides a group whose parts are decided by different calls.
     pub(super) fn start_cross_slot(
         &self,
@@ -167,6 +178,14 @@ impl Cluster {
             drop(unfinished);
         });
         Ok(())
+    }
+
+    /// The node at an address, which may be new; `None` once the cluster is closed.
+    fn at(&self, address: &Address) -> Option<Arc<Node>> {
+        if let Some(node) = self.slots().as_ref().and_then(|slots| slots.node(address)) {
+            return Some(Arc::clone(node));
+        }
+        lock(&self.newcomers).get(address, || self.node(address.clone()))
     }
 
     pub(super) fn node(&self, address: Address) -> Arc<Node> {

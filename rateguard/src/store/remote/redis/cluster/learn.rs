@@ -37,10 +37,10 @@ pub(super) trait Learner: Send + Sync + 'static {
     /// Called once a tick while nodes are asked.
     fn tick(&self);
 
-    /// A node has told the slot map.
+    /// A node has answered with the slot map.
     fn install(&self, ranges: Vec<Range>);
 
-    /// No node has told it.
+    /// No node has answered with it.
     fn unknown(&self, error: &StoreError);
 
     /// Whether there is a reason to ask again although the map is known.
@@ -61,7 +61,7 @@ impl Learning {
     }
 }
 
-/// The right to ask. One task has it at a time, until the task ends, be it with its runtime.
+/// The right to ask. One task has it at a time, until the task ends, also if it ends with its runtime.
 pub(super) struct Turn<L: Learner> {
     learner: Weak<L>,
 }
@@ -115,7 +115,7 @@ pub(super) async fn run<L: Learner>(mut turn: Turn<L>) {
             continue;
         }
         drop(turn);
-        // Who wanted the map since that check has found the turn taken.
+        // A request that wanted the map since that check found the turn taken, and did not start a task.
         if !learner.learning().is_wanted() {
             return;
         }

@@ -1,4 +1,4 @@
-//! The slot map of the cluster: which nodes are asked for it, and what happens when they tell it.
+//! The slot map of the cluster: which nodes are asked for it, and what happens when they answer.
 
 use std::mem;
 use std::sync::atomic::Ordering;

@@ -23,7 +23,7 @@ pub(super) enum State {
     /// The slot map is not known yet. Jobs wait for it, within their deadline.
     Starting(Mutex<Starting>),
     Known(Arc<Slots>),
-    /// None of the nodes that were asked has told the slot map.
+    /// No node that was asked has answered with the slot map.
     Unreachable(StoreError),
     /// The limiter was closed. No other state follows.
     Closed,

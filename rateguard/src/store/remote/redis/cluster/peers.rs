@@ -1,16 +1,14 @@
-//! Where a job goes that its node has not run.
+//! What happens when a node is lost, or redirects a job to another node.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::address::Address;
 use super::cross_slot;
-use super::dispatch::{Cluster, lock};
-use super::node::{Node, Peers};
+use super::dispatch::Cluster;
+use super::node::Peers;
 use super::redirect::Redirect;
 use super::slots::slot;
 use crate::error::{StoreError, StoreErrorKind};
-use crate::store::remote::closing::closed;
 use crate::store::remote::job::Job;
 
 /// The most redirects of one job. One is usual; a slot that is moving may need another.
@@ -67,26 +65,6 @@ impl Peers for Cluster {
 
     fn owner(&self, key: &str) -> Option<Address> {
         Some(self.slots()?.owner(slot(key))?.address.clone())
-    }
-}
-
-impl Cluster {
-    fn send_to(&self, address: &Address, job: Job) {
-        let sent = match self.at(address) {
-            Some(node) => node.queue.send(job).map(drop),
-            None => Err((job, closed())),
-        };
-        if let Err((mut job, error)) = sent {
-            job.fail(error);
-        }
-    }
-
-    /// The node at an address, which may be new; `None` once the cluster is closed.
-    fn at(&self, address: &Address) -> Option<Arc<Node>> {
-        if let Some(node) = self.slots().as_ref().and_then(|slots| slots.node(address)) {
-            return Some(Arc::clone(node));
-        }
-        lock(&self.newcomers).get(address, || self.node(address.clone()))
     }
 }
 
