@@ -203,4 +203,28 @@ mod tests {
         guard.settle([Deferred::limit(0).key(Some(Key::user(1)))]).await.unwrap();
         assert_eq!(missing(), 3);
     }
+
+    struct ByRequest;
+    impl Limits for ByRequest {
+        const HANDLER: &'static str = "test";
+        const LIMITS: &'static [HttpLimit] = &[written::limit(
+            written::by_request("by-request", Quota::per_minute(1)),
+            written::deferred(),
+            Some(Setting::deferred()),
+            Setting::fixed(1),
+            Setting::fixed(false),
+            None,
+            &[],
+            false,
+        )];
+    }
+
+    #[tokio::test]
+    async fn a_quota_that_nobody_said_limits_as_the_policy_does() {
+        let limiter = RateGuard::memory();
+        for allowed in [true, false] {
+            let guard = Guard::<ByRequest>::from_request_parts(&mut request(&limiter), &()).await.unwrap();
+            assert_eq!(guard.settle([Deferred::limit(0)]).await.is_ok(), allowed);
+        }
+    }
 }
