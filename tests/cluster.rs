@@ -465,10 +465,10 @@ async fn exactly_the_limit_while(moves: impl Fn(&RedisCluster, &str, usize, usiz
     }
     assert!(moving.len() > 1);
     let first = cluster.master_of("user:0");
-    let mover = Arc::clone(&cluster);
+    let nodes = Arc::clone(&cluster);
     let moves = tokio::task::spawn_blocking(move || {
         let tag = "ratelimit:{user:0}:none:fw2";
-        (0..6).map(|turn| moves(&mover, tag, (first + turn) % 3, (first + turn + 1) % 3)).sum::<usize>()
+        (0..6).map(|turn| moves(&nodes, tag, (first + turn) % 3, (first + turn + 1) % 3)).sum::<usize>()
     });
     let mut allowed: HashMap<(usize, u32), u32> = HashMap::new();
     let (mut rounds, mut old) = (0, None);

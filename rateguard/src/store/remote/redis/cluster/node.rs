@@ -88,12 +88,8 @@ impl Dispatch for Member {
         let (mut own, mut foreign): (Vec<String>, Option<String>) = (Vec::new(), None);
         for tag in candidates() {
             match peers.owner(&tag) {
-                Some(address) if address == self.address && own.len() < 2 => {
-                    if own.last().is_none_or(|first| slot(first) != slot(&tag)) {
-                        own.push(tag);
-                    }
-                }
                 Some(address) if address != self.address => foreign = foreign.or(Some(tag)),
+                Some(_) if own.len() < 2 && own.last().is_none_or(|first| slot(first) != slot(&tag)) => own.push(tag),
                 _ => {}
             }
             if own.len() == 2 && foreign.is_some() {
