@@ -163,6 +163,24 @@ impl RedisCluster {
         moved
     }
 
+    /// Has the servers move the slot of this key by themselves, which Valkey 9 can; `false` if these cannot.
+    pub fn servers_move_slot(&self, key: &str, from: usize, to: usize) -> bool {
+        let node = |at: usize| self.nodes.get(at).expect("a node");
+        let (slot, from, id) =
+            (self.slot(key).to_string(), node(from), node(to).command::<String>(&["CLUSTER", "MYID"]));
+        let asked = from.try_command::<Value>(&["CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", &slot, &slot, "NODE", &id]);
+        if let Err(error) = asked {
+            assert!(error.to_string().to_ascii_lowercase().contains("unknown subcommand"), "{error}");
+            return false;
+        }
+        let patience = Instant::now() + Duration::from_secs(20);
+        while from.try_command::<Value>(&["TYPE", key]).is_ok() {
+            assert!(Instant::now() < patience, "the slot does not move");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        true
+    }
+
     /// Runs a command at the node that has the key, wherever that is now.
     pub fn command<T: FromRedisValue>(&self, key: &str, words: &[&str]) -> T {
         let patience = Instant::now() + Duration::from_secs(20);

@@ -56,8 +56,10 @@ impl Policy {
     /// A policy whose name is written in the program.
     ///
     /// Its quota is taken as constant: if another place in the program gives the same name and algorithm another quota in
-    /// the same limiter, that is a mistake, and an error in the log names both places. If the quota of a name
-    /// depends on the client, as with plans, use [`Policy::try_new`].
+    /// the same limiter, that is a mistake, and an error in the log names both places. If the quota
+    /// depends on the client, as with plans, let the limit compute it: `quota = …` of the attribute, or
+    /// [`HttpLimit::quota_by`](crate::HttpLimit::quota_by); for checks of your own, make the policy with
+    /// [`Policy::try_new`].
     ///
     /// A name is 1 to [`Policy::MAX_NAME`] bytes, without spaces, control characters, `"`, `\`, `{` or `}`.
     ///

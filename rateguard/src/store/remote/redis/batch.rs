@@ -1,12 +1,15 @@
-//! The calls of one batch of jobs: one for each script, and in a cluster one for each slot, all sent together.
+//! The calls of one batch of jobs: one for each script, or for each slot of a cluster's node, all sent together.
 //!
-//! The keys of a call have to be in one slot, even if one node has several slots. Pipelined, the calls still cost one round
-//! trip; they cost the server more time: 64 calls of one check about twice as much as one call of 64 checks.
+//! The keys that a call declares have to be in one slot, even if one node has several slots. So a call does not declare them if
+//! the node is known to reject, one by one, those that it does not have (`undeclared`); a check with such a key is then sent
+//! again with its key declared. Pipelined, calls of one slot each would still cost one round trip, but the server more time:
+//! 64 calls of one check cost about twice as much as one call of 64 checks.
 
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, RedisResult, Value};
+use smallvec::{SmallVec, smallvec};
 
 use super::command;
 use super::dispatch::Dispatch;
@@ -14,7 +17,7 @@ use super::error::{failed, is_lost};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::remote::backlog::Waiting;
 use crate::store::remote::job::Job;
-use crate::store::remote::script::{Call, Group, GroupAnswer, Plan, ScriptNames};
+use crate::store::remote::script::{Call, Group, GroupAnswer, Plan, Script, ScriptNames};
 
 /// How often a call is sent again because the server did not have the script, and so did not run it. Somebody may flush the
 /// server's scripts between two calls.
@@ -49,17 +52,17 @@ pub(super) struct Rest {
 impl Batch {
     pub(super) fn new(mut jobs: Vec<Waiting>) -> Batch {
         // Jobs that share a call become neighbours.
-        jobs.sort_by_key(|waiting| (slot(&waiting.job), waiting.job.script()));
+        jobs.sort_by_key(|waiting| (waiting.job.script(), slot(&waiting.job)));
         Batch { jobs, calls: Vec::new(), round: 0, with_text: false }
     }
 
-    /// What to send.
-    pub(super) fn commands(&mut self, names: &ScriptNames) -> Commands {
+    /// What to send. `undeclared` says whether a call may have keys of several slots.
+    pub(super) fn commands(&mut self, names: &ScriptNames, undeclared: bool) -> Commands {
         let mut pipeline = Vec::new();
         let mut any_asking = false;
         let mut sent_texts = Vec::new();
         self.calls.clear();
-        for jobs in self.jobs.chunk_by(|one, next| share(&one.job, &next.job)) {
+        for jobs in self.jobs.chunk_by(|one, next| share(&one.job, &next.job, undeclared)) {
             let groups: Vec<&Group> = jobs.iter().filter_map(|waiting| waiting.job.as_group()).collect();
             if groups.is_empty() {
                 pipeline.push((false, redis::cmd("PING")));
@@ -68,16 +71,17 @@ impl Batch {
             }
             let asking = groups.iter().any(|group| group.route.asking);
             any_asking |= asking;
-            let call = Call::new(&groups);
-            // The first call of a script contains its text for all of them.
-            let command = if self.with_text && !sent_texts.contains(&call.script()) {
-                sent_texts.push(call.script());
-                command::by_text(&call)
-            } else {
-                command::by_name(names, &call)
-            };
-            pipeline.push((asking, command));
-            self.calls.push((jobs.len(), Some(call.into_plan())));
+            for (jobs, call) in calls(&groups) {
+                // The first call of a script contains its text for all of them.
+                let command = if self.with_text && !sent_texts.contains(&call.script()) {
+                    sent_texts.push(call.script());
+                    command::by_text(&call)
+                } else {
+                    command::by_name(names, &call)
+                };
+                pipeline.push((asking, command));
+                self.calls.push((jobs, Some(call.into_plan())));
+            }
         }
         match pipeline.pop() {
             Some((false, only)) if pipeline.is_empty() && !any_asking => Commands::One(only),
@@ -177,8 +181,20 @@ fn slot(job: &Job) -> Option<u16> {
     job.as_group().map(|group| group.route.slot)
 }
 
-fn share(one: &Job, next: &Job) -> bool {
-    slot(one) == slot(next) && one.script() == next.script() && !is_alone(one) && !is_alone(next)
+fn share(one: &Job, next: &Job, undeclared: bool) -> bool {
+    let can = slot(one) == slot(next) || (undeclared && one.script() == Some(Script::Check));
+    can && one.script() == next.script() && !is_alone(one) && !is_alone(next)
+}
+
+/// The calls for groups of one script, and how many groups each has: one call if it can be, else one for each slot.
+fn calls<'g>(groups: &'g [&'g Group]) -> SmallVec<[(usize, Call<'g>); 1]> {
+    let is_same = |one: &&Group, next: &&Group| one.route.slot == next.route.slot;
+    // A call of one slot declares its keys, so that a redirect is learned with it.
+    let several = groups.chunk_by(is_same).nth(1).is_some();
+    match several.then(|| Call::undeclared(groups)).flatten() {
+        Some(call) => smallvec![(groups.len(), call)],
+        None => groups.chunk_by(is_same).map(|groups| (groups.len(), Call::new(groups))).collect(),
+    }
 }
 
 /// While a slot moves, a call of several keys can fail that succeeds for each key by itself.

@@ -56,7 +56,7 @@ pub(crate) struct Connector<D> {
     /// As it was given, until a server turns out not to know RESP3.
     endpoint: Endpoint,
     pub(super) deadline: Duration,
-    prefix: String,
+    pub(super) prefix: String,
     pub(super) dispatch: D,
     /// How many attempts there were: each begins with another sentinel.
     attempts: usize,

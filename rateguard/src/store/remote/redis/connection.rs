@@ -16,6 +16,7 @@ use super::batch::Batch;
 use super::connect::{Connection, Connector};
 use super::dispatch::Dispatch;
 use super::error::{failed, is_lost};
+use super::undeclared::Undeclared;
 use super::window::Window;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::remote::backlog::{Backlog, Turn};
@@ -36,7 +37,7 @@ impl<D: Dispatch> worker::Connector for Connector<D> {
 
     async fn serve(&self, connection: Connection, outage: &mut Outage, backlog: &mut Backlog) -> End {
         // With Tokio's budget used up, it would look as if no answer had come. The loop yields by itself.
-        unconstrained(serve(connection, self.deadline, &self.dispatch, outage, backlog)).await
+        unconstrained(serve(connection, self, outage, backlog)).await
     }
 
     fn lost(&self) {
@@ -59,8 +60,8 @@ type Landing = Pin<Box<dyn Future<Output = (u64, Results)> + Send>>;
 /// What is under way on a connection.
 struct Flights<'d, D> {
     connection: Connection,
-    dispatch: &'d D,
-    deadline: Duration,
+    connector: &'d Connector<D>,
+    undeclared: Undeclared,
     under_way: VecDeque<Flight>,
     landings: FuturesUnordered<Landing>,
     next: u64,
@@ -72,21 +73,22 @@ struct Flights<'d, D> {
 
 async fn serve<D: Dispatch>(
     connection: Connection,
-    deadline: Duration,
-    dispatch: &D,
+    connector: &Connector<D>,
     outage: &mut Outage,
     backlog: &mut Backlog,
 ) -> End {
     let closed = connection.closed.clone();
     let mut closed = std::pin::pin!(closed.wait());
-    let mut flights = Flights::new(connection, deadline, dispatch);
+    let mut flights = Flights::new(connection, connector);
     let mut turns: u32 = 0;
     let mut settled = false;
     let mut lasted = Delay::new(SETTLED);
+    flights.refresh();
     loop {
         // Answers that have come are read before any job is told that none came.
         let lost = tokio::select! {
             biased;
+            () = flights.undeclared.answered() => None,
             Some((number, results)) = flights.landings.next() => flights.land(number, results, backlog),
             () = &mut closed => {
                 if settled && flights.under_way.is_empty() {
@@ -109,6 +111,7 @@ async fn serve<D: Dispatch>(
             flights.fail(&error);
             return End::Lost(error);
         }
+        flights.refresh();
         flights.send_waiting(backlog);
         turns = turns.wrapping_add(1);
         if turns.is_multiple_of(TURNS) {
@@ -118,18 +121,23 @@ async fn serve<D: Dispatch>(
 }
 
 impl<'d, D: Dispatch> Flights<'d, D> {
-    fn new(connection: Connection, deadline: Duration, dispatch: &'d D) -> Flights<'d, D> {
+    fn new(connection: Connection, connector: &'d Connector<D>) -> Flights<'d, D> {
         Flights {
             connection,
-            dispatch,
-            deadline,
+            connector,
+            undeclared: Undeclared::default(),
             under_way: VecDeque::new(),
             landings: FuturesUnordered::new(),
             next: 0,
             last_sent: Duration::ZERO,
             heard: Duration::ZERO,
-            window: Window::new(deadline),
+            window: Window::new(connector.deadline),
         }
+    }
+
+    fn refresh(&mut self) {
+        let Connector { dispatch, prefix, .. } = self.connector;
+        self.undeclared.refresh(dispatch, &self.connection.redis, prefix);
     }
 
     /// Sends as many of the waiting jobs as the window allows.
@@ -155,7 +163,8 @@ impl<'d, D: Dispatch> Flights<'d, D> {
         let number = self.next;
         self.next += 1;
         self.last_sent = now;
-        let results = batch.commands(&self.connection.scripts).send(self.connection.redis.clone());
+        let results =
+            batch.commands(&self.connection.scripts, self.undeclared.is_proven()).send(self.connection.redis.clone());
         self.landings.push(Box::pin(async move { (number, results.await) }));
         self.under_way.push_back(Flight { number, sent: now, batch });
     }
@@ -170,7 +179,7 @@ impl<'d, D: Dispatch> Flights<'d, D> {
         flight.batch.settle(now);
         match results {
             Ok(results) => {
-                let rest = flight.batch.answer(results, self.dispatch);
+                let rest = flight.batch.answer(results, &self.connector.dispatch);
                 if let Some(again) = rest.again {
                     self.send(again, now);
                 }
@@ -194,7 +203,7 @@ impl<'d, D: Dispatch> Flights<'d, D> {
         }
         let oldest = self.under_way.front()?;
         let silent = now.saturating_sub(oldest.sent.max(self.heard));
-        (silent >= self.deadline * PATIENCE).then(|| StoreError::timed_out().outage())
+        (silent >= self.connector.deadline * PATIENCE).then(|| StoreError::timed_out().outage())
     }
 
     fn fail(&mut self, error: &StoreError) {

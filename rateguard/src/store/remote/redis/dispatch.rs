@@ -2,6 +2,7 @@
 
 use redis::RedisError;
 
+use super::undeclared::ProbeTags;
 use crate::store::remote::job::Job;
 
 /// What a connection has to know of other servers that share its data.
@@ -17,6 +18,12 @@ pub(crate) trait Dispatch: Clone + Send + Sync + 'static {
 
     /// The text between the braces of the probe's key.
     fn probe_tag(&self) -> String;
+
+    /// Changes whenever other servers get other keys.
+    fn topology(&self) -> u64;
+
+    /// What to find out with whether the server decides keys of several slots in one call; `None` if there is no reason to.
+    fn probe_tags(&self) -> Option<ProbeTags>;
 }
 
 /// For a server that has all keys.
@@ -34,5 +41,14 @@ impl Dispatch for Single {
 
     fn probe_tag(&self) -> String {
         "probe".to_owned()
+    }
+
+    fn topology(&self) -> u64 {
+        0
+    }
+
+    /// Keys of one server have no slots.
+    fn probe_tags(&self) -> Option<ProbeTags> {
+        None
     }
 }

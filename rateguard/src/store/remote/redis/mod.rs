@@ -11,6 +11,7 @@ mod error;
 mod server;
 #[cfg(feature = "tls")]
 mod tls;
+mod undeclared;
 mod url;
 mod window;
 

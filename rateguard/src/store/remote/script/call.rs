@@ -92,6 +92,8 @@ pub(crate) struct Call<'g> {
     groups: &'g [&'g Group],
     /// For each group, the operation that it shares. Empty for `whole.lua`.
     shares: Vec<Share>,
+    /// Whether the server is not told which arguments are keys, so that they may be of several slots.
+    is_undeclared: bool,
 }
 
 /// The operation of a group.
@@ -119,10 +121,18 @@ impl<'g> Call<'g> {
     pub(crate) fn new(groups: &'g [&'g Group]) -> Call<'g> {
         let simple = groups.len() <= MOST && groups.iter().all(|group| Script::of(group) == Script::Check);
         if simple && encode::quotas(groups.iter().copied()).len() <= MOST {
-            Call { script: Script::Check, groups, shares: shares(groups) }
+            Call { script: Script::Check, groups, shares: shares(groups), is_undeclared: false }
         } else {
-            Call { script: Script::Whole, groups, shares: Vec::new() }
+            Call { script: Script::Whole, groups, shares: Vec::new(), is_undeclared: false }
         }
+    }
+
+    /// The same, for groups of several slots of a node of a cluster. A group whose keys the node does not have is handed over.
+    /// `None` if `check.lua` cannot decide them in one call.
+    #[cfg(feature = "redis")]
+    pub(crate) fn undeclared(groups: &'g [&'g Group]) -> Option<Call<'g>> {
+        let call = Call::new(groups);
+        (call.script == Script::Check).then_some(Call { is_undeclared: true, ..call })
     }
 
     #[cfg(feature = "redis")]
@@ -133,7 +143,7 @@ impl<'g> Call<'g> {
     /// The call that was made of these groups.
     #[cfg(feature = "redis")]
     pub(crate) fn with_plan(groups: &'g [&'g Group], plan: Plan) -> Call<'g> {
-        Call { script: plan.script, groups, shares: plan.shares }
+        Call { script: plan.script, groups, shares: plan.shares, is_undeclared: false }
     }
 
     pub(crate) fn script(&self) -> Script {
@@ -146,7 +156,7 @@ impl<'g> Call<'g> {
             Script::Check => {
                 let operations: SmallVec<[(&Group, usize); MOST]> =
                     self.operations().map(|(_, group, units)| (group, units)).collect();
-                encode::write_check(to, &operations);
+                encode::write_check(to, &operations, self.is_undeclared);
             }
             Script::Whole => encode::write_whole(to, self.groups),
         }

@@ -1,7 +1,10 @@
 -- Decides what nearly every request asks: one unit of one limit, or of several limits together, all or none. A group that
--- turns out to be less simple is handed over, undecided: the caller then sends it to `whole.lua`.
+-- turns out to be less simple is handed over, undecided: the caller then sends it to `whole.lua`. So is a group with a key that
+-- another node of the cluster has, or that is moving there: the server rejects the very first command for such a key, and a
+-- group reads all its keys before it writes any.
 --
--- KEYS   one key for each limit, in order.
+-- KEYS   one key for each limit, in order. None if the keys are of several slots of a node of a cluster: then they are in ARGV,
+--        after the plan and their number.
 -- ARGV   the plan as one text, then the different quotas (see `read_quota`). The plan has a character for each limit, which
 --        names its quota: `0` for the first, and so on. A group of several limits begins with `&` and their number. A limit that
 --        several requests ask for begins with `+` and their number: as many of them as fit are allowed. These numbers are
@@ -13,7 +16,8 @@
 -- There are no functions here: calling one would cost about as much as everything else that Lua does for a check.
 
 local byte, sub, fail, pack, read = string.byte, string.sub, pcall, struct.pack, struct.unpack
-local KEYS = KEYS
+local KEYS, key_at, arg = KEYS, 0, 2
+if not KEYS[1] then KEYS, key_at, arg = ARGV, 2, 3 + ARGV[2] end
 -- Larger members are later than now.
 local LATEST = NOW_TEXT .. LAST
 local DIGITS = #LATEST
@@ -21,7 +25,7 @@ local STAMP_NOW = pack(STAMP, NOW)
 -- A log keeps up to this many expired bytes, so that most charges only append.
 local STALE = 72
 
-local quotas, rules, arg = {}, {}, 2
+local quotas, rules = {}, {}
 while ARGV[arg] do
   local q, next = read_quota(arg)
   quotas[#quotas + 1], arg = q, next
@@ -32,7 +36,7 @@ end
 -- For a group of several limits: what the first step found out about each.
 local granted_of, kind_of, x_of, y_of, z_of = {}, {}, {}, {}, {}
 local replies, n = { NOW }, 1
-local plan, at, key_at = ARGV[1], 1, 0
+local plan, at = ARGV[1], 1
 local what = byte(plan, at)
 while what do
   local limits, units = 1, 1

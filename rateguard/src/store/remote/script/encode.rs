@@ -64,6 +64,7 @@ impl Quotas {
     }
 }
 
+/// The number of keys, and the keys.
 fn keys<'g>(to: &mut impl Arguments, groups: impl Iterator<Item = &'g Group> + Clone) {
     to.number(groups.clone().map(|group| group.checks.len() as u64).sum());
     for check in groups.flat_map(|group| &group.checks) {
@@ -71,11 +72,16 @@ fn keys<'g>(to: &mut impl Arguments, groups: impl Iterator<Item = &'g Group> + C
     }
 }
 
-/// The arguments of `check.lua`: groups, and how many requests share each.
-pub(super) fn write_check(to: &mut impl Arguments, operations: &[(&Group, usize)]) {
+/// The arguments of `check.lua`: groups, and how many requests share each. Undeclared, the keys are ordinary arguments, so that
+/// they need not be of one slot.
+pub(super) fn write_check(to: &mut impl Arguments, operations: &[(&Group, usize)], undeclared: bool) {
     let groups = operations.iter().map(|(group, _)| *group);
-    keys(to, groups.clone());
-    let quotas = quotas(groups);
+    if undeclared {
+        to.number(0);
+    } else {
+        keys(to, groups.clone());
+    }
+    let quotas = quotas(groups.clone());
     let mut plan = String::with_capacity(3 * operations.len());
     for (group, units) in operations {
         match group.checks.len() {
@@ -86,6 +92,9 @@ pub(super) fn write_check(to: &mut impl Arguments, operations: &[(&Group, usize)
         plan.extend(group.checks.iter().map(|check| character(quotas.number(check))));
     }
     to.text(&plan);
+    if undeclared {
+        keys(to, groups);
+    }
     quotas.write(to);
 }
 

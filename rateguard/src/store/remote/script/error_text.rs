@@ -47,6 +47,12 @@ fn after_place(text: &str) -> Option<&str> {
     line.trim_start().parse::<i32>().is_ok().then_some(after)
 }
 
+/// Whether a node of a cluster rejected a command of a script, because another node has the key or is about to get it.
+/// The command has not run.
+pub(crate) fn is_not_local(text: &str) -> bool {
+    text.contains("access a non local key in a cluster node")
+}
+
 /// What the first word of an error means.
 fn kind_of(code: &str) -> Option<StoreErrorKind> {
     Some(match code {
@@ -69,8 +75,7 @@ fn kind_in(text: &str) -> Option<StoreErrorKind> {
         return Some(StoreErrorKind::Forbidden);
     }
     // Inside a script on a node of a cluster: Redis, and Valkey 9.
-    if says("access a non local key in a cluster node") || says("slot not served") || says("while the cluster is down")
-    {
+    if is_not_local(text) || says("slot not served") || says("while the cluster is down") {
         return Some(StoreErrorKind::Busy);
     }
     // Upstash, about its plans.

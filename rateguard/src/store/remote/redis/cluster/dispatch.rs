@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::mem;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ pub(crate) struct Cluster {
     pub(super) state: RwLock<State>,
     pub(super) newcomers: Mutex<Newcomers>,
     pub(super) learning: Learning,
+    /// Counts the slot maps.
+    pub(super) topology: AtomicU64,
     /// The node to ask first for the slot map.
     pub(super) hint: Mutex<Option<Address>>,
     /// How often the nodes were asked for the slot map, so that each time begins with another.
@@ -57,6 +59,7 @@ impl Cluster {
             state: RwLock::new(State::starting(deadline)),
             newcomers: Mutex::default(),
             learning: Learning::default(),
+            topology: AtomicU64::new(0),
             hint: Mutex::default(),
             turns: AtomicUsize::new(0),
             health: Arc::new(Health::new(deadline)),

@@ -62,8 +62,8 @@ impl Learner for Cluster {
         if matches!(&*state, State::Closed) {
             return;
         }
-        let before = state.slots().map(Arc::clone);
-        let before = before.as_ref().map_or(&[][..], |slots| slots.nodes());
+        let old = state.slots().map(Arc::clone);
+        let before = old.as_ref().map_or(&[][..], |slots| slots.nodes());
         let mut newcomers = lock(&self.newcomers);
         let slots = Slots::new(ranges, |address| {
             let known = before.iter().chain(newcomers.nodes()).find(|node| node.address == address);
@@ -76,7 +76,11 @@ impl Learner for Cluster {
                 tracing::info!(store = %node.address, "rateguard: the cluster has given the node's slots to other nodes");
             }
         }
+        let is_new = old.as_ref().is_none_or(|old| !old.is_same(&slots));
         let old = mem::replace(&mut *state, State::Known(Arc::new(slots)));
+        if is_new {
+            self.topology.fetch_add(1, Ordering::Release);
+        }
         drop(state);
         if matches!(old, State::Unreachable(_)) {
             tracing::info!(store = %self.endpoint, "rateguard: the store answers again; limits are enforced");

@@ -7,11 +7,13 @@ use redis::RedisError;
 
 use super::address::Address;
 use super::redirect::Redirect;
+use super::slots::slot;
 use crate::error::StoreError;
 use crate::store::remote::job::Job;
 use crate::store::remote::queue::Queue;
 use crate::store::remote::redis::dispatch::Dispatch;
 use crate::store::remote::redis::server::Server;
+use crate::store::remote::redis::undeclared::ProbeTags;
 
 /// A master. It has a queue, a connection and a circuit breaker of its own, so its failure does not affect other nodes.
 #[derive(Debug)]
@@ -30,6 +32,9 @@ pub(super) trait Peers: Send + Sync {
 
     /// The node that has the slot of this key.
     fn owner(&self, key: &str) -> Option<Address>;
+
+    /// Changes with every new slot map.
+    fn topology(&self) -> u64;
 }
 
 /// The membership of a node in its cluster. It does not keep the cluster alive.
@@ -70,9 +75,34 @@ impl Dispatch for Member {
         let peers = self.peers.upgrade();
         let owner = |tag: &str| peers.as_ref()?.owner(tag);
         let is_ours = |tag: &String| owner(tag).as_ref() == Some(&self.address);
-        // This finds a node with a hundredth of the slots almost certainly; a node without slots has no such text.
-        (0..2000).map(|n| format!("probe{n}")).find(is_ours).unwrap_or_else(|| "probe".to_owned())
+        candidates().find(is_ours).unwrap_or_else(|| "probe".to_owned())
     }
+
+    fn topology(&self) -> u64 {
+        self.peers.upgrade().map_or(0, |peers| peers.topology())
+    }
+
+    /// `None` if the node has one slot or none, or all of them.
+    fn probe_tags(&self) -> Option<ProbeTags> {
+        let peers = self.peers.upgrade()?;
+        let (mut own, mut foreign): (Vec<String>, Option<String>) = (Vec::new(), None);
+        for tag in candidates() {
+            match peers.owner(&tag) {
+                Some(address) if address != self.address => foreign = foreign.or(Some(tag)),
+                Some(_) if own.len() < 2 && own.last().is_none_or(|first| slot(first) != slot(&tag)) => own.push(tag),
+                _ => {}
+            }
+            if own.len() == 2 && foreign.is_some() {
+                break;
+            }
+        }
+        Some(ProbeTags { own: own.try_into().ok()?, foreign: foreign? })
+    }
+}
+
+/// Texts of many slots. A node with a hundredth of all slots almost certainly has one of these.
+fn candidates() -> impl Iterator<Item = String> {
+    (0..2000).map(|n| format!("probe{n}"))
 }
 
 impl fmt::Debug for Member {

@@ -1,5 +1,7 @@
 //! What happens when a node is lost, or redirects a job to another node.
 
+use std::sync::atomic::Ordering;
+
 use super::address::Address;
 use super::cross_slot;
 use super::dispatch::Cluster;
@@ -55,6 +57,10 @@ impl Peers for Cluster {
                 busy(job, "CLUSTERDOWN: the node's cluster is not complete, or no node has the slot");
             }
         }
+    }
+
+    fn topology(&self) -> u64 {
+        self.topology.load(Ordering::Acquire)
     }
 
     fn owner(&self, key: &str) -> Option<Address> {

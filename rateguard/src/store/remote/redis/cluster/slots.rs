@@ -68,6 +68,15 @@ impl Slots {
         self.nodes.iter().find(|node| node.address == *address)
     }
 
+    /// Whether every slot is where it is in the other map.
+    pub(super) fn is_same(&self, other: &Slots) -> bool {
+        let is_same = |slot| match (self.owner(slot), other.owner(slot)) {
+            (Some(one), Some(other)) => one.address == other.address,
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        (0..COUNT).all(is_same)
+    }
+
     pub(super) fn nodes(&self) -> &[Arc<Node>] {
         &self.nodes
     }

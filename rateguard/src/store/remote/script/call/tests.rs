@@ -46,6 +46,22 @@ fn checks_of_one_limit_share_an_operation_and_are_answered_as_if_one_came_after_
     assert_eq!(told, [(true, 1, 70, None), (false, 0, 50, Some(50)), (true, 0, 70, None), (false, 0, 70, Some(70))]);
 }
 
+#[cfg(feature = "redis")]
+#[test]
+fn keys_of_several_slots_are_not_declared_and_a_key_that_the_node_does_not_have_is_handed_over() {
+    let groups = [group(&["a"]), group(&["b", "c"])];
+    let groups: Vec<&Group> = groups.iter().collect();
+    let call = Call::undeclared(&groups).unwrap();
+    let mut words = Words::default();
+    call.write(&mut words);
+    assert_eq!(words.0, ["0", "0&200", "3", "a", "b", "c", "z", "3", "60000000"]);
+    let answers = call.read([1000, -1, 1, 3, 0, -1, 1, 3, 0, -1].map(Part::Number)).unwrap();
+    assert!(answers[0].is_none() && answers[1].as_ref().unwrap().is_ok());
+
+    let costly = Group::new(Op::Check, [RemoteCheck { cost: 2, ..check("a") }].into_iter().collect());
+    assert!(Call::undeclared(&[groups[0], &costly]).is_none(), "only `check.lua` can");
+}
+
 #[test]
 fn groups_of_several_limits_share_no_operation_and_other_operations_go_to_the_other_script() {
     let groups = [group(&["a", "b"]), group(&["a", "b"]), group(&["a"])];

@@ -229,6 +229,16 @@ fn an_error_is_recognized_in_the_words_of_every_server_and_in_every_wrapping() {
     }
 }
 
+/// The words by which a node is known to decide keys of several slots, in every server's wrapping; and others.
+#[test]
+fn a_key_of_another_node_is_recognized_in_the_words_of_every_server() {
+    let known: Vec<_> = ANSWERS.iter().filter(|(_, text)| is_not_local(text)).collect();
+    assert_eq!(known.len(), 6, "{known:?}");
+    for (kind, text) in known {
+        assert!(*kind == Busy && text.contains("non local key"), "{text}");
+    }
+}
+
 #[test]
 fn the_log_shows_an_error_without_its_wrapping_and_an_error_of_the_script_with_its_line() {
     for (text, shown) in [
