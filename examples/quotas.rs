@@ -20,7 +20,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, put};
-use rateguard::{KeyBy, Quota, RateGuard, RateLimitLayer, rate_limit};
+use rateguard::{KeyBy, Quota, RateGuard, RateLimitLayer, handlers, rate_limit};
 
 /// An explicit name, since operators will write it.
 #[rate_limit(limit = 5, window = 60, name = "search")]
@@ -28,13 +28,14 @@ async fn search() -> &'static str {
     "results\n"
 }
 
-/// The policies of a layer are listed from the start, those of a handler from its first request on.
+/// The policies of a layer are listed from the start, those of a handler because it is registered.
 async fn list(State(limiter): State<RateGuard>) -> String {
     let text = |quota: Option<Quota>| quota.map_or("by request".to_owned(), |quota| quota.to_string());
     let line = |policy: &rateguard::PolicyInfo| {
-        let written = match policy.is_overridden() {
-            true => format!("    # written: {}", text(policy.default_quota())),
-            false => String::new(),
+        let written = if policy.is_overridden() {
+            format!("    # written: {}", text(policy.default_quota()))
+        } else {
+            String::new()
         };
         format!("{} = {}{written}\n", policy.name(), text(policy.quota()))
     };
@@ -60,6 +61,8 @@ async fn unset(State(limiter): State<RateGuard>, Path(name): Path<String>) -> St
 }
 
 fn app(limiter: RateGuard) -> Router {
+    // Otherwise a handler's policy is known from its first request on.
+    limiter.register_handlers(handlers![search]);
     // Do not leave such routes open to everyone: put them on a port of their own, or behind authentication.
     let admin = Router::new()
         .route("/admin/quotas", get(list))
@@ -121,7 +124,7 @@ mod tests {
     async fn an_invalid_override_is_an_error_with_the_valid_ones() {
         let app = app(RateGuard::memory());
         let (status, said) = ask(&app, "PUT", "/admin/quotas/everythin", "2/60s").await;
-        assert_eq!((status, said.as_str()), (404, "no policy is named everythin; there are everything\n"));
+        assert_eq!((status, said.as_str()), (404, "no policy is named everythin; there are everything, search\n"));
         let (status, said) = ask(&app, "PUT", "/admin/quotas/everything", "none").await;
         assert_eq!(status, 400);
         assert!(said.contains("5/60s"), "{said}");

@@ -24,8 +24,8 @@
 //! The chapter `rateguard::guide::support_desk` has the whole table.
 
 use std::error::Error;
-use std::fmt::Write;
-use std::net::SocketAddr;
+use std::fmt::{Display, Write};
+use std::net::{IpAddr, SocketAddr};
 
 use axum::Router;
 use axum::extract::{Form, Request, State};
@@ -34,7 +34,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use rateguard::{HttpLimit, Key, KeyBy, Policy, Quota, RateGuard, RateLimitLayer, StoreError, handlers, rate_limit};
+use rateguard::{HttpLimit, Key, KeyBy, Policy, Quota, RateGuard, RateLimitLayer, handlers, rate_limit};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -58,95 +58,85 @@ async fn data() -> &'static str {
     "data\n"
 }
 
-mod desk {
-    use super::*;
+/// What the desk types in. It comes in the body: addresses and API keys do not belong into URLs, which are logged.
+#[derive(Deserialize)]
+struct Client {
+    policy: String,
+    kind: String,
+    #[serde(default)]
+    value: String,
+    /// Of a policy whose quota depends on the request: the client's, such as `5/1m`.
+    quota: Option<Quota>,
+}
 
-    /// What the desk types in. It comes in the body: addresses and API keys do not belong into URLs, which are logged.
-    #[derive(Deserialize)]
-    pub(super) struct Client {
-        policy: String,
-        kind: String,
-        #[serde(default)]
-        value: String,
-        /// Of a policy whose quota depends on the request: the client's, such as `5/1m`.
-        quota: Option<Quota>,
+/// A status with words, for the employee.
+type Answer = (StatusCode, String);
+
+impl Client {
+    /// The policy, with the quota that applies now.
+    fn policy(&self, limiter: &RateGuard) -> Result<Policy, Answer> {
+        let known = limiter.policies().into_iter().find(|known| known.name() == self.policy);
+        let known = known.ok_or_else(|| (StatusCode::NOT_FOUND, format!("no policy is named {}\n", self.policy)))?;
+        let quota =
+            self.quota.or(known.quota()).ok_or_else(|| wrong("this quota depends on the request: say which one"))?;
+        Policy::try_new(self.policy.clone(), quota).map_err(wrong)
     }
 
-    impl Client {
-        /// The policy, with the quota that applies now.
-        fn policy(&self, limiter: &RateGuard) -> Result<Policy, Response> {
-            let known = limiter.policies().into_iter().find(|known| known.name() == self.policy);
-            let Some(known) = known else {
-                return Err((StatusCode::NOT_FOUND, format!("no policy is named {}\n", self.policy)).into_response());
-            };
-            let Some(quota) = self.quota.or(known.quota()) else {
-                return Err(
-                    (StatusCode::BAD_REQUEST, "this quota depends on the request: say which one\n").into_response()
-                );
-            };
-            Policy::try_new(self.policy.clone(), quota)
-                .map_err(|error| (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response())
-        }
-
-        /// The key, as in the table.
-        fn key(&self) -> Result<Key, Response> {
-            Ok(match &*self.kind {
-                "ip" => Key::ip(self.value.parse::<std::net::IpAddr>().map_err(|error| {
-                    (StatusCode::BAD_REQUEST, format!("{:?}: {error}\n", self.value)).into_response()
-                })?),
-                "global" => Key::global(),
-                kind if kind.starts_with("header.") || kind.starts_with("cookie.") => {
-                    Key::secret(kind.to_owned(), &self.value)
-                }
-                kind => Key::new(kind.to_owned(), &self.value),
-            })
-        }
-    }
-
-    /// All policies: those of handlers are registered before their first request.
-    pub(super) async fn policies(State(limiter): State<RateGuard>) -> String {
-        limiter.policies().iter().fold(String::new(), |mut text, policy| {
-            let quota = policy.quota().map_or("by request".to_owned(), |quota| quota.to_string());
-            let _ = writeln!(text, "{} = {quota}", policy.name());
-            text
+    /// The key, as in the table.
+    fn key(&self) -> Result<Key, Answer> {
+        Ok(match &*self.kind {
+            "ip" => Key::ip(self.value.parse::<IpAddr>().map_err(wrong)?),
+            "global" => Key::global(),
+            kind if kind.starts_with("header.") || kind.starts_with("cookie.") => {
+                Key::secret(kind.to_owned(), &self.value)
+            }
+            kind => Key::new(kind.to_owned(), &self.value),
         })
     }
+}
 
-    pub(super) async fn look_up(
-        State(limiter): State<RateGuard>,
-        Form(client): Form<Client>,
-    ) -> Result<String, Response> {
-        let (policy, key) = (client.policy(&limiter)?, client.key()?);
-        // `peek_with` counts nothing, and takes the quota as it is given: also that of a plan.
-        let told = limiter.peek_with(&policy, policy.quota(), &key).await.map_err(no_answer)?;
-        Ok(format!(
-            "{} of {} left; all of them in {} s\n",
-            told.remaining(),
-            told.limit(),
-            told.reset_after().as_secs_f64().ceil()
-        ))
-    }
+fn wrong(why: impl Display) -> Answer {
+    (StatusCode::BAD_REQUEST, format!("{why}\n"))
+}
 
-    pub(super) async fn reset(
-        State(limiter): State<RateGuard>,
-        Form(client): Form<Client>,
-    ) -> Result<&'static str, Response> {
-        limiter.reset(&client.policy(&limiter)?, &client.key()?).await.map_err(no_answer)?;
-        Ok("the client has its whole quota again, on every server within a second\n")
-    }
+/// The store does not answer.
+fn no_answer(error: impl Display) -> Answer {
+    (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n"))
+}
 
-    fn no_answer(error: StoreError) -> Response {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response()
-    }
+/// All policies: those of handlers are registered before their first request.
+async fn policies(State(limiter): State<RateGuard>) -> String {
+    limiter.policies().iter().fold(String::new(), |mut text, policy| {
+        let quota = policy.quota().map_or("by request".to_owned(), |quota| quota.to_string());
+        let _ = writeln!(text, "{} = {quota}", policy.name());
+        text
+    })
+}
 
-    /// A real program asks who the employee is, and keeps a record of what was reset.
-    pub(super) async fn authenticate(request: Request, next: Next) -> Response {
-        let token = request.headers().get(AUTHORIZATION).map(|value| value.as_bytes());
-        if token != Some(b"Bearer token-of-the-desk") {
-            return (StatusCode::UNAUTHORIZED, "this is for the support desk\n").into_response();
-        }
-        next.run(request).await
+async fn look_up(State(limiter): State<RateGuard>, Form(client): Form<Client>) -> Result<String, Answer> {
+    let (policy, key) = (client.policy(&limiter)?, client.key()?);
+    // `peek_with` counts nothing, and takes the quota as it is given: also that of a plan.
+    let told = limiter.peek_with(&policy, policy.quota(), &key).await.map_err(no_answer)?;
+    Ok(format!(
+        "{} of {} left; all of them in {} s\n",
+        told.remaining(),
+        told.limit(),
+        told.reset_after().as_secs_f64().ceil()
+    ))
+}
+
+async fn reset(State(limiter): State<RateGuard>, Form(client): Form<Client>) -> Result<&'static str, Answer> {
+    limiter.reset(&client.policy(&limiter)?, &client.key()?).await.map_err(no_answer)?;
+    Ok("the client has its whole quota again, on every server within a second\n")
+}
+
+/// A real program asks who the employee is, and keeps a record of what was reset.
+async fn authenticate(request: Request, next: Next) -> Response {
+    let token = request.headers().get(AUTHORIZATION);
+    if token.is_none_or(|token| token != "Bearer token-of-the-desk") {
+        return (StatusCode::UNAUTHORIZED, "this is for the support desk\n").into_response();
     }
+    next.run(request).await
 }
 
 fn app(limiter: RateGuard) -> Router {
@@ -156,10 +146,10 @@ fn app(limiter: RateGuard) -> Router {
     let guesses = HttpLimit::new("desk-guesses", Quota::per_hour(10), KeyBy::Ip)
         .refund_if(|response| response.status() != StatusCode::UNAUTHORIZED);
     let desk = Router::new()
-        .route("/policies", get(desk::policies))
-        .route("/look-up", post(desk::look_up))
-        .route("/reset", post(desk::reset))
-        .layer(middleware::from_fn(desk::authenticate))
+        .route("/policies", get(policies))
+        .route("/look-up", post(look_up))
+        .route("/reset", post(reset))
+        .layer(middleware::from_fn(authenticate))
         .layer(RateLimitLayer::new(limiter.clone()).rule(guesses))
         .with_state(limiter.clone());
     Router::new()

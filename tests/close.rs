@@ -240,9 +240,9 @@ fn close_can_be_called_on_another_runtime_without_one_and_after_the_runtime_has_
             limiter
         });
         if without_runtime {
-            block_on(limiter.close())
+            block_on(limiter.close());
         } else {
-            current_thread().block_on(limiter.close())
+            current_thread().block_on(limiter.close());
         }
         assert_no_connections(&server);
         block_on(assert_closed(&limiter));

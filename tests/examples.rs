@@ -1,8 +1,8 @@
 //! The programs in `examples/`, as a user runs them: each in a process of its own.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpListener};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
@@ -144,6 +144,87 @@ async fn two_servers_have_one_quota_and_go_on_when_redis_does_not() {
     server.launch();
     until(&one, "/health", "counting together").await;
     assert_eq!(one.get("/").await.0, 200, "the new server knows nothing of the old one's counts");
+}
+
+/// The status, and what is left of the quota.
+async fn quota(request: reqwest::RequestBuilder) -> (u16, Option<u32>) {
+    let answer = request.send().await.unwrap();
+    let left = answer.headers().get("x-ratelimit-remaining").map(|left| left.to_str().unwrap().parse().unwrap());
+    (answer.status().as_u16(), left)
+}
+
+#[tokio::test]
+async fn a_user_who_upgrades_has_the_larger_quota_at_once_on_both_servers_and_keeps_what_was_counted() {
+    let server = RedisServer::start();
+    let url = server.url();
+    let environment = [("REDIS_URL", url.as_str())];
+    let servers = [Running::start("plans", &environment), Running::start("plans", &environment)];
+    for running in &servers {
+        // Until the store answers, the usage is not known.
+        until(running, "/usage", "\"remaining\":3").await;
+    }
+    let client = reqwest::Client::new();
+    let mut told = Vec::new();
+    for (i, token) in ["free"; 3].into_iter().chain(["paying"; 4]).chain(["free"]).enumerate() {
+        let address = servers[i % 2].address;
+        told.push(
+            quota(client.get(format!("http://{address}/report")).bearer_auth(format!("token-of-{token}-fred"))).await,
+        );
+    }
+    let left = |left| (200, Some(left));
+    let denied = (429, Some(0));
+    assert_eq!(told, [left(1), left(0), denied, left(2), left(1), left(0), denied, denied]);
+    assert_eq!(server.keys(), ["ratelimit:{user:fred}:plan:sw2"]);
+}
+
+#[tokio::test]
+async fn the_desk_of_a_server_without_requests_resets_what_another_has_counted() {
+    let server = RedisServer::start();
+    let url = server.url();
+    let environment = [("REDIS_URL", url.as_str())];
+    let (one, other) = (Running::start("support_desk", &environment), Running::start("support_desk", &environment));
+    let client = reqwest::Client::new();
+    let post = |at: &Running, path: &str, form: &'static str| {
+        let request = client.post(format!("http://{}/{path}", at.address)).bearer_auth("token-of-the-desk");
+        request.header("content-type", "application/x-www-form-urlencoded").body(form)
+    };
+    let at_desk = async |at: &Running, path: &str| {
+        let request = post(at, path, "policy=mails&kind=form.address&value=ada@example.com");
+        request.send().await.unwrap().text().await.unwrap()
+    };
+    let patience = Instant::now() + Duration::from_secs(30);
+    for running in [&one, &other] {
+        // Until the store answers, the count is not known.
+        while !at_desk(running, "desk/look-up").await.starts_with("3 of 3 left") {
+            assert!(Instant::now() < patience, "{}", at_desk(running, "desk/look-up").await);
+        }
+    }
+    let ask = || quota(post(&one, "forgot-password", "address=ada@example.com"));
+    let told = [ask().await, ask().await, ask().await, ask().await];
+    assert_eq!(told, [(200, Some(2)), (200, Some(1)), (200, Some(0)), (429, Some(0))]);
+    assert!(at_desk(&other, "desk/look-up").await.starts_with("0 of 3 left"));
+    at_desk(&other, "desk/reset").await;
+    assert!(at_desk(&other, "desk/look-up").await.starts_with("3 of 3 left"));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(ask().await, (200, Some(2)), "the deny cache of the first server is over after a second");
+}
+
+#[test]
+fn an_upload_in_chunks_costs_as_much_as_the_largest_whatever_length_it_announces() {
+    let running = Running::start("uploads", &[]);
+    for lengths in ["", "content-length: 1\r\n"] {
+        let mut connection = TcpStream::connect(running.address).unwrap();
+        let upload = format!(
+            "POST /upload HTTP/1.1\r\nhost: a\r\n{lengths}transfer-encoding: chunked\r\nconnection: close\r\n\r\n\
+             3\r\nabc\r\n0\r\n\r\n"
+        );
+        connection.write_all(upload.as_bytes()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        let left = 10 * 1024 - 2 * 1024 - u32::from(!lengths.is_empty());
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("received 1 KiB\n"), "{answer}");
+        assert!(answer.contains(&format!("x-ratelimit-remaining: {left}\r\n")), "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -561,3 +561,13 @@ mod keys_for_a_support_desk {
         }
     }
 }
+
+/// A limit of 0 in shadow mode is not asked of the store, and the other limit keeps its own `refund_if`.
+#[tokio::test]
+async fn a_limit_of_0_in_shadow_mode_does_not_move_the_refunds_of_the_limits_beside_it() {
+    #[rate_limit(limit = |_| 0, window = 60, name = "nothing", shadow = true, refund_if = |_| true)]
+    #[rate_limit(limit = 2, window = 60, name = "kept")]
+    async fn handler() {}
+    let app = App::new(Router::new().route("/", get(handler)));
+    assert_eq!(app.statuses(&["/", "/", "/"]).await, [200, 200, 429], "nothing is given back to the other");
+}

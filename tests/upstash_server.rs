@@ -194,7 +194,9 @@ impl Shared {
 
     async fn connection(&self) -> Result<MultiplexedConnection, RedisError> {
         let url = format!("{}/?protocol=resp2", self.redis);
-        redis::Client::open(url)?.get_multiplexed_async_connection().await
+        // The client's own patience is half a second, which a busy machine may take.
+        let config = redis::AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
+        redis::Client::open(url)?.get_multiplexed_async_connection_with_config(&config).await
     }
 
     async fn run(&self, connection: &mut MultiplexedConnection, command: &Command) -> Result<Value, RedisError> {

@@ -430,7 +430,8 @@ async fn middleware_outside_of_the_layer_sees_the_decisions() {
             decisions
                 .iter()
                 .map(|decision| format!("{}:{} ", decision.policy(), decision.remaining()))
-                .collect::<String>()
+                .collect::<Vec<_>>()
+                .concat()
         });
         response.headers_mut().insert("x-told", told.unwrap_or_default().parse().unwrap());
         response
@@ -447,4 +448,68 @@ async fn middleware_outside_of_the_layer_sees_the_decisions() {
         [told().await, told().await, told().await],
         ["layer:8 handler:1 ", "layer:7 handler:0 ", "layer:7 handler:0 "]
     );
+}
+
+#[tokio::test]
+async fn a_limit_of_0_in_shadow_mode_changes_nothing_about_the_limits_beside_it() {
+    #[rate_limit(limit = |_| 0, window = 60, name = "nothing", shadow = true, refund_if = |_| true)]
+    #[rate_limit(limit = 3, window = 60, name = "beside")]
+    async fn handler() {}
+    let server = RedisServer::start();
+    for limiter in limiters(&server).await {
+        let app = App::with(limiter, Router::new().route("/", get(handler)));
+        assert_eq!(
+            app.statuses(&["/"; 4]).await,
+            [200, 200, 200, 429],
+            "its refund_if is not that of the limit beside it"
+        );
+    }
+}
+
+#[tokio::test]
+async fn of_nested_layers_with_limiters_of_their_own_the_address_is_that_of_the_nearest() {
+    async fn whoami(address: ClientIp, Extension(also): Extension<ClientIp>) -> String {
+        format!("{address} {also}")
+    }
+    let outer = RateGuard::memory();
+    let inner = RateGuard::builder().memory().trusted_proxies(["192.0.2.0/24"]).build().unwrap();
+    let app = App::with(inner.clone(), Router::new().route("/", get(whoami)))
+        .map(|routes| routes.layer(RateLimitLayer::new(outer)));
+    assert_eq!(app.get_with("/", "x-forwarded-for", "203.0.113.7").await.body, "203.0.113.7 203.0.113.7");
+}
+
+#[tokio::test]
+async fn a_policy_that_a_limit_gives_a_quota_by_request_is_by_request_whoever_has_it_first() {
+    const API: Policy = Policy::new("api", Quota::per_minute(60));
+    let limiter = RateGuard::memory();
+    limiter.register(&API);
+    let _layer = RateLimitLayer::new(limiter.clone())
+        .rule(HttpLimit::from_policy(API, KeyBy::Ip).quota_by(|_| Quota::per_minute(6)));
+    assert!(!limiter.set_quota("api", Quota::per_minute(1)), "it would not apply");
+    assert!(limiter.policies()[0].is_by_request());
+}
+
+#[tokio::test]
+async fn whoever_comes_through_an_exempt_proxy_without_a_readable_address_is_counted() {
+    #[rate_limit(limit = 1, window = 60, exempt = ["192.0.2.0/24"])]
+    async fn handler() {}
+    let limiter = RateGuard::builder().memory().trusted_proxies(["192.0.2.0/24"]).build().unwrap();
+    let app = App::with(limiter, Router::new().route("/", get(handler)));
+    assert_eq!(app.statuses(&["/"; 3]).await, [200, 200, 200], "the proxy itself");
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        told.push(app.get_with("/", "x-forwarded-for", "unknown").await.status);
+    }
+    assert_eq!(told, [200, 429]);
+}
+
+#[tokio::test]
+async fn limits_of_one_name_for_different_keys_keep_their_own_refund_if() {
+    const A: Policy = Policy::new("same", Quota::per_minute(2));
+    const B: Policy = A;
+    #[rate_limit(policy = A, key = "ip", refund_if = |_| true)]
+    #[rate_limit(policy = B, key = "global")]
+    async fn handler() {}
+    let app = App::new(Router::new().route("/", get(handler)));
+    assert_eq!(app.statuses(&["/"; 3]).await, [200, 200, 429]);
 }

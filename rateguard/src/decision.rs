@@ -1,5 +1,7 @@
 //! The answer to a check.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::algorithm::{Receipt, Verdict};
@@ -34,7 +36,7 @@ impl<'a> Check<'a> {
     }
 }
 
-/// A check, to be kept: what was asked.
+/// An owned check: what was asked.
 #[derive(Clone, Debug)]
 pub(crate) struct OwnedCheck {
     pub(crate) policy: Policy,
@@ -49,7 +51,7 @@ impl OwnedCheck {
 }
 
 /// The answer to one check, with what was asked.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Decision {
     /// The policy has the quota that applied.
     check: OwnedCheck,
@@ -58,11 +60,38 @@ pub struct Decision {
     reset_after: u64,
     retry_after: Option<u64>,
     receipt: Option<Receipt>,
+    used: Used,
     degraded: Option<StoreErrorKind>,
     origin: Origin,
 }
 
-/// Where an answer comes from.
+/// Whether a receipt was used, by the decision that has it or by a copy of that.
+#[derive(Debug, Default)]
+struct Used(OnceLock<Arc<AtomicBool>>);
+
+impl Used {
+    /// Whether it was not used so far.
+    fn first(&self) -> bool {
+        !self.0.get_or_init(Arc::default).swap(true, Ordering::Relaxed)
+    }
+}
+
+/// Copies share what they know. It costs an allocation that most decisions, which are never copied, do not need.
+impl Clone for Used {
+    fn clone(&self) -> Used {
+        Used(Arc::clone(self.0.get_or_init(Arc::default)).into())
+    }
+}
+
+impl Clone for Decision {
+    fn clone(&self) -> Decision {
+        // Without a receipt there is nothing to share.
+        let used = if self.receipt.is_some() { self.used.clone() } else { Used::default() };
+        Decision { check: self.check.clone(), used, ..*self }
+    }
+}
+
+/// The origin of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     /// A count: the store's, or this process's in its place.
@@ -82,6 +111,7 @@ impl Decision {
             reset_after: verdict.reset_after,
             retry_after: verdict.retry_after,
             receipt: verdict.receipt,
+            used: Used::default(),
             degraded: None,
             origin: Origin::Count,
         }
@@ -94,9 +124,10 @@ impl Decision {
             allowed,
             remaining: 0,
             reset_after: 0,
-            // Nobody knows when an outage ends. One second is a fair time to ask again.
+            // The end of an outage is unknown; clients may retry after one second.
             retry_after: if allowed { None } else { Some(1_000_000) },
             receipt: None,
+            used: Used::default(),
             degraded: Some(reason),
             origin: Origin::Nowhere,
         }
@@ -106,6 +137,12 @@ impl Decision {
     pub(crate) fn nothing(check: OwnedCheck) -> Decision {
         let verdict = Verdict { allowed: false, remaining: 0, reset_after: 0, retry_after: None, receipt: None };
         Decision::counted(check, verdict)
+    }
+
+    /// The answer to a check that was not asked of the store, since a limit beside it allows nothing.
+    pub(crate) fn not_asked(check: OwnedCheck) -> Decision {
+        let verdict = Verdict { allowed: true, remaining: 0, reset_after: 0, retry_after: None, receipt: None };
+        Decision { origin: Origin::Nowhere, ..Decision::counted(check, verdict) }
     }
 
     /// A check without an answer, which cannot happen. It is denied.
@@ -118,7 +155,8 @@ impl Decision {
     /// The same answer for another check of the same bucket, which was decided together with this one.
     pub(crate) fn shared_with(&self, check: OwnedCheck) -> Decision {
         let remaining = self.remaining.min(check.policy.quota().capacity());
-        Decision { check, remaining, ..self.clone() }
+        // The receipt is for the units of both.
+        Decision { check, remaining, used: Used::default(), ..*self }
     }
 
     /// Marks the answer as counted in this process alone.
@@ -150,7 +188,7 @@ impl Decision {
     }
 
     /// Units left after this check. 0 if nothing was counted, not even in this process
-    /// ([`degraded`](Decision::degraded)): the number is unknown then.
+    /// ([`degraded`](Decision::degraded)), or since a limit beside it allows nothing: the number is unknown then.
     pub fn remaining(&self) -> u32 {
         self.remaining
     }
@@ -199,9 +237,22 @@ impl Decision {
         self.receipt
     }
 
-    /// The receipt, which works once.
+    /// The receipt, for the first who wants to use it: it works once, whoever has a copy of the decision.
+    pub(crate) fn use_receipt(&self) -> Option<Receipt> {
+        self.receipt.filter(|_| self.used.first())
+    }
+
+    /// The same, and the decision has it no more.
     pub(crate) fn take_receipt(&mut self) -> Option<Receipt> {
-        self.receipt.take()
+        let receipt = self.use_receipt();
+        self.receipt = None;
+        receipt
+    }
+
+    /// A copy in its place: it has the receipt.
+    pub(crate) fn hand_over(&mut self) -> Decision {
+        let (receipt, used) = (self.receipt.take(), std::mem::take(&mut self.used));
+        Decision { receipt, used, ..self.clone() }
     }
 
     /// After the charge was given back.

@@ -39,13 +39,15 @@
 //! # The parts
 //!
 //! - [`rate_limit`](macro@rate_limit), the attribute. It goes above a handler. The route needs the layer around it.
-//! - [`RateLimitLayer`] installs the limiter for the attributes and writes the quota headers. It can have limits of its own;
-//!   [`KeyBy`] says who they count.
+//! - [`RateLimitLayer`] installs the limiter for the attributes and writes the quota headers. It can have limits of its own: each
+//!   is an [`HttpLimit`], and [`KeyBy`] says who it counts.
 //! - [`RateGuard`] is the limiter: [`memory`](RateGuard::memory), [`redis`](RateGuard::redis),
 //!   [`from_env`](RateGuard::from_env), or the [`builder`](RateGuard::builder) for other settings. Without HTTP, use
 //!   [`check`](RateGuard::check) and [`check_all`](RateGuard::check_all).
 //! - [`Quota`] is how much is allowed and how it is counted, [`Policy`] is a quota with a name, [`Key`] is who is counted,
 //!   [`Decision`] is the answer.
+//! - Inside a request: [`RequestLimiter`] for checks in a handler, [`ClientIp`] for the client's address,
+//!   [`usage`](fn@usage) for a client that asks for its own quotas.
 //!
 //! # Chapters
 //!

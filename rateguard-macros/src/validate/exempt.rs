@@ -107,12 +107,13 @@ fn network(text: &str) -> Result<Network, String> {
             whole.address
         ));
     }
-    if prefix == 0 {
+    let network = canonical(network);
+    if network.prefix == 0 {
         return Err(format!(
             "\"{text}\" would exempt every client: name the networks that are not counted, or remove the limit"
         ));
     }
-    Ok(canonical(network))
+    Ok(network)
 }
 
 /// The network without the bits after its prefix.
@@ -173,6 +174,7 @@ mod tests {
             ("2001:db8::1/32", "neither the network \"2001:db8::/32\""),
             ("0.0.0.0/0", "would exempt every client"),
             ("::/0", "would exempt every client"),
+            ("::ffff:0.0.0.0/96", "would exempt every client"),
         ] {
             let error = network(text).unwrap_err();
             assert!(error.contains(said), "{error}");

@@ -92,7 +92,9 @@ impl RateGuardBuilder {
 
     /// Clients that no limit of a layer or an attribute counts: networks such as `10.0.0.0/8` or `2001:db8::/32`, single
     /// addresses, and the names `loopback` and `private`. Called again, it adds to the list. Behind
-    /// [trusted proxies](Self::trusted_proxies), the client's address is used, not the proxy's.
+    /// [trusted proxies](Self::trusted_proxies), the client's address is used, not the proxy's; a client whose address the
+    /// proxy does not tell in a readable form is not exempt. A proxy that is not trusted stands for all of its clients: one on
+    /// this machine would exempt them all as `loopback`.
     ///
     /// ```
     /// # use rateguard::RateGuard;

@@ -63,7 +63,7 @@ impl RateGuardBuilder {
         self
     }
 
-    /// Takes the store from the environment, as [`RateGuard::from_env`] does. To take the overrides from there too, write
+    /// Takes the store from the environment, as [`RateGuard::from_env`](crate::RateGuard::from_env) does. To take the overrides from there too, write
     /// `.store_from_env().quotas_from_env()`.
     ///
     /// ```

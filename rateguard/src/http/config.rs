@@ -1,4 +1,4 @@
-//! What a layer is told, and its services do.
+//! The configuration of a layer, shared by its services.
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,13 +37,18 @@ impl Config {
         }
     }
 
-    /// With shadow mode in the limits themselves.
+    /// With shadow mode in the limits themselves, which the limiter knows from now on.
     pub(super) fn applied(config: &Arc<Config>) -> Arc<Config> {
-        if !config.shadow {
-            return Arc::clone(config);
+        let applied = if config.shadow {
+            let limits = config.limits.iter().map(|limit| limit.clone().shadow(true)).collect();
+            Arc::new(Config { limits, ..(**config).clone() })
+        } else {
+            Arc::clone(config)
+        };
+        for limit in &applied.limits {
+            applied.limiter.register_layer_limit(limit, &applied.exempt);
         }
-        let limits = config.limits.iter().map(|limit| limit.clone().shadow(true)).collect();
-        Arc::new(Config { limits, ..(**config).clone() })
+        applied
     }
 
     pub(super) fn debug(&self, mut debug: fmt::DebugStruct<'_, '_>) -> fmt::Result {

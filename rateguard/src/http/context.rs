@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use super::headers::Headers;
 use super::limit::{HttpLimit, RefundIf};
 use super::quota_fields;
-use super::rejection::OnDenied;
+use super::rejection::{DeniedByHandler, OnDenied};
 use super::setup_error::SetupError;
 use super::user_id::UserId;
 use crate::decision::{Check, Decision};
@@ -36,7 +36,7 @@ struct Shared {
     /// The answer to denials of the nearest layer that has one.
     on_denied: Option<OnDenied>,
     record: Record,
-    /// That of the layer which the request met first, if it is another: its record is the request's.
+    /// The context of the outermost layer, if this is not it: its record is the request's.
     outermost: Option<Context>,
 }
 
@@ -129,8 +129,8 @@ pub(super) fn begin(limiter: &RateGuard, asked: &Asked<'_>, left: Duration) -> (
 }
 
 impl Context {
-    /// A layer's part in a request that may have met other layers further out: its own limiter, but their record, so that
-    /// the headers are written once. Its answer to denials is its own, or else [theirs](Context::on_denied_of_layers).
+    /// The context of a layer. An inner layer has its own limiter, but uses the record of the outer layers, so that the
+    /// headers are written once. Its answer to denials is its own, or else [theirs](Context::on_denied_of_layers).
     pub(super) fn new(
         limiter: RateGuard,
         on_denied: Option<OnDenied>,
@@ -189,8 +189,12 @@ impl Context {
         self.give_back(|_| true)
     }
 
-    /// Gives back what this response gives back. `None`, nearly always, if that is nothing.
+    /// Gives back what this response gives back: all, if it is a denial by the handler. `None`, nearly always, if that is
+    /// nothing.
     pub(super) fn responded(&self, response: &Response) -> Option<GivingBack> {
+        if response.extensions().get::<DeniedByHandler>().is_some() {
+            return self.denied();
+        }
         self.give_back(|counted| counted.refund_if.take().is_some_and(|RefundIf(refund_if)| refund_if.call(response)))
     }
 
@@ -202,10 +206,11 @@ impl Context {
             if counted.decision.receipt().is_none() || !is_due(counted) {
                 continue;
             }
-            let receipt = counted.decision.take_receipt();
+            // The handler may have given it back already.
+            let Some(receipt) = counted.decision.take_receipt() else { continue };
             let (check, here) = (counted.decision.check().as_check(), counted.decision.is_counted_here());
             let limiter = counted.limiter.limiter().clone();
-            begun.push((at, limiter.give_back(&check, receipt, here), limiter));
+            begun.push((at, limiter.give_back(&check, Some(receipt), here), limiter));
         }
         if begun.is_empty() {
             return None;
@@ -225,7 +230,7 @@ impl Context {
         }))
     }
 
-    /// Further in: if there is a user now, it came too late for the layer.
+    /// Called further in: a user that exists now was inserted too late for the layer.
     pub(super) fn met_user(&self, extensions: &Extensions) {
         if self.0.lacks_user && extensions.get::<UserId>().is_some() {
             SetupError::authentication_too_late().log();
@@ -233,7 +238,7 @@ impl Context {
     }
 
     pub(super) fn finish(&self, response: &mut Response, set: Headers) {
-        finish(response, set, lock(&self.shared_record().counted).iter().map(|counted| &counted.decision));
+        finish(response, set, lock(&self.shared_record().counted).iter_mut().map(|counted| &mut counted.decision));
     }
 }
 
@@ -241,15 +246,16 @@ impl Context {
 pub(super) fn finish<'d>(
     response: &mut Response,
     set: Headers,
-    decisions: impl ExactSizeIterator<Item = &'d Decision> + Clone,
+    decisions: impl ExactSizeIterator<Item = &'d mut Decision>,
 ) {
     if decisions.len() > 0 {
-        quota_fields::write(response.headers_mut(), set, decisions.clone());
-        response.extensions_mut().insert(Decisions(decisions.cloned().collect()));
+        let decisions: Arc<[Decision]> = decisions.map(Decision::hand_over).collect();
+        quota_fields::write(response.headers_mut(), set, decisions.iter());
+        response.extensions_mut().insert(Decisions(decisions));
     }
 }
 
-/// What is in there is whole at any moment, also after a panic elsewhere.
+/// The record is consistent at any moment, also after a panic.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -99,10 +99,12 @@ impl Waits {
         if said.skip.or(self.skip).unwrap_or(false) {
             return Ok(None);
         }
-        let quota = said.quota.or(self.quota).flatten();
-        if self.limit.quota.is_some() && quota.is_none() {
-            return Ok(None);
-        }
+        let quota = match said.quota.or(self.quota) {
+            Some(None) => return Ok(None),
+            Some(quota) => quota,
+            // Where nobody said it, which cannot happen, the policy's own counts.
+            None => None,
+        };
         let mut keys = said.keys.into_iter();
         let fallback = || {
             client_ip.key_missing();

@@ -19,7 +19,7 @@ const EXCEEDED: &str = "{\"type\":\"https://iana.org/assignments/http-problem-ty
 const UNKNOWN: &str = "{\"type\":\"https://iana.org/assignments/http-problem-types#temporary-reduced-capacity\",\
     \"title\":\"The request cannot be admitted at the moment\",\"status\":503,\"detail\":\"";
 
-/// As many as a denial has with the quota headers and its length, so that the map does not grow while they are written.
+/// Room for all headers of a denial, so that the map does not grow.
 const HEADERS: usize = 7;
 
 /// The decisions that deny a request. At least one.
@@ -42,7 +42,7 @@ impl Denial {
         &self.0
     }
 
-    /// The one that denies longest.
+    /// The decision that denies longest.
     pub(super) fn strictest(&self) -> Option<&Decision> {
         // One without an end lasts longest.
         self.0.iter().max_by_key(|decision| decision.retry_after().unwrap_or(Duration::MAX))
@@ -94,7 +94,7 @@ impl Denial {
     /// Adds the headers of a denial, except those that are there already.
     pub(super) fn complete(&self, headers: &mut HeaderMap) {
         if !headers.contains_key(header::CACHE_CONTROL) {
-            // What one client is told is not true of another.
+            // A response for one client must not be cached for another.
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
         if let (Some(wait), false) = (self.retry_after(), headers.contains_key(header::RETRY_AFTER)) {

@@ -1,4 +1,4 @@
-//! A denial, as a program sees it that answers for itself.
+//! A denial, as `on_denied` sees it.
 
 use std::fmt;
 use std::time::Duration;
@@ -101,8 +101,8 @@ impl Denied {
         &self.head
     }
 
-    /// The answer without the closure: the problem document, with `Retry-After` and `Cache-Control: no-store`. To build
-    /// upon, or for requests that the closure does not handle.
+    /// The answer without the closure: the problem document, with `Retry-After` and `Cache-Control: no-store`. To
+    /// extend it, or for requests that the closure does not handle.
     pub fn default_response(&self) -> Response {
         self.denial.problem()
     }
@@ -115,7 +115,7 @@ impl fmt::Display for Denied {
     }
 }
 
-/// Shows nothing that the request brought along.
+/// Shows nothing from the request.
 impl fmt::Debug for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Denied")

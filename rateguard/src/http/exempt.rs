@@ -37,6 +37,11 @@ impl Exempt {
         Ok(Exempt(List::Shared(all.collect())))
     }
 
+    /// The networks of both.
+    pub(super) fn joined(&self, other: &Exempt) -> Exempt {
+        Exempt(List::Shared(self.networks().iter().chain(other.networks()).copied().collect()))
+    }
+
     fn networks(&self) -> &[IpNet] {
         match &self.0 {
             List::Static(networks) => networks,

@@ -1,4 +1,4 @@
-//! From a request's head to the key that is counted, and to all else that limits read there.
+//! Reads keys and other settings of limits from a request's head.
 
 use std::cell::OnceCell;
 use std::future::Future;
@@ -12,6 +12,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use smallvec::SmallVec;
 
+use super::client_ip::Found;
 use super::context::Ask;
 use super::exempt::Exempt;
 use super::key_by::{KeyBy, Source};
@@ -32,7 +33,7 @@ pub(super) struct Head<'r> {
     limited_by: &'static str,
     settings: &'r Settings,
     /// Looked up once, if at all.
-    address: OnceCell<Result<IpAddr, SetupError>>,
+    address: OnceCell<Result<Found, SetupError>>,
 }
 
 /// What a request's head says about a limit.
@@ -67,11 +68,12 @@ impl<'r> Head<'r> {
         if limit.skip.of(self.parts).unwrap_or(false) {
             return Ok(Said::Skipped);
         }
-        Ok(self.ask(limit)?.map_or(Said::Skipped, Said::Counted))
+        let cost = || limit.cost.of(self.parts).unwrap_or(1);
+        Ok(self.ask(limit, cost)?.map_or(Said::Skipped, Said::Counted))
     }
 
     /// What is asked of a limit that counts the request; `None` if the request has no quota there.
-    fn ask<'l>(&self, limit: &'l HttpLimit) -> Result<Option<Ask<'l>>, SetupError> {
+    fn ask<'l>(&self, limit: &'l HttpLimit, cost: impl FnOnce() -> u32) -> Result<Option<Ask<'l>>, SetupError> {
         let quota = match &limit.quota {
             None => None,
             Some(quota) => match quota.of(self.parts).flatten() {
@@ -79,8 +81,7 @@ impl<'r> Head<'r> {
                 None => return Ok(None),
             },
         };
-        let cost = limit.cost.of(self.parts).unwrap_or(1);
-        Ok(Some(Ask::new(limit, quota, self.key(&limit.key)?, cost)))
+        Ok(Some(Ask::new(limit, quota, self.key(&limit.key)?, cost())))
     }
 
     /// What is asked of a limit about the client alone, whichever request it makes. `None` if that is not known, or the
@@ -93,23 +94,36 @@ impl<'r> Head<'r> {
         if self.is_exempt(&limit.exempt)? || self.is_exempt(&self.settings.exempt)? {
             return Ok(None);
         }
-        self.ask(limit)
+        self.ask(limit, || 1)
     }
 
     pub(super) fn parts(&self) -> &Parts {
         self.parts
     }
 
-    /// Whether the client is in one of these networks.
+    /// Whether the client is in one of these networks. A proxy may be, but not whoever comes through it unnamed.
     pub(super) fn is_exempt(&self, networks: &Exempt) -> Result<bool, SetupError> {
-        Ok(!networks.is_empty() && networks.contains(self.address()?))
+        if networks.is_empty() {
+            return Ok(false);
+        }
+        let Found { address, is_guess } = self.found()?;
+        Ok(!is_guess && networks.contains(address))
+    }
+
+    /// The client's address, if a limit has asked for it.
+    pub(super) fn known_address(&self) -> Option<IpAddr> {
+        self.address.get()?.as_ref().ok().map(|found| found.address)
     }
 
     /// The client's address.
     pub(super) fn address(&self) -> Result<IpAddr, SetupError> {
+        Ok(self.found()?.address)
+    }
+
+    fn found(&self) -> Result<Found, SetupError> {
         let find = || {
             let peer = self.settings.client_ip.peer(&self.parts.extensions)?;
-            Ok(self.settings.client_ip.address(peer, &self.parts.headers))
+            Ok(self.settings.client_ip.find(peer, &self.parts.headers))
         };
         self.address.get_or_init(find).clone()
     }

@@ -25,12 +25,11 @@ pub struct Guard<L> {
 }
 
 impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
-    // Made at once, since nobody keeps the reason.
+    // The response itself: the reason is never used.
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        // What needs no waiting is done outside of this future, which is a part of the handler's and allocated with it:
-        // it has room only for what outlives the waiting.
+        // Work that does not wait is done outside of this future, to keep the future small: it is a part of the handler's.
         let Some(context) = parts.extensions.get::<Context>().cloned() else {
             return Err(SetupError::layer_missing(L::HANDLER).response(None));
         };
@@ -55,7 +54,7 @@ async fn give_back(context: &Context, response: Response) -> Response {
     response
 }
 
-/// How far a guard has come without waiting.
+/// The state of a guard before it waits.
 enum Begun<L> {
     Decided(Guard<L>),
     Asked(Later, Undecided),
@@ -203,5 +202,29 @@ mod tests {
         let guard = Guard::<FromTheArguments>::from_request_parts(&mut request(&limiter), &()).await.unwrap();
         guard.settle([Deferred::limit(0).key(Some(Key::user(1)))]).await.unwrap();
         assert_eq!(missing(), 3);
+    }
+
+    struct ByRequest;
+    impl Limits for ByRequest {
+        const HANDLER: &'static str = "test";
+        const LIMITS: &'static [HttpLimit] = &[written::limit(
+            written::by_request("by-request", Quota::per_minute(1)),
+            written::deferred(),
+            Some(Setting::deferred()),
+            Setting::fixed(1),
+            Setting::fixed(false),
+            None,
+            &[],
+            false,
+        )];
+    }
+
+    #[tokio::test]
+    async fn a_quota_that_nobody_said_limits_as_the_policy_does() {
+        let limiter = RateGuard::memory();
+        for allowed in [true, false] {
+            let guard = Guard::<ByRequest>::from_request_parts(&mut request(&limiter), &()).await.unwrap();
+            assert_eq!(guard.settle([Deferred::limit(0)]).await.is_ok(), allowed);
+        }
     }
 }

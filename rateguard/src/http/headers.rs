@@ -18,12 +18,12 @@ pub(crate) const QUOTA_FIELD: HeaderName = HeaderName::from_static("ratelimit");
 /// once, for all limits that counted the request; its own choice goes before its limiter's. The default is
 /// [`Headers::X_RATE_LIMIT`].
 ///
-/// What is not known is not written: nothing for a limit that could not be counted
-/// ([`Decision::degraded`](crate::Decision::degraded)) and nothing for a shadow. `Retry-After` belongs to the refusal
-/// and is sent with any choice.
+/// Unknown values are not written: nothing for a limit that was not counted
+/// ([`Decision::degraded`](crate::Decision::degraded)), nor for one in shadow mode. `Retry-After` is a part of the denial and
+/// is always sent.
 ///
-/// A response that brings headers of one of the two families along, as one that came from another server may, keeps
-/// them: that family is not written then.
+/// If a response already has headers of one of the two families, as one from another server may, these stay, and ours of that
+/// family are not written.
 ///
 /// ```
 /// use rateguard::{Headers, RateGuard, RateLimitLayer};
@@ -81,7 +81,7 @@ impl Headers {
 
     /// The names of the headers in the set, and `Retry-After`: what a script in a browser is allowed to read only if
     /// `Access-Control-Expose-Headers` lists it. With tower-http's layer, added after the rate limit's so that it also
-    /// sees the refusals:
+    /// sees the denials:
     ///
     /// ```
     /// use axum::{Router, routing::get};

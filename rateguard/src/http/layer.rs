@@ -75,7 +75,7 @@ impl RateLimitLayer {
             config.limits.iter().all(|other| other.policy.name() != name),
             "rateguard: RateLimitLayer: two limits are named {name:?}: give each a name of its own",
         );
-        config.limiter.register_limit(&limit);
+        config.limiter.register(&limit.policy);
         config.limits.push(limit);
         self
     }

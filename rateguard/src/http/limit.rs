@@ -198,6 +198,12 @@ impl HttpLimit {
             || self.quota.as_ref().is_some_and(Setting::is_deferred)
     }
 
+    /// The same limit, which does not count these clients either.
+    pub(crate) fn exempt_also(mut self, exempt: &Exempt) -> HttpLimit {
+        self.exempt = self.exempt.joined(exempt);
+        self
+    }
+
     pub(super) fn counts(&self, method: &Method) -> bool {
         self.methods.as_ref().is_none_or(|methods| methods.contains(method))
     }

@@ -1,4 +1,4 @@
-//! One spelling of what a client can spell in several ways, so that another spelling is not another client.
+//! Brings values that clients can spell in several ways into one form, so that another spelling is not another client.
 
 use axum::http::HeaderMap;
 use axum::http::header::{AsHeaderName, COOKIE};

@@ -17,7 +17,7 @@ use crate::quota::{Algorithm, Quota};
 
 /// Writes the headers of this set. What is not known is not written: a guess would be worse.
 pub(super) fn write<'d>(headers: &mut HeaderMap, set: Headers, decisions: impl Iterator<Item = &'d Decision> + Clone) {
-    let known = decisions.filter(|decision| !decision.degraded() && !decision.is_shadow());
+    let known = decisions.filter(|decision| !decision.degraded() && !decision.is_unknown() && !decision.is_shadow());
     if set.contains(Headers::X_RATE_LIMIT)
         && let Some(nearest) = known.clone().reduce(more_pressing)
     {
@@ -40,8 +40,7 @@ fn more_pressing<'d>(one: &'d Decision, other: &'d Decision) -> &'d Decision {
 /// `X-RateLimit-Limit`, `-Remaining` and `-Reset`.
 fn x_rate_limit(headers: &mut HeaderMap, decision: &Decision, as_epoch: bool) {
     // Never a mixture of ours and what another server said.
-    // Most names in a response are among the usual ones, which are told from these at a glance: so is this quicker than
-    // to look for each of them, for which it would have to be hashed.
+    // Most header names are standard ones, which are recognized without hashing. Looking ours up would need a hash.
     if headers.keys().any(|name| *name == LIMIT || *name == REMAINING || *name == RESET) {
         return;
     }
@@ -52,7 +51,7 @@ fn x_rate_limit(headers: &mut HeaderMap, decision: &Decision, as_epoch: bool) {
 }
 
 fn since_epoch() -> Duration {
-    // Before 1970 there is nothing to tell.
+    // A clock before 1970 gives no value.
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 

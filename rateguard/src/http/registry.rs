@@ -9,10 +9,10 @@ use super::limit::HttpLimit;
 pub(crate) struct Registry(RwLock<Vec<HttpLimit>>);
 
 impl Registry {
-    /// For limits whose policy has a new name, so that there are at most as many as there are policies.
+    /// For the first limit of a policy, so that there are at most as many as there are policies.
     #[cold]
-    pub(crate) fn add(&self, limit: &HttpLimit) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).push(limit.clone());
+    pub(crate) fn add(&self, limit: HttpLimit) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).push(limit);
     }
 
     pub(super) fn limits(&self) -> Vec<HttpLimit> {

@@ -63,7 +63,15 @@ pub(super) fn answer(decisions: &[Decision], on_denied: Option<&OnDenied>, head:
 /// limit. The body is a problem document (RFC 9457), unless [`on_denied`](crate::RateGuardBuilder::on_denied) answers for
 /// the layer or the attribute that denied.
 #[derive(Clone, Debug)]
-pub struct RateLimited(Box<Reason>);
+pub struct RateLimited {
+    reason: Box<Reason>,
+    /// Whether the handler decides what it answers.
+    of_handler: bool,
+}
+
+/// In the extensions of a response: the handler answers with a denial, so the request spends nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DeniedByHandler;
 
 #[derive(Clone, Debug)]
 enum Reason {
@@ -88,15 +96,20 @@ impl RateLimited {
                 Reason::OnDenied(denial, denied, on_denied.clone())
             }
         };
-        Some(RateLimited(Box::new(reason)))
+        Some(RateLimited { reason: Box::new(reason), of_handler: false })
     }
 
     pub(super) fn not_set_up(error: SetupError, answer: Option<&OnSetupError>) -> RateLimited {
-        RateLimited(Box::new(Reason::Setup(error, answer.cloned())))
+        RateLimited { reason: Box::new(Reason::Setup(error, answer.cloned())), of_handler: false }
+    }
+
+    /// The same, for a handler that may answer otherwise.
+    pub(super) fn of_handler(self) -> RateLimited {
+        RateLimited { of_handler: true, ..self }
     }
 
     fn denial(&self) -> Option<&Denial> {
-        match &*self.0 {
+        match &*self.reason {
             Reason::Denied(denial) | Reason::OnDenied(denial, ..) => Some(denial),
             Reason::Setup(..) => None,
         }
@@ -160,10 +173,14 @@ impl std::error::Error for RateLimited {}
 
 impl IntoResponse for RateLimited {
     fn into_response(self) -> Response {
-        match *self.0 {
+        let mut response = match *self.reason {
             Reason::Denied(denial) => denial.problem(),
             Reason::OnDenied(denial, denied, on_denied) => on_denied.answer(&denial, &denied),
             Reason::Setup(error, answer) => error.response(answer.as_ref()),
+        };
+        if self.of_handler {
+            response.extensions_mut().insert(DeniedByHandler);
         }
+        response
     }
 }

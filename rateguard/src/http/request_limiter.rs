@@ -21,7 +21,9 @@ use crate::rate_guard::RateGuard;
 /// - A denial is the program's [own answer](crate::RateGuardBuilder::on_denied), if there is one.
 /// - Its counts are in the quota headers.
 /// - It waits for the store no longer than is left of the request's [deadline](crate::RateGuardBuilder::deadline).
-/// - A denied request spends nothing: what the layers, the attribute and earlier checks have charged is given back.
+/// - A denied request spends nothing: if the response is that of the [`RateLimited`], what the layers, the attribute and
+///   other checks have charged is given back. A handler that goes on after a denial, or makes a response of its own, stays
+///   charged for what was allowed.
 ///
 /// Without the layer it answers `500`, and the log says which line to add.
 ///
@@ -99,12 +101,8 @@ impl RequestLimiter {
         self.context.record(decisions.clone(), Refunds::new());
         match denied {
             None => Ok(decisions),
-            Some(denied) => {
-                if let Some(given_back) = self.context.denied() {
-                    given_back.await;
-                }
-                Err(denied)
-            }
+            // What was charged is given back when this is the response: the handler may go on.
+            Some(denied) => Err(denied.of_handler()),
         }
     }
 }

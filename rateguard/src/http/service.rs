@@ -1,6 +1,7 @@
 //! The service that the layer makes.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
@@ -19,6 +20,7 @@ use super::rejection;
 use super::setup_error::SetupError;
 use super::user_id::UserId;
 use crate::limiter::{Checking, Decisions};
+use crate::rate_guard::RateGuard;
 use crate::telemetry;
 
 /// Limits the requests to an inner service. Made by [`RateLimitLayer`](super::RateLimitLayer).
@@ -56,14 +58,14 @@ where
         // The outermost layer writes them.
         let headers = outer.is_none().then(|| headers.unwrap_or(limiter.http().headers));
         let left = outer.as_ref().map_or(limiter.limiter().deadline(), |outer| outer.left(limiter));
-        let (checking, refunds) = match self.begin(&mut parts, left) {
+        let (checking, refunds, address) = match self.begin(&mut parts, left) {
             Ok(begun) => begun,
             Err(response) => {
                 self.give_back_ready();
                 return RateLimitFuture::answered(response);
             }
         };
-        let (decisions, later) = match checking {
+        let (mut decisions, later) = match checking {
             Checking::Done(decisions) => (decisions, None),
             Checking::Asked(later) => (Decisions::new(), Some(later)),
         };
@@ -74,7 +76,7 @@ where
                 outer.record(decisions, refunds);
                 outer.denied()
             } else {
-                context::finish(&mut response, headers.unwrap_or_default(), decisions.iter());
+                context::finish(&mut response, headers.unwrap_or_default(), decisions.iter_mut());
                 None
             };
             self.give_back_ready();
@@ -83,18 +85,30 @@ where
         // Only for requests that go on, since it costs allocations.
         let context = Context::new(limiter.clone(), on_denied.cloned(), lacks_user, outer.as_ref());
         parts.extensions.insert(context.clone());
-        if let (None, Ok(peer)) = (&outer, limiter.http().client_ip.peer(&parts.extensions)) {
-            parts.extensions.insert(ClientIp(limiter.http().client_ip.address(peer, &parts.headers)));
+        let is_told =
+            outer.is_some_and(|outer| outer.limiter().is(limiter)) && parts.extensions.get::<ClientIp>().is_some();
+        if !is_told {
+            tell_client_ip(limiter, &mut parts, address);
         }
         let request = Request::from_parts(parts, body);
         let Some(later) = later else {
             context.record(decisions, refunds);
             return RateLimitFuture::calling(self.inner.call(request), context, headers);
         };
-        // The one that said it was ready goes with the request; the other takes its place here.
+        // The service that is ready goes with the request; its clone stays here.
         let next = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, next);
         RateLimitFuture::checking(later, refunds, (ready, request), context, headers)
+    }
+}
+
+/// Puts the client's address, as this limiter counts it, into the request's extensions.
+fn tell_client_ip(limiter: &RateGuard, parts: &mut Parts, known: Option<IpAddr>) {
+    let address = known.or_else(|| Head::new(parts, None, "ClientIp", limiter.http()).address().ok());
+    match address {
+        Some(address) => drop(parts.extensions.insert(ClientIp(address))),
+        // Not that of another limiter.
+        None => drop(parts.extensions.remove::<ClientIp>()),
     }
 }
 
@@ -106,15 +120,16 @@ impl<S: Clone> RateLimitService<S> {
 }
 
 impl<S> RateLimitService<S> {
-    /// Starts the check of the layer's own limits. The error is the answer where nothing can be counted.
+    /// Starts the check of the layer's own limits. With the client's address, if a limit needs it. The error is the answer
+    /// where nothing can be counted.
     #[expect(clippy::result_large_err, reason = "an answer, which a box would cost an allocation")]
-    fn begin(&self, parts: &mut Parts, left: Duration) -> Result<(Checking, Refunds), Response> {
+    fn begin(&self, parts: &mut Parts, left: Duration) -> Result<(Checking, Refunds, Option<IpAddr>), Response> {
         let Config { limiter, limits, skip, exempt, .. } = &*self.config;
         if skip.as_ref().is_some_and(|skip| skip(parts)) {
             for limit in limits {
                 telemetry::skipped(&limit.policy);
             }
-            return Ok((Checking::Done(Decisions::new()), Refunds::new()));
+            return Ok((Checking::Done(Decisions::new()), Refunds::new(), None));
         }
         let path = captured(parts, limits)?;
         let wrong = |error: SetupError| error.response(limiter.http().on_setup_error.as_ref());
@@ -123,7 +138,7 @@ impl<S> RateLimitService<S> {
             for limit in limits {
                 telemetry::skipped(&limit.policy);
             }
-            return Ok((Checking::Done(Decisions::new()), Refunds::new()));
+            return Ok((Checking::Done(Decisions::new()), Refunds::new(), head.known_address()));
         }
         let mut asked = Asked::new();
         for limit in limits {
@@ -133,7 +148,8 @@ impl<S> RateLimitService<S> {
                 Said::Skipped | Said::Deferred => telemetry::skipped(&limit.policy),
             }
         }
-        Ok(begin(limiter, &asked, left))
+        let (checking, refunds) = begin(limiter, &asked, left);
+        Ok((checking, refunds, head.known_address()))
     }
 }
 
@@ -142,5 +158,31 @@ impl<S: fmt::Debug> fmt::Debug for RateLimitService<S> {
         let mut debug = f.debug_struct("RateLimitService");
         debug.field("inner", &self.inner);
         self.config.debug(debug)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::task::Waker;
+
+    use axum::Router;
+    use axum::body::Body;
+    use axum::extract::ConnectInfo;
+
+    use super::*;
+    use crate::{KeyBy, Quota, RateLimitLayer};
+
+    #[test]
+    fn an_address_that_cannot_be_read_is_counted_once() {
+        let limiter = RateGuard::builder().memory().trusted_proxies(["192.0.2.0/24"]).build().unwrap();
+        let layer = RateLimitLayer::new(limiter.clone()).limit("all", Quota::per_minute(9), KeyBy::Ip);
+        let mut service = tower_layer::Layer::layer(&layer, Router::<()>::new());
+        let mut request = Request::new(Body::empty());
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 4711))));
+        request.headers_mut().insert("x-forwarded-for", "unknown".parse().unwrap());
+        let mut answer = Box::pin(service.call(request));
+        assert!(answer.as_mut().poll(&mut TaskContext::from_waker(Waker::noop())).is_ready());
+        assert_eq!(limiter.http().client_ip.unreadable_count(), 1);
     }
 }

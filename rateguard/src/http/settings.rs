@@ -1,4 +1,4 @@
-//! What a limiter is told about HTTP.
+//! The HTTP settings of a limiter.
 
 use super::client_ip::Resolver;
 use super::exempt::Exempt;

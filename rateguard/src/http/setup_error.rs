@@ -73,7 +73,7 @@ impl SetupError {
             if tracing::dispatcher::has_been_set() {
                 tracing::error!("rateguard: {self}");
             } else {
-                // Without a subscriber nobody would learn of it.
+                // Without a subscriber, the error would be invisible.
                 eprintln!("rateguard: {self}");
             }
         }

@@ -1,4 +1,4 @@
-//! For axum-extra, whose typed paths say which route a handler is on.
+//! Support for axum-extra's typed paths, which contain their route.
 
 use std::fmt;
 

@@ -9,7 +9,6 @@ use axum::response::{IntoResponse, Response};
 
 use super::context::Context;
 use super::extract::Head;
-use super::limit::HttpLimit;
 use super::setup_error::SetupError;
 use crate::clock::whole_seconds;
 use crate::decision::Decision;
@@ -27,7 +26,7 @@ const MOST: usize = 16;
 /// ```
 ///
 /// `limit` and `remaining` are units; `reset` is in seconds, until the oldest counted request leaves the window (of a token
-/// bucket: until it is full). Where the store cannot tell, `remaining` and `reset` are `null`.
+/// bucket: until it is full). If the store does not answer, `remaining` and `reset` are `null`.
 ///
 /// It lists the limits of this limiter's layers and handlers that the request's head decides: not those that count by a
 /// path parameter or by a handler's arguments, nor those that do not limit this client, nor shadow mode. At most 16, in the
@@ -74,20 +73,22 @@ struct Asked {
 fn ask(head: &Parts, limiter: &RateGuard) -> Result<Vec<Asked>, SetupError> {
     let head = Head::new(head, None, "rateguard::usage", limiter.http());
     let mut asked = Vec::new();
-    for limit in limiter.http().registry.limits().iter().filter(|limit| is_told(limit)) {
+    for limit in &limiter.http().registry.limits() {
+        // Before the program's closures are asked.
+        if limiter.limiter().current(limit.policy()).is_shadow() {
+            continue;
+        }
         let Some(ask) = head.ask_about_client(limit)? else { continue };
+        // As it applies now.
+        let policy = limiter.limiter().current(&ask.policy);
         asked.push(Asked {
-            policy: ask.policy.name().to_owned(),
-            limit: ask.policy.quota().capacity(),
-            answer: Box::pin(limiter.limiter().peek(&ask.policy, &ask.key)),
+            policy: policy.name().to_owned(),
+            limit: policy.quota().capacity(),
+            answer: Box::pin(limiter.limiter().peek(&policy, &ask.key)),
         });
         if asked.len() == MOST {
             break;
         }
     }
     Ok(asked)
-}
-
-fn is_told(limit: &HttpLimit) -> bool {
-    !limit.policy().is_shadow()
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use smallvec::{SmallVec, smallvec};
 
 use super::deny_cache::Limits;
-use super::group::{self, Places, decide};
+use super::group::{self, Place, Places, decide};
 use super::pending::{Asked, Later, Pending, Settled};
 use super::{Decisions, Limiter, Store};
 use crate::algorithm::Verdict;
@@ -41,7 +41,7 @@ impl Limiter {
     /// Starts a check of several limits together, with the quotas that apply now. A remote store may take as long as `left`.
     pub(crate) fn begin(&self, checks: &[Check<'_>], left: Duration) -> Checking {
         for check in checks {
-            let _ = self.register(check.policy);
+            self.register(check.policy);
         }
         if !self.is_overridden() {
             return self.report(checks, self.begin_current(checks, left));
@@ -68,21 +68,30 @@ impl Limiter {
     /// Limits that a request computed as 0 deny without asking the store, and so without charging the others.
     #[cold]
     fn begin_with_nothing(&self, checks: &[Check<'_>], left: Duration) -> Checking {
-        let allows_nothing = |check: &&Check<'_>| check.policy.quota().allows_nothing();
-        let denied: Decisions =
-            checks.iter().filter(allows_nothing).map(|check| Decision::nothing(check.owned())).collect();
-        if denied.iter().any(|decision| !decision.allowed()) {
-            return Checking::Done(denied);
+        let allows_nothing = |check: &Check<'_>| check.policy.quota().allows_nothing();
+        if checks.iter().any(|check| allows_nothing(check) && !check.policy.is_shadow()) {
+            let decision = |check: &Check<'_>| {
+                let make = if allows_nothing(check) { Decision::nothing } else { Decision::not_asked };
+                make(check.owned())
+            };
+            return Checking::Done(checks.iter().map(decision).collect());
         }
-        // In shadow mode they are only reported.
-        self.report_decided(&denied);
+        // In shadow mode they are only reported, in their places among the others.
         let others: SmallVec<[Check<'_>; 2]> = checks.iter().filter(|check| !allows_nothing(check)).copied().collect();
-        self.begin_current(&others, left)
+        let (distinct, places) = self.merge(&others).unwrap_or_else(|| group::unmerged(&others));
+        let mut places = places.into_iter();
+        let place = |check: &Check<'_>| {
+            let counted = if allows_nothing(check) { None } else { places.next() };
+            counted.unwrap_or_else(|| Place::nothing(check.owned()))
+        };
+        let places: Places = checks.iter().map(place).collect();
+        let distinct: SmallVec<[Check<'_>; 2]> = distinct.iter().map(group::Merged::check).collect();
+        self.begin_distinct(&distinct, Some(places), left)
     }
 
     fn begin_distinct(&self, checks: &[Check<'_>], places: Option<Places>, left: Duration) -> Checking {
         match &self.0.store {
-            _ if checks.is_empty() => Checking::Done(Decisions::new()),
+            _ if checks.is_empty() => Checking::Done(group::spread(Decisions::new(), places)),
             Store::Memory(store) => Checking::Done(group::spread(self.count_in(store, checks), places)),
             Store::Remote(store) => self.ask_remote(store, checks, places, left),
         }
@@ -93,7 +102,7 @@ impl Limiter {
 impl Limiter {
     /// One check of a limiter that counts in this process, including the override and the report.
     pub(super) fn check_now(&self, store: &MemoryStore, check: Check<'_>) -> Decision {
-        let _ = self.register(check.policy);
+        self.register(check.policy);
         if self.is_overridden() {
             let policy = self.current(check.policy);
             return self.count_and_report(store, &Check { policy: &policy, ..check });

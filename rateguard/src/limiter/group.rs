@@ -16,8 +16,21 @@ pub(super) type Places = SmallVec<[Place; 2]>;
 /// The place of one check's decision.
 #[derive(Debug)]
 pub(super) struct Place {
-    at: usize,
+    /// `None`: its quota allows nothing, so that it is not among the decisions.
+    at: Option<usize>,
     check: OwnedCheck,
+}
+
+impl Place {
+    /// That of a check which allows nothing.
+    pub(super) fn nothing(check: OwnedCheck) -> Place {
+        Place { at: None, check }
+    }
+
+    /// That of a check which was merged with no other.
+    pub(super) fn own(at: usize, check: OwnedCheck) -> Place {
+        Place { at: Some(at), check }
+    }
 }
 
 /// One check instead of all checks that share a count.
@@ -27,10 +40,21 @@ pub(super) struct Merged<'c> {
     cost: u32,
 }
 
-impl Merged<'_> {
+impl<'c> Merged<'c> {
+    /// A check that shares its count with no other.
+    pub(super) fn alone(check: &Check<'c>) -> Merged<'c> {
+        Merged { policy: Cow::Borrowed(check.policy), key: check.key, cost: check.cost }
+    }
+
     pub(super) fn check(&self) -> Check<'_> {
         Check::new(&self.policy, self.key).cost(self.cost)
     }
+}
+
+/// Checks of which no two share a count.
+pub(super) fn unmerged<'c>(checks: &[Check<'c>]) -> (SmallVec<[Merged<'c>; 2]>, Places) {
+    let places = checks.iter().enumerate().map(|(at, check)| Place::own(at, check.owned()));
+    (checks.iter().map(Merged::alone).collect(), places.collect())
 }
 
 /// A decision for each check.
@@ -50,9 +74,10 @@ pub(super) fn decide(
 /// A decision for each of the checks that were merged.
 pub(super) fn spread(decisions: Decisions, places: Option<Places>) -> Decisions {
     let Some(places) = places else { return decisions };
-    let decision = |Place { at, check }| match decisions.get(at) {
-        Some(decision) => decision.shared_with(check),
-        None => Decision::missing(check),
+    let decision = |Place { at, check }: Place| match at.map(|at| decisions.get(at)) {
+        Some(Some(decision)) => decision.shared_with(check),
+        Some(None) => Decision::missing(check),
+        None => Decision::nothing(check),
     };
     places.into_iter().map(decision).collect()
 }
@@ -79,15 +104,13 @@ impl Limiter {
                     earlier.cost = earlier.cost.saturating_add(check.cost);
                     earlier.policy = Cow::Owned(self.stricter(&earlier.policy, check.policy));
                 }
-                None => {
-                    merged.push(Merged { policy: Cow::Borrowed(check.policy), key: check.key, cost: check.cost });
-                }
+                None => merged.push(Merged::alone(check)),
             }
         }
         if merged.len() == checks.len() {
             return None;
         }
-        Some((merged, checks.iter().zip(at).map(|(check, at)| Place { at, check: check.owned() }).collect()))
+        Some((merged, checks.iter().zip(at).map(|(check, at)| Place::own(at, check.owned())).collect()))
     }
 
     /// A policy that denies whatever either of two policies with one count denies. A policy in shadow mode denies nothing, so
@@ -133,6 +156,6 @@ mod tests {
     #[test]
     fn a_check_without_an_answer_is_denied() {
         assert!(is_denied(|| decide([check()].into_iter(), [])));
-        assert!(is_denied(|| spread(Decisions::new(), Some(smallvec![Place { at: 0, check: check() }]))));
+        assert!(is_denied(|| spread(Decisions::new(), Some(smallvec![Place::own(0, check())]))));
     }
 }

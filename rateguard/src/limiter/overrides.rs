@@ -15,7 +15,7 @@ use crate::telemetry::log;
 
 /// Names that are kept at most: a program that makes names of what clients send must not fill the memory.
 const MOST: usize = 10_000;
-/// Places for the names registered last. A power of two.
+/// Cache entries for the names registered last. A power of two.
 const RECENT: usize = 256;
 /// Odd, so that different names stay different.
 const SCATTER: usize = 0x9e37_79b9;
@@ -51,14 +51,20 @@ impl Limiter {
         self.0.overrides.unmatched()
     }
 
-    /// Takes note of a policy, perhaps before it is checked. Returns whether its name is new.
+    /// Takes note of a policy, perhaps before it is checked.
     #[inline]
-    pub(crate) fn register(&self, policy: &Policy) -> bool {
-        self.0.overrides.register(policy)
+    pub(crate) fn register(&self, policy: &Policy) {
+        self.0.overrides.register(policy, false);
+    }
+
+    /// The same, for a policy that limits requests. Returns whether it is the first of its name that does.
+    #[inline]
+    pub(crate) fn register_limit(&self, policy: &Policy) -> bool {
+        self.0.overrides.register(policy, true)
     }
 
     /// The policy as it applies now: with its override, and as a shadow if all are.
-    pub(super) fn current<'p>(&self, policy: &'p Policy) -> Cow<'p, Policy> {
+    pub(crate) fn current<'p>(&self, policy: &'p Policy) -> Cow<'p, Policy> {
         if !self.is_overridden() {
             return Cow::Borrowed(policy);
         }
@@ -76,7 +82,7 @@ impl Limiter {
         Cow::Owned(current)
     }
 
-    /// Whether policies may be other than they were written.
+    /// Whether any policy is overridden or put into shadow mode.
     #[inline]
     pub(super) fn is_overridden(&self) -> bool {
         self.0.settings.shadow || self.0.overrides.any()
@@ -111,16 +117,21 @@ struct Known {
     by_request: bool,
     /// Whether the log says already that another place has another quota.
     logged: bool,
+    /// Whether a policy of the name limits requests.
+    limits: bool,
 }
 
 impl Known {
-    fn new(policy: &Policy) -> Known {
+    fn new(policy: &Policy, limits: bool) -> Known {
         let constant = policy.place().map(|place| (policy.quota(), place));
-        Known { quota: policy.quota(), constant, by_request: policy.is_by_request(), logged: false }
+        Known { quota: policy.quota(), constant, by_request: policy.is_by_request(), logged: false, limits }
     }
 
-    /// Whether this policy is no news.
+    /// Whether this policy is already known.
     fn knows(&self, policy: &Policy) -> bool {
+        if policy.is_by_request() && !self.by_request {
+            return false;
+        }
         match (policy.place(), self.constant) {
             (None, _) => true,
             (Some(_), None) => false,
@@ -135,6 +146,10 @@ impl Known {
     /// The quota that the policy contradicts, and where that is written, if it is news.
     fn learn(&mut self, policy: &Policy) -> Option<(Quota, &'static Location<'static>)> {
         if self.knows(policy) {
+            return None;
+        }
+        if policy.is_by_request() {
+            self.by_request = true;
             return None;
         }
         if self.constant.is_none() {
@@ -156,14 +171,17 @@ impl Overrides {
         }
     }
 
-    /// Takes note of a policy. For one that is known, one load.
+    /// Registers a policy. A known one costs one load. Returns whether it is the first of its name that `limits` requests.
     #[inline]
-    fn register(&self, policy: &Policy) -> bool {
+    fn register(&self, policy: &Policy, limits: bool) -> bool {
+        let by_request = usize::from(policy.is_by_request());
         let place = policy.static_name().and_then(|name| {
             // A name and the place where it has its quota: names lie beside each other, some ten bytes apart.
             let (address, written) =
-                (name.as_ptr().addr(), policy.place().map_or(0, |place| ptr::from_ref(place).addr()));
-            let place = self.recent.get(((address >> 3) ^ (address >> 11) ^ (written >> 3)) % RECENT)?;
+                (name.as_ptr().addr(), policy.place().map_or(by_request, |place| ptr::from_ref(place).addr()));
+            // A policy that limits requests is taken note of as that and as itself.
+            let half = if limits { RECENT / 2 } else { 0 };
+            let place = self.recent.get((((address >> 3) ^ (address >> 11) ^ (written >> 3)) % RECENT) ^ half)?;
             // The highest byte of an address is zero, so that there is room for a length.
             Some((place, (address.rotate_left(8) ^ name.len()).wrapping_mul(SCATTER) ^ written))
         });
@@ -171,33 +189,37 @@ impl Overrides {
             Some((place, name)) if place.load(Ordering::Relaxed) == name => false,
             Some((place, name)) => {
                 place.store(name, Ordering::Relaxed);
-                self.write_down(policy)
+                self.write_down(policy, limits)
             }
-            None => self.write_down(policy),
+            None => self.write_down(policy, limits),
         }
     }
 
     #[cold]
-    fn write_down(&self, policy: &Policy) -> bool {
-        if self.read().known.get(policy.name()).is_some_and(|known| known.knows(policy)) {
+    fn write_down(&self, policy: &Policy, limits: bool) -> bool {
+        let is_no_news = |known: &Known| known.knows(policy) && (known.limits || !limits);
+        if self.read().known.get(policy.name()).is_some_and(is_no_news) {
             return false;
         }
         let mut book = self.write();
-        let is_new = !book.known.contains_key(policy.name());
         let is_full = book.known.len() >= MOST;
-        let contradicted = match book.known.get_mut(policy.name()) {
-            Some(known) => known.learn(policy),
-            None if is_full => None,
+        let (contradicted, is_first) = match book.known.get_mut(policy.name()) {
+            Some(known) => {
+                let is_first = limits && !known.limits;
+                known.limits |= limits;
+                (known.learn(policy), is_first)
+            }
+            None if is_full => (None, false),
             None => {
-                book.known.insert(policy.name().to_owned(), Known::new(policy));
-                None
+                book.known.insert(policy.name().to_owned(), Known::new(policy, limits));
+                (None, limits)
             }
         };
         drop(book);
         if let (Some((quota, first)), Some(second)) = (contradicted, policy.place()) {
             log::contradiction(policy.name(), [(quota, first), (policy.quota(), second)]);
         }
-        is_new && !is_full
+        is_first
     }
 
     #[inline]

@@ -21,7 +21,7 @@ use crate::quota::Quota;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     name: Cow<'static, str>,
-    /// Stands for the name where a few collisions do no harm. Computed with the policy, so that no check pays for it.
+    /// A short hash of the name, computed once. A few collisions do no harm.
     number: u32,
     quota: Quota,
     on_error: Option<OnError>,
@@ -56,8 +56,10 @@ impl Policy {
     /// A policy whose name is written in the program.
     ///
     /// Its quota is taken as constant: if another place in the program gives the same name and algorithm another quota in
-    /// the same limiter, that is taken for a mistake, and an error in the log names both places. If the quota of a name
-    /// depends on the client, as with plans, use [`Policy::try_new`].
+    /// the same limiter, that is a mistake, and an error in the log names both places. If the quota
+    /// depends on the client, as with plans, let the limit compute it: `quota = …` of the attribute, or
+    /// [`HttpLimit::quota_by`](crate::HttpLimit::quota_by); for checks of your own, make the policy with
+    /// [`Policy::try_new`].
     ///
     /// A name is 1 to [`Policy::MAX_NAME`] bytes, without spaces, control characters, `"`, `\`, `{` or `}`.
     ///
@@ -95,7 +97,7 @@ impl Policy {
         Ok(Policy { number: number(&name), name, quota, on_error: None, shadow: false, unit: None, origin })
     }
 
-    /// Sets what to answer while the store cannot be asked. The default is the limiter's setting.
+    /// Sets the failure policy: what to answer while the store cannot be asked. The default is the limiter's.
     #[must_use = "this returns another policy"]
     pub const fn on_error(mut self, on_error: OnError) -> Policy {
         self.on_error = Some(on_error);

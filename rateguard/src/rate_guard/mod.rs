@@ -5,8 +5,10 @@ mod policies;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::algorithm::Receipt;
 use crate::decision::{Check, Decision};
 use crate::error::StoreError;
+use crate::http::exempt::Exempt;
 use crate::http::limit::HttpLimit;
 use crate::http::settings::Settings;
 use crate::key::Key;
@@ -142,20 +144,21 @@ impl RateGuard {
     ///
     /// # Errors
     ///
-    /// When the store does not answer. If only the answer was lost, the units have been given back.
+    /// When the store does not answer. If only the answer was lost, the units have been given back, so another try does
+    /// nothing.
     pub async fn refund_decision(&self, decision: &Decision) -> Result<(), StoreError> {
-        self.give_back(decision, decision.cost()).await
+        self.give_back(decision, decision.use_receipt(), decision.cost()).await
     }
 
     /// Gives back a part of what a check has charged. For this project's own tests.
     #[cfg(feature = "test-util")]
     #[doc(hidden)]
     pub async fn refund_part(&self, decision: &Decision, cost: u32) -> Result<(), StoreError> {
-        self.give_back(decision, cost).await
+        self.give_back(decision, decision.receipt(), cost).await
     }
 
-    async fn give_back(&self, decision: &Decision, cost: u32) -> Result<(), StoreError> {
-        match decision.receipt() {
+    async fn give_back(&self, decision: &Decision, receipt: Option<Receipt>, cost: u32) -> Result<(), StoreError> {
+        match receipt {
             Some(receipt) => {
                 let check = decision.check().as_check().cost(cost);
                 self.limiter().give_back(&check, Some(receipt), decision.is_counted_here()).await
@@ -213,9 +216,21 @@ impl RateGuard {
     /// Registers a limit: its policy, and the limit itself for clients that ask for their usage.
     #[inline]
     pub(crate) fn register_limit(&self, limit: &HttpLimit) {
-        if self.limiter().register(limit.policy()) {
-            self.http().registry.add(limit);
+        if self.limiter().register_limit(limit.policy()) {
+            self.http().registry.add(limit.clone());
         }
+    }
+
+    /// The same, for a limit of a layer that does not count these clients.
+    pub(crate) fn register_layer_limit(&self, limit: &HttpLimit, exempt: &Exempt) {
+        if self.limiter().register_limit(limit.policy()) {
+            self.http().registry.add(limit.clone().exempt_also(exempt));
+        }
+    }
+
+    /// Whether both are handles of one limiter.
+    pub(crate) fn is(&self, other: &RateGuard) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// The limiter without HTTP.

@@ -41,7 +41,7 @@ impl RateGuard {
     /// Makes a policy known before its first check, so that [`policies`](Self::policies) lists it, and
     /// [`set_quota`](Self::set_quota) and [`unmatched_quotas`](Self::unmatched_quotas) know its name.
     pub fn register(&self, policy: &Policy) {
-        let _ = self.limiter().register(policy);
+        self.limiter().register(policy);
     }
 
     /// Makes the policies of handlers known before their first requests, as [`register`](Self::register) does for one policy.

@@ -102,7 +102,7 @@ pub(crate) fn contradiction(policy: &str, quotas: [(Quota, &Location<'_>); 2]) {
         target: "rateguard",
         policy,
         "rateguard: the policy {policy} has the quota {quota} at {first}, and {other} at {second}. Both count in one \
-         bucket, so requests under one of them are also counted under the other: use one quota, or two names. If the quota \
-         depends on the client, make the policy with Policy::try_new"
+         bucket, so requests under one of them are also counted under the other: use one quota, or two names. If the \
+         quota depends on the client, let the limit compute it: `quota = …` or HttpLimit::quota_by"
     );
 }

@@ -7,7 +7,7 @@ use super::node::{self, Unreadable};
 /// Longer than any address with a port and a zone.
 const MAX_NODE: usize = 128;
 
-/// Whom the element's `for` names.
+/// The address in the element's `for`.
 ///
 /// An element without `for` is a proxy that keeps its client to itself: the element before it may be the client's own,
 /// so it is not read in its place. Two `for` say nothing either. Beyond the grammar, an address may stand there

@@ -20,4 +20,5 @@ pub(super) use networks::networks;
 pub(crate) use options::Options;
 pub use peer::Peer;
 pub(crate) use peer::PeerFn;
+pub(in crate::http) use resolver::Found;
 pub(crate) use resolver::Resolver;

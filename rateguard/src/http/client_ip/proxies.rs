@@ -29,8 +29,7 @@ impl TrustedProxies {
             let wrong = |problem: String| ConfigError::new(SETTING, text, problem);
             let found = named_or_parsed(text, NAMES).map_err(wrong)?;
             if found.iter().any(|network| network.prefix_len() == 0) {
-                let problem =
-                    "this would believe every client what it writes; name the networks that your proxies are in";
+                let problem = "this would trust the header of every client; name the networks of your proxies";
                 return Err(wrong(problem.to_owned()));
             }
             networks.extend(found);
@@ -107,8 +106,8 @@ mod tests {
             ("10.0.0/8", "use an address or a network"),
             ("*", "use an address or a network"),
             ("10.0.0.1/8", "neither the network \"10.0.0.0/8\" nor the address \"10.0.0.1\""),
-            ("0.0.0.0/0", "believe every client"),
-            ("::/0", "believe every client"),
+            ("0.0.0.0/0", "trust the header of every client"),
+            ("::/0", "trust the header of every client"),
         ] {
             let error = parse(text).unwrap_err();
             assert_eq!(error.setting(), "trusted_proxies");

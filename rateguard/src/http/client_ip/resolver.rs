@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::http::header::FORWARDED;
 use axum::http::{Extensions, HeaderMap, HeaderName};
 
-use super::node::{self, Unreadable};
+use super::node;
 use super::peer::{self, Peer, PeerFn};
 use super::proxies::TrustedProxies;
 use super::{forwarded, walk};
@@ -42,6 +42,14 @@ pub(super) enum Source {
     Header(HeaderName),
 }
 
+/// The address that counts for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::http) struct Found {
+    pub(in crate::http) address: IpAddr,
+    /// Whether it is the proxy's, since what the proxy said about its client could not be read.
+    pub(in crate::http) is_guess: bool,
+}
+
 impl Resolver {
     pub(super) fn new(source: Source, proxies: TrustedProxies, peer: Option<PeerFn>) -> Resolver {
         Resolver { source, proxies, peer, ..Resolver::default() }
@@ -51,7 +59,7 @@ impl Resolver {
     /// the peer.
     ///
     /// Looks at no more than [`walk::LOOKED_AT`] bytes of the headers, and allocates nothing.
-    pub(crate) fn address(&self, peer: impl Into<Peer>, headers: &HeaderMap) -> IpAddr {
+    pub(in crate::http) fn find(&self, peer: impl Into<Peer>, headers: &HeaderMap) -> Found {
         let peer = peer.into();
         let trusted = match peer {
             Peer::Ip(address) => self.proxies.trust(address.to_canonical()),
@@ -59,7 +67,7 @@ impl Resolver {
         };
         let peer = peer.address();
         if !trusted {
-            return peer;
+            return Found { address: peer, is_guess: false };
         }
         let said = match &self.source {
             Source::Peer => Ok(None),
@@ -67,12 +75,18 @@ impl Resolver {
             Source::Forwarded => walk::client(&headers.get_all(FORWARDED), &self.proxies, forwarded::client),
             Source::Header(name) => walk::only(&headers.get_all(name)),
         };
-        said.unwrap_or_else(|Unreadable| {
-            self.unreadable.fetch_add(1, Ordering::Relaxed);
-            telemetry::unreadable_header();
-            None
-        })
-        .unwrap_or(peer)
+        if let Ok(said) = said {
+            return Found { address: said.unwrap_or(peer), is_guess: false };
+        }
+        self.unreadable.fetch_add(1, Ordering::Relaxed);
+        telemetry::unreadable_header();
+        Found { address: peer, is_guess: true }
+    }
+
+    /// The address alone.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn address(&self, peer: impl Into<Peer>, headers: &HeaderMap) -> IpAddr {
+        self.find(peer, headers).address
     }
 
     /// The peer: as the program's own closure finds it, if there is one, or as `into_make_service_with_connect_info` left
