@@ -3,7 +3,7 @@
 
 use axum::Router;
 use axum::routing::get;
-use rateguard::{HttpLimit, KeyBy, Policy, Quota, RateGuard, RateLimitLayer, rate_limit, usage};
+use rateguard::{HttpLimit, Key, KeyBy, Policy, Quota, RateGuard, RateLimitLayer, rate_limit, usage};
 use rateguard_tests::App;
 
 const API: Policy = Policy::new("api", Quota::per_minute(100));
@@ -63,7 +63,7 @@ async fn a_policy_that_code_has_registered_or_checked_before_is_told() {
     async fn handler() {}
     let limiter = RateGuard::memory();
     limiter.register(&API);
-    let _ = limiter.check(&LAYER, &rateguard::Key::user(1)).await;
+    let _ = limiter.check(&LAYER, &Key::user(1)).await;
     let layer = RateLimitLayer::new(limiter.clone()).rule(HttpLimit::from_policy(LAYER, KeyBy::Ip));
     let app = app(limiter, layer, Router::new().route("/", get(handler)));
     app.get("/").await;
