@@ -136,7 +136,7 @@ async fn away(watch: &'static Watch, cluster: &RedisCluster, limiter: &RateGuard
     let before = watch.used(limiter, &policy("lost"), &lost).await;
     assert_eq!(before, 0);
     begin();
-    let began = Instant::now();
+    let since = Instant::now();
     let (mut waited, mut uncounted) = (Duration::ZERO, 0);
     loop {
         let start = Instant::now();
@@ -154,12 +154,12 @@ async fn away(watch: &'static Watch, cluster: &RedisCluster, limiter: &RateGuard
             assert!(start.elapsed() < DEADLINE + Duration::from_secs(2), "L");
             assert!(both.iter().all(Decision::allowed), "O");
         }
-        assert!(began.elapsed() < Duration::from_secs(20), "R: {:?}", decision.degraded_reason());
+        assert!(since.elapsed() < Duration::from_secs(20), "R: {:?}", decision.degraded_reason());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     watch.note(format!(
         "its slots counted again after {:.2} s; {} ms of waiting in {uncounted} uncounted checks",
-        began.elapsed().as_secs_f32(),
+        since.elapsed().as_secs_f32(),
         waited.as_millis()
     ));
     watch.recovers(limiter).await;
