@@ -138,6 +138,7 @@ mod limit_of_the_request {
                 let answer = app.get(path).await;
                 assert_eq!((answer.status, answer.number("x-ratelimit-limit")), (429, Some(0)), "{path}");
                 assert!(!answer.headers.contains_key("retry-after"), "{answer:?}");
+                assert!(answer.body.contains("\"No requests are allowed\""), "{answer:?}");
                 clock.advance(MINUTE);
             }
         }

@@ -112,6 +112,9 @@ impl fmt::Display for Denial {
         let Some(strictest) = self.strictest() else { return Ok(()) };
         let (limit, window) = (strictest.quota().limit(), InWords(strictest.quota().window()));
         let units = strictest.check().policy.get_unit().unwrap_or("requests");
+        if strictest.quota().allows_nothing() {
+            return write!(f, "No {units} are allowed");
+        }
         let units = if limit == 1 { units.strip_suffix('s').unwrap_or(units) } else { units };
         write!(f, "No more than {limit} {units} in {window}")?;
         match strictest.retry_after() {

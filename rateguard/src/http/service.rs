@@ -62,7 +62,7 @@ where
             Ok(begun) => begun,
             Err(response) => {
                 self.give_back_ready();
-                return RateLimitFuture::answered(response);
+                return RateLimitFuture::denied(response, outer.as_ref().and_then(Context::denied));
             }
         };
         let (mut decisions, later) = match checking {
