@@ -109,9 +109,11 @@ async fn a_layer_that_is_not_set_up_spends_nothing_of_the_layers_further_out() {
     let limiter = RateGuard::memory();
     // A limit by address, without an address of the connection.
     let inner = RateLimitLayer::new(limiter.clone()).limit("by-address", Quota::per_minute(2), KeyBy::Ip);
-    let app = Router::new()
-        .route("/", get(free).layer(inner))
-        .layer(RateLimitLayer::new(limiter.clone()).limit("outer", Quota::sliding_window(10, MONTH), KeyBy::Global));
+    let app = Router::new().route("/", get(free).layer(inner)).layer(RateLimitLayer::new(limiter.clone()).limit(
+        "outer",
+        Quota::sliding_window(10, MONTH),
+        KeyBy::Global,
+    ));
     assert_eq!(answer(&app, request("/")).await.status(), 500);
     assert_eq!(left(&limiter).await, 10);
 }

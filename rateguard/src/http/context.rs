@@ -99,7 +99,7 @@ pub(super) type GivingBack = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Decisions(Arc<[Decision]>);
+pub struct Decisions(limiter::Decisions);
 
 impl Deref for Decisions {
     type Target = [Decision];
@@ -249,7 +249,7 @@ pub(super) fn finish<'d>(
     decisions: impl ExactSizeIterator<Item = &'d mut Decision>,
 ) {
     if decisions.len() > 0 {
-        let decisions: Arc<[Decision]> = decisions.map(Decision::hand_over).collect();
+        let decisions: limiter::Decisions = decisions.map(Decision::hand_over).collect();
         quota_fields::write(response.headers_mut(), set, decisions.iter());
         response.extensions_mut().insert(Decisions(decisions));
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
+use std::sync::LazyLock;
 
 use axum::http::{HeaderName, HeaderValue, header};
 
@@ -143,9 +144,13 @@ impl fmt::Debug for Headers {
     }
 }
 
-/// A number in decimal. One allocation; `HeaderValue::from` makes two.
+/// A number in decimal. The usual ones are made once and shared: three in each response would be three allocations.
 pub(super) fn number(number: u64) -> HeaderValue {
-    let digits = HeaderValue::from_str(itoa::Buffer::new().format(number));
-    // Digits are always valid in a header.
-    digits.unwrap_or_else(|_| HeaderValue::from(number))
+    static SHARED: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| (0..1024_u64).map(HeaderValue::from).collect());
+    let shared = usize::try_from(number).ok().and_then(|at| SHARED.get(at));
+    if let Some(shared) = shared {
+        return shared.clone();
+    }
+    // One allocation, where `HeaderValue::from` makes two. Digits are always valid in a header.
+    HeaderValue::from_str(itoa::Buffer::new().format(number)).unwrap_or_else(|_| HeaderValue::from(number))
 }
