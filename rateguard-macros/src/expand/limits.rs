@@ -7,15 +7,10 @@ use quote::{quote, quote_spanned};
 use syn::LitStr;
 
 use super::quota;
-use super::tokens::boolean;
+use super::tokens::{boolean, parts};
 use super::words;
 use crate::plan::{Amount, Key, Limit, Plan};
 use crate::value;
-
-/// The request's head, as a parameter that the user's closures cannot see.
-pub(super) fn parts() -> Ident {
-    Ident::new("parts", Span::mixed_site())
-}
 
 /// The limits of a handler, as a list of constants. `name` is the handler's within its module.
 pub(super) fn list(plan: &Plan, name: &str) -> TokenStream {

@@ -5,8 +5,7 @@ use std::net::IpAddr;
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 
-use super::limits::parts;
-use super::tokens::{boolean, typed};
+use super::tokens::{boolean, parts, typed};
 use crate::plan::{Const, Count, Limit, Network, Parts, Plan, Policy, Quota};
 use crate::value::Value;
 

@@ -1,9 +1,14 @@
 //! Small pieces of code that more than one part of the expansion writes.
 
-use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 
 use crate::value::Value;
+
+/// The request's head, as a parameter that the user's closures cannot see.
+pub(super) fn parts() -> Ident {
+    Ident::new("parts", Span::mixed_site())
+}
 
 /// An expression that has to be a `bool`.
 pub(super) fn boolean(value: &Value) -> TokenStream {

@@ -2,8 +2,15 @@
 
 use redis::RedisError;
 
-use super::undeclared::ProbeTags;
 use crate::store::remote::job::Job;
+
+/// What to probe a node with: the texts between the braces of keys that do not exist.
+pub(crate) struct ProbeTags {
+    /// Of two slots of the node.
+    pub(super) own: [String; 2],
+    /// Of a slot of another node.
+    pub(super) foreign: String,
+}
 
 /// What a connection has to know of other servers that share its data.
 pub(crate) trait Dispatch: Clone + Send + Sync + 'static {

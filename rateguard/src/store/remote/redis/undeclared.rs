@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 
-use super::dispatch::Dispatch;
+use super::dispatch::{Dispatch, ProbeTags};
 use crate::store::remote::script::error_text::is_not_local;
 
 /// Reads each key, and returns the errors.
@@ -23,14 +23,6 @@ const PROBE: &str = "local errors = {} \
                      return errors";
 /// After a probe that proved nothing, there is another after this long. A slot that was moving may have arrived.
 const AGAIN: Duration = Duration::from_secs(10);
-
-/// What to probe a node with: the texts between the braces of keys that do not exist.
-pub(crate) struct ProbeTags {
-    /// Of two slots of the node.
-    pub(super) own: [String; 2],
-    /// Of a slot of another node.
-    pub(super) foreign: String,
-}
 
 /// What is known of one connection.
 #[derive(Default)]

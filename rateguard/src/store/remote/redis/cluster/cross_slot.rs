@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use super::slots::slot;
+use super::hash_slot::slot;
 use crate::algorithm::Verdict;
 use crate::error::StoreError;
 use crate::store::Verdicts;

@@ -11,9 +11,10 @@ use tokio::sync::{oneshot, watch};
 
 use super::address::Address;
 use super::cross_slot::{self, CrossSlot, Part};
+use super::hash_slot::slot;
 use super::learn::{self, Learning};
 use super::node::{Member, Node};
-use super::slots::{Slots, slot};
+use super::slots::Slots;
 use super::state::{Newcomers, State};
 use super::work::Work;
 use crate::error::{StoreError, StoreErrorKind};

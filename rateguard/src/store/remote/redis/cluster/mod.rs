@@ -10,6 +10,7 @@
 mod address;
 mod cross_slot;
 mod dispatch;
+mod hash_slot;
 mod learn;
 mod map;
 mod node;

@@ -6,14 +6,13 @@ use std::sync::Weak;
 use redis::RedisError;
 
 use super::address::Address;
+use super::hash_slot::slot;
 use super::redirect::Redirect;
-use super::slots::slot;
 use crate::error::StoreError;
 use crate::store::remote::job::Job;
 use crate::store::remote::queue::Queue;
-use crate::store::remote::redis::dispatch::Dispatch;
+use crate::store::remote::redis::dispatch::{Dispatch, ProbeTags};
 use crate::store::remote::redis::server::Server;
-use crate::store::remote::redis::undeclared::ProbeTags;
 
 /// A master. It has a queue, a connection and a circuit breaker of its own, so its failure does not affect other nodes.
 #[derive(Debug)]

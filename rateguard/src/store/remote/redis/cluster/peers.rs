@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use super::address::Address;
 use super::cross_slot;
 use super::dispatch::Cluster;
+use super::hash_slot::slot;
 use super::node::Peers;
 use super::redirect::Redirect;
-use super::slots::slot;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::store::remote::job::Job;
 
