@@ -102,7 +102,7 @@ impl Waits {
         let quota = match said.quota.or(self.quota) {
             Some(None) => return Ok(None),
             Some(quota) => quota,
-            // Where nobody said it, which cannot happen, the policy's own counts.
+            // The quota is missing, which cannot happen: the policy's own limits the request.
             None => None,
         };
         let mut keys = said.keys.into_iter();

@@ -74,12 +74,12 @@ fn ask(head: &Parts, limiter: &RateGuard) -> Result<Vec<Asked>, SetupError> {
     let head = Head::new(head, None, "rateguard::usage", limiter.http());
     let mut asked = Vec::new();
     for limit in &limiter.http().registry.limits() {
-        // Before the program's closures are asked.
+        // Checked first, so that the program's closures do not run for it.
         if limiter.limiter().current(limit.policy()).is_shadow() {
             continue;
         }
         let Some(ask) = head.ask_about_client(limit)? else { continue };
-        // As it applies now.
+        // With its override, if there is one.
         let policy = limiter.limiter().current(&ask.policy);
         asked.push(Asked {
             policy: policy.name().to_owned(),
