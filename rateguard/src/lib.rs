@@ -3,7 +3,6 @@
 //! ```
 //! use axum::{Router, routing::get};
 //! use rateguard::{KeyBy, Quota, RateGuard, RateLimitLayer, rate_limit};
-//! use std::time::Duration;
 //!
 //! #[rate_limit(limit = 2, window = 60, key = "ip")]
 //! async fn search() -> &'static str {
@@ -16,9 +15,8 @@
 //! # use std::net::SocketAddr;
 //! # use tower::ServiceExt;
 //! let limiter = RateGuard::memory(); // or ::redis("redis://127.0.0.1")?, or ::from_env()?
-//! let app = Router::new()
-//!     .route("/search", get(search))
-//!     .layer(RateLimitLayer::new(limiter).limit("global", Quota::sliding_window(100, Duration::from_secs(60)), KeyBy::Ip));
+//! let layer = RateLimitLayer::new(limiter).limit("all", Quota::per_minute(100), KeyBy::Ip);
+//! let app = Router::new().route("/search", get(search)).layer(layer);
 //! // axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
 //! # let app = app.layer(MockConnectInfo(SocketAddr::from(([203, 0, 113, 7], 50_000))));
 //! # let ask = || async {
