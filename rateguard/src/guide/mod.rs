@@ -1,9 +1,9 @@
-//! <!-- The links of all chapters, for rustdoc: the first definition of a label counts. -->
 #![doc = include_str!("links.md")]
 #![doc = include_str!("README.md")]
 
-/// A chapter is a file that reads well in the repository too. Its own links go from file to file; `links.md`, which stands
-/// before them, makes them links between the pages of rustdoc. `.ci/links --write` writes both.
+// A chapter is also read as a file of the repository. There, the definitions at its end lead from file to file. Here, those of
+// `links.md` come first and so win: they lead from page to page. `.ci/links --write` writes both.
+// To add a chapter: write the file, add its name here and a line to README.md, and run `.ci/links --write`.
 macro_rules! chapters {
     ($($chapter:ident)*) => {$(
         #[doc = include_str!("links.md")]
