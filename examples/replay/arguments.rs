@@ -8,7 +8,7 @@ use clap::{CommandFactory, Parser, value_parser};
 use rateguard::Quota;
 
 const EXAMPLES: &str = "\
-Examples:
+Examples, where `replay` stands for `cargo run --release --example replay --`:
   replay access.log --quota 100/1m
   replay access.log access.log.1 access.log.2.gz --quota 100/1m --quota token_bucket:20/1s:burst=60
   replay app.jsonl --by field:tenant.id --quota 1000/1h --path /api/ --chart tenants.html
@@ -19,6 +19,7 @@ recognized by its content. Files are merged by time, so their order does not mat
 
 /// What would this limit have done to yesterday's traffic?
 #[derive(Debug, Parser)]
+#[expect(clippy::doc_markdown, reason = "`--help` prints it as it is")]
 #[command(name = "replay", after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     /// Access logs, plain or gzip; `-` is the standard input
@@ -53,7 +54,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME")]
     pub(crate) ip_field: Option<String>,
 
-    /// How far lines may be out of order: lines that are at most this much older than a line before them are sorted
+    /// Lines that are at most this much older than a line before them are sorted
     #[arg(long, default_value_t = 30, value_name = "SECONDS", value_parser = value_parser!(u32).range(..=86_400))]
     pub(crate) reorder: u32,
 

@@ -83,12 +83,13 @@ fn legend(svg: &mut String, report: &Report) {
         svg,
         "<text x=\"{LEFT}\" y=\"32\" class=\"title\">{}</text>\n<text x=\"{LEFT}\" y=\"56\" class=\"dim\">{}</text>\n\
          <rect x=\"{}\" y=\"20\" width=\"12\" height=\"12\" class=\"a\"/><text x=\"{}\" y=\"31\">allowed</text>\
-         <rect x=\"{}\" y=\"20\" width=\"12\" height=\"12\" class=\"d\"/><text x=\"{right}\" y=\"31\" class=\"end\">denied</text>",
+         <rect x=\"{}\" y=\"20\" width=\"12\" height=\"12\" class=\"d\"/><text x=\"{}\" y=\"31\">denied</text>",
         escape(&title(report)),
         escape(&input(report)),
         right - 146.0,
         right - 128.0,
-        right - 60.0,
+        right - 62.0,
+        right - 44.0,
     );
 }
 
@@ -130,10 +131,12 @@ fn panel(svg: &mut String, report: &Report, quota: usize, top: f64) {
     let span = small(timeline.intervals.len()) * float(timeline.length);
     for tick in ticks(report.zone, from, timeline.length, timeline.intervals.len()) {
         let x = LEFT + (right - LEFT) * float(tick.at - from) / span;
+        // A date at the end would be cut off.
+        let anchor = if x > right - RIGHT { "end" } else { "mid" };
         let (below, text) = (bottom + 5.0, bottom + 20.0);
         let _ = writeln!(
             svg,
-            "<path d=\"M{x:.1} {bottom}V{below}\" class=\"line\"/><text x=\"{x:.1}\" y=\"{text}\" class=\"dim mid\">{}</text>",
+            "<path d=\"M{x:.1} {bottom}V{below}\" class=\"line\"/><text x=\"{x:.1}\" y=\"{text}\" class=\"dim {anchor}\">{}</text>",
             tick.name,
         );
     }

@@ -81,6 +81,11 @@ impl Clients {
         self.all.get_mut(usize::try_from(number).ok()?)
     }
 
+    /// Whether no line had the user or the field that was asked for.
+    pub(crate) fn are_only_addresses(&self) -> bool {
+        !matches!(self.by, By::Ip | By::Global) && self.by_value.is_empty()
+    }
+
     /// Those who have sent requests. Others are only in lines that are not counted.
     pub(crate) fn into_all(self) -> Vec<Client> {
         self.all.into_iter().filter(|client| client.requests > 0).collect()

@@ -18,7 +18,7 @@ pub(crate) fn page(report: &Report) -> String {
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>rateguard replay</title>\n<style>\n{STYLE}\n</style>\n\
-         {}<table>\n<tr><th>quota</th><th class=\"n\">denied</th><th class=\"n\">of requests</th><th class=\"n\">clients</th>\
+         {}<table>\n<tr><th>quota</th><th class=\"n\">denied</th><th class=\"n\">share</th><th class=\"n\">clients</th>\
          <th>first denial</th><th>last denial</th></tr>\n",
         chart(report),
     );

@@ -52,6 +52,7 @@ pub(crate) fn replay(arguments: &Arguments, stdin: Box<dyn Read>) -> Result<Repo
         last: trial.now,
         zone: reader.zone.unwrap_or_default(),
         totals: trial.totals,
+        only_addresses: reader.clients.are_only_addresses(),
         clients: reader.clients.into_all(),
         timeline: trial.timeline,
         bad: reader.bad,

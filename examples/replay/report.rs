@@ -24,6 +24,8 @@ pub(crate) struct Report {
     /// One for each quota.
     pub(crate) totals: Vec<Tally>,
     pub(crate) clients: Vec<Client>,
+    /// No line has the user or the field that was asked for.
+    pub(crate) only_addresses: bool,
     pub(crate) timeline: Timeline,
     pub(crate) bad: Faults,
     pub(crate) late: Faults,

@@ -1,5 +1,6 @@
 //! The report as text.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use crate::report::{Denied, Report};
@@ -35,6 +36,9 @@ fn write_input(out: &mut impl Write, report: &Report) -> io::Result<()> {
         let (zone, first, last) = (report.zone, report.zone.show(report.first), report.zone.show(report.last));
         let (requests, clients) = (count(report.requests, "request"), count(clients, "client"));
         writeln!(out, "{requests} of {clients} by {}, {first} to {last} ({zone})", report.by)?;
+    }
+    if report.requests > 0 && report.only_addresses {
+        writeln!(out, "no line has {}, so addresses are counted", report.by)?;
     }
     if report.left_out > 0 {
         writeln!(out, "{} left out by --path or --method", count(report.left_out, "line"))?;
@@ -90,12 +94,21 @@ fn row(name: String, counts: [String; 3], report: &Report, tally: &Tally) -> Vec
     let mut row = vec![name];
     row.extend(counts);
     if tally.denied > 0 {
-        let show = |micros| report.zone.show(micros);
-        // Without seconds.
-        let minute: String = show(tally.busiest.0).chars().take("2026-11-25 13:55".len()).collect();
-        row.extend([show(tally.first), show(tally.last), format!("{minute} ({})", number(tally.busiest.1))]);
+        let show = |micros| time(report, micros);
+        let (begins, denied) = tally.busiest;
+        let minute = show(begins);
+        let minute = minute.strip_suffix(":00").unwrap_or(&minute);
+        row.extend([show(tally.first), show(tally.last), format!("{minute} ({})", number(denied))]);
     }
     row
+}
+
+/// Without the date, if all requests are of one day.
+fn time(report: &Report, micros: u64) -> String {
+    let shown = |micros| report.zone.show(micros);
+    let date = |text: &str| text.split(' ').next().unwrap_or_default().to_owned();
+    let (text, day) = (shown(micros), date(&shown(report.first)));
+    if day == date(&shown(report.last)) { text.trim_start_matches(&day).trim_start().to_owned() } else { text }
 }
 
 /// Columns as wide as their longest text. Names and times are on the left, numbers on the right.
@@ -109,7 +122,7 @@ fn write_rows(out: &mut impl Write, indent: &str, rows: &[Vec<String>]) -> io::R
         for (at, (text, width)) in row.iter().zip(&widths).enumerate() {
             let space = " ".repeat(width - length(text));
             let is_number = (1..=3).contains(&at);
-            line += &if is_number { format!("{space}{text}  ") } else { format!("{text}{space}  ") };
+            let _ = if is_number { write!(line, "{space}{text}  ") } else { write!(line, "{text}{space}  ") };
         }
         writeln!(out, "{}", line.trim_end())?;
     }

@@ -68,12 +68,12 @@ fn gzip(text: &str) -> Vec<u8> {
 const REPORT: &str = "\
 7 requests of 2 clients by ip, 2026-11-25 10:00:00 to 2026-11-25 10:01:02 (+01:00)
 
-quota  denied    share  clients  first denial         last denial          busiest minute
-2/1m        3  42.85 %        1  2026-11-25 10:00:10  2026-11-25 10:01:00  2026-11-25 10:00 (2)
+quota  denied    share  clients  first denial  last denial  busiest minute
+2/1m        3  42.85 %        1  10:00:10      10:01:00     10:00 (2)
 
 2/1m would have denied:
-  client       denied  requests    share  first denial         last denial          busiest minute
-  203.0.113.7       3         6  50.00 %  2026-11-25 10:00:10  2026-11-25 10:01:00  2026-11-25 10:00 (2)
+  client       denied  requests    share  first denial  last denial  busiest minute
+  203.0.113.7       3         6  50.00 %  10:00:10      10:01:00     10:00 (2)
 ";
 
 #[test]
@@ -108,13 +108,22 @@ fn files_are_merged_by_time_whatever_their_order_and_format() {
 fn quotas_are_counted_side_by_side_and_do_not_touch_each_other() {
     let ran = ran(&[], &log(common), "- --quota 100/1m --quota 2/1m --quota token_bucket:1/1s:burst=2");
     let expected = "\
-quota                      denied    share  clients  first denial         last denial          busiest minute
+quota                      denied    share  clients  first denial  last denial  busiest minute
 100/1m                          0   0.00 %        0
-2/1m                            3  42.85 %        1  2026-11-25 10:00:10  2026-11-25 10:01:00  2026-11-25 10:00 (2)
+2/1m                            3  42.85 %        1  10:00:10      10:01:00     10:00 (2)
 token_bucket:1/1s:burst=2       0   0.00 %        0
 ";
     assert!(report(&ran).contains(expected), "{}", ran.out);
     assert!(ran.out.contains("\n100/1m would have denied nobody.\n"), "{}", ran.out);
+}
+
+#[test]
+fn times_have_a_date_if_the_log_is_longer_than_a_day() {
+    let log = log(common).replacen("25/Nov", "24/Nov", 1);
+    let said =
+        "  203.0.113.7       3         6  50.00 %  2026-11-25 10:00:59  2026-11-25 10:01:00  2026-11-25 10:01 (2)\n";
+    let ran = ran(&[], &log, "- --quota 2/1m");
+    assert!(report(&ran).ends_with(said), "{}", ran.out);
 }
 
 #[test]
@@ -125,6 +134,7 @@ fn clients_are_addresses_users_fields_or_all_together() {
         ("global", "  all clients       3         7  42.85 %"),
         ("field:path", "  /api/search       3         7  42.85 %"),
         ("field:referer", "  203.0.113.7 (no referer)       3         6  50.00 %"),
+        ("field:referer", "\nno line has referer, so addresses are counted\n"),
     ] {
         let ran = ran(&[], &log, &format!("- --quota 2/1m --by {by}"));
         assert!(report(&ran).contains(said), "{by}: {}", ran.out);
@@ -232,7 +242,7 @@ fn wrong_arguments_say_what_to_write_and_exit_with_2() {
         assert!(ran.err.contains(said), "{arguments}: {}", ran.err);
     }
     let help = ran(&[], "", "--help");
-    assert!(help.code == DONE && help.out.contains("Examples:"), "{}", help.out);
+    assert!(help.code == DONE && help.out.contains("Examples, where"), "{}", help.out);
 }
 
 #[test]

@@ -38,11 +38,10 @@ fn common(text: &str) -> Option<Moment> {
     let month = text.get(3..6)?;
     let month = MONTHS.iter().position(|name| name.eq_ignore_ascii_case(month))?;
     let date = (digits(text.get(7..11)?)?, i64::try_from(month).ok()? + 1, digits(text.get(..2)?)?);
-    let zone = text.get(20..).filter(|zone| !zone.is_empty());
     if text.get(6..7)? != "/" || text.get(11..12)? != ":" {
         return None;
     }
-    moment(date, clock(text.get(12..20)?)?, 0, zone.map(|zone| zone_of(zone.trim_start())))
+    moment(date, clock(text.get(12..20)?)?, 0, text.get(20..)?)
 }
 
 /// `2026-11-25T13:55:36.123Z`, with `T` or a space, and a zone that may be missing.
@@ -60,8 +59,7 @@ fn rfc3339(text: &str) -> Option<Moment> {
         }
         None => (0, rest),
     };
-    let zone = zone.trim_start();
-    moment(date, seconds, micros, if zone.is_empty() { None } else { Some(zone_of(zone)) })
+    moment(date, seconds, micros, zone)
 }
 
 /// The number of digits tells the unit: seconds have 10 until the year 2286.
@@ -113,11 +111,11 @@ fn digits(text: &str) -> Option<i64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// `zone`: `None` if there is none, `Some(None)` if it cannot be read.
-fn moment(date: (i64, i64, i64), seconds: i64, micros: u64, zone: Option<Option<Zone>>) -> Option<Moment> {
-    let zone = match zone {
-        Some(zone) => Some(zone?),
-        None => None,
+/// `zone` is its text; if there is none, it is UTC.
+fn moment(date: (i64, i64, i64), seconds: i64, micros: u64, zone: &str) -> Option<Moment> {
+    let zone = match zone.trim_start() {
+        "" => None,
+        zone => Some(zone_of(zone)?),
     };
     let seconds = days(date)? * 86_400 + seconds - zone.unwrap_or_default().0;
     Some(Moment { micros: u64::try_from(seconds).ok()?.checked_mul(SECOND)?.checked_add(micros)?, zone })

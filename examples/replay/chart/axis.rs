@@ -42,11 +42,11 @@ fn name(zone: Zone, at: u64, step: u64) -> String {
     }
 }
 
-/// The next of 1, 2, 5, 10, 20, 50, …
+/// The next number of one digit and zeros, such as 6, 20 or 300.
 pub(super) fn ceiling(number: u64) -> u64 {
     let mut unit = 1_u64;
     loop {
-        for times in [1, 2, 5] {
+        for times in 1..=9 {
             let round = unit.saturating_mul(times);
             if round >= number {
                 return round;
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn the_scale_ends_at_a_round_number() {
         let numbers = [0, 1, 2, 3, 7, 10, 11, 4999, 5001].map(ceiling);
-        assert_eq!(numbers, [1, 1, 2, 5, 10, 10, 20, 5000, 10_000]);
+        assert_eq!(numbers, [1, 1, 2, 3, 7, 10, 20, 5000, 6000]);
         assert_eq!(ceiling(u64::MAX), u64::MAX);
     }
 

@@ -154,7 +154,8 @@ struct Value<'n, 'f, 'l> {
 }
 
 impl<'l> Value<'_, '_, 'l> {
-    fn keep(self, text: &Cow<'l, str>) {
+    fn keep(self, text: impl Into<Cow<'l, str>>) {
+        let text = text.into();
         for at in self.here {
             if let Some(place) = self.found.get_mut(at) {
                 place.get_or_insert_with(|| text.clone());
@@ -182,32 +183,32 @@ impl<'l> Visitor<'l> for Value<'_, '_, 'l> {
     }
 
     fn visit_borrowed_str<E>(self, text: &'l str) -> Result<(), E> {
-        self.keep(&Cow::Borrowed(text));
+        self.keep(text);
         Ok(())
     }
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        self.keep(&Cow::Owned(text.to_owned()));
+        self.keep(text.to_owned());
         Ok(())
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<(), E> {
-        self.keep(&Cow::Owned(number.to_string()));
+        self.keep(number.to_string());
         Ok(())
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<(), E> {
-        self.keep(&Cow::Owned(number.to_string()));
+        self.keep(number.to_string());
         Ok(())
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<(), E> {
-        self.keep(&Cow::Owned(number.to_string()));
+        self.keep(number.to_string());
         Ok(())
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.keep(&Cow::Borrowed(if value { "true" } else { "false" }));
+        self.keep(if value { "true" } else { "false" });
         Ok(())
     }
 

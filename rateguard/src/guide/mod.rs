@@ -31,6 +31,7 @@ chapters! {
     performance
     recipes
     redis_outages
+    replay
     responses
     scaling
     security
