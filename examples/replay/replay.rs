@@ -18,6 +18,13 @@ use crate::time::SECOND;
 use crate::timeline::Timeline;
 
 pub(crate) fn replay(arguments: &Arguments, stdin: Box<dyn Read>) -> Result<Report, String> {
+    let bar = progress(&arguments.files);
+    let report = replay_with(arguments, stdin, &bar);
+    bar.finish_and_clear();
+    report
+}
+
+fn replay_with(arguments: &Arguments, stdin: Box<dyn Read>, bar: &ProgressBar) -> Result<Report, String> {
     let began = Instant::now();
     let clock = ManualClock::new();
     let limiter = RateGuard::builder()
@@ -27,9 +34,8 @@ pub(crate) fn replay(arguments: &Arguments, stdin: Box<dyn Read>) -> Result<Repo
         .max_keys(u32::MAX as usize)
         .build()
         .map_err(|error| error.to_string())?;
-    let bar = progress(&arguments.files);
     let mut reader = Reader::new(arguments, &limiter);
-    let mut requests = Merge::new(open(arguments, stdin, &bar)?, &mut reader)?;
+    let mut requests = Merge::new(open(arguments, stdin, bar)?, &mut reader)?;
     let mut trial = Trial::new(arguments, &limiter, clock)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
     runtime.block_on(async {
@@ -42,7 +48,6 @@ pub(crate) fn replay(arguments: &Arguments, stdin: Box<dyn Read>) -> Result<Repo
         }
         Ok::<(), String>(())
     })?;
-    bar.finish_and_clear();
     Ok(Report {
         by: arguments.by.clone(),
         quotas: arguments.quotas.clone(),
