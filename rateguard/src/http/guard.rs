@@ -33,25 +33,24 @@ impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
         let Some(context) = parts.extensions.get::<Context>().cloned() else {
             return Err(SetupError::layer_missing(L::HANDLER).response(None));
         };
-        let (later, undecided) = match Guard::begin(&context, parts) {
+        let guard = match Guard::begin(&context, parts) {
             Ok(Begun::Decided(guard)) => return Ok(guard),
-            Ok(Begun::Asked(later, undecided)) => (later, undecided),
-            Err(response) => return Err(give_back(&context, response).await),
+            Ok(Begun::Asked(later, undecided)) => {
+                let decisions = context.settled(later.await);
+                settle(&context, decisions, undecided, parts)
+            }
+            Err(response) => Err(response),
         };
-        let decisions = context.settled(later.await);
-        match settle(&context, decisions, undecided, parts) {
-            Ok(guard) => Ok(guard),
-            Err(response) => Err(give_back(&context, response).await),
-        }
-    }
-}
-
-/// A denied request spends nothing: the answer, once all that was charged is given back.
-async fn give_back(context: &Context, response: Response) -> Response {
-    if let Some(given_back) = context.denied() {
+        let response = match guard {
+            Ok(guard) => return Ok(guard),
+            Err(response) => response,
+        };
+        // A denied request spends nothing: what outer layers have charged is given back before the answer.
+        let Some(given_back) = context.denied() else { return Err(response) };
+        let response = Box::new(response);
         given_back.await;
+        Err(*response)
     }
-    response
 }
 
 /// The state of a guard before it waits.
