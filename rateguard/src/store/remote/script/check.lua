@@ -36,8 +36,9 @@ while ARGV[arg] do
 end
 
 -- For a group of several limits: what the first step found out about each.
-local granted_of, kind_of, x_of, y_of, z_of = {}, {}, {}, {}, {}
-local replies, n = { NOW }, 1
+local granted_of, kind_of, x_of, y_of, z_of
+-- With room for the numbers of one limit.
+local replies, n = { NOW, nil, nil, nil, nil }, 1
 local plan, at = ARGV[1], 1
 local what, packed = byte(plan, at), false
 if what == 33 then
@@ -47,6 +48,7 @@ while what do
   local limits, units = 1, 1
   if what == 38 then
     limits, at = byte(plan, at + 1) - 48, at + 2
+    granted_of, kind_of, x_of, y_of, z_of = {}, {}, {}, {}, {}
   elseif what == 43 then
     units, at = byte(plan, at + 1) - 48, at + 2
   end
