@@ -56,6 +56,7 @@
 //! - [Common mistakes](guide::faq): symptom, cause, and the lines to write.
 //! - [Security](guide::security): what can be attempted against a limit, and who the client is, also behind proxies.
 //! - [Redis outages](guide::outages): what holds during an outage, and what to do.
+//! - [gRPC](guide::grpc): limits on tonic's servers, and what their clients are told.
 //! - [Handlers that block](guide::handlers_that_block): how to recognize them, what to write instead, and why limits hold
 //!   meanwhile.
 //! - [Metrics and logs](guide::operations): also shadow mode (dry run), overrides, and graceful shutdown.
@@ -86,6 +87,7 @@
 //! | `aide` | no | limited handlers in documents made by aide, each with its 429 and its limits in words |
 //! | `utoipa` | no | the same in documents made by utoipa |
 //! | `serde` | no | `Quota`, `Algorithm`, `OnError` and `Policy` in configuration files: quotas as text, such as `"5/60s"` |
+//! | `tonic` | no | the client's address on tonic's own server, and `tonic::Status` from a denial ([gRPC](guide::grpc)) |
 //! | `test-util` | no | `ManualClock`: a clock that only your tests move |
 
 #[doc(hidden)]

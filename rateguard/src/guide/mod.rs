@@ -9,6 +9,10 @@ pub mod choosing {}
 #[doc = include_str!("faq.md")]
 pub mod faq {}
 
+// Its programs need tonic.
+#[cfg_attr(any(feature = "tonic", not(doctest)), doc = include_str!("grpc.md"))]
+pub mod grpc {}
+
 #[doc = include_str!("handlers_that_block.md")]
 pub mod handlers_that_block {}
 
