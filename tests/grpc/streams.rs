@@ -1,7 +1,13 @@
 //! Calls with streams.
 
+use std::time::Duration;
+
+use axum::http::uri::PathAndQuery;
 use rateguard::{KeyBy, RateGuard};
-use tonic::Code;
+use tonic::codegen::tokio_stream;
+use tonic::transport::Endpoint;
+use tonic::{Code, Request};
+use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::HealthCheckResponse;
 
 use super::service::{call, client, serve, two};
@@ -30,4 +36,22 @@ async fn a_stream_is_counted_once_and_arrives_with_its_trailers() {
     let denied = client.watch(call("", &[])).await.unwrap_err();
     assert_eq!(denied.code(), Code::ResourceExhausted);
     assert_eq!(denied.message(), "No more than 2 requests in 1 minute; try again in 60 s");
+}
+
+#[tokio::test]
+async fn a_denied_upload_is_told_though_it_never_ends() {
+    let limiter = RateGuard::memory();
+    let address = serve(&limiter, two(&limiter, KeyBy::Ip));
+    let channel = Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+    let mut calls = tonic::client::Grpc::new(channel);
+    // The service has no such method, so that an allowed call ends as well.
+    for code in [Code::Unimplemented, Code::Unimplemented, Code::ResourceExhausted, Code::ResourceExhausted] {
+        calls.ready().await.unwrap();
+        let endless = std::iter::repeat_with(|| HealthCheckRequest { service: "x".repeat(50_000) });
+        let path = PathAndQuery::from_static("/grpc.health.v1.Health/Upload");
+        let codec = tonic_prost::ProstCodec::<HealthCheckRequest, HealthCheckResponse>::default();
+        let call = calls.client_streaming(Request::new(tokio_stream::iter(endless)), path, codec);
+        let answer = tokio::time::timeout(Duration::from_secs(20), call).await.unwrap();
+        assert_eq!(answer.unwrap_err().code(), code);
+    }
 }

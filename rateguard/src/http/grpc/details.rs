@@ -92,6 +92,13 @@ mod tests {
     }
 
     #[test]
+    fn the_details_are_a_status_with_a_retry_info() {
+        // Made by another encoder: code 8, message "wait", 300 seconds and 5000 nanoseconds.
+        let expected = "CAgSBHdhaXQaNAoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLlJldHJ5SW5mbxIICgYIrAIQiCc";
+        assert_eq!(retry_info(8, "wait", Duration::new(300, 5000)), expected);
+    }
+
+    #[test]
     fn a_varint_has_seven_bits_a_byte() {
         for (value, expected) in [(1, &[1][..]), (127, &[127]), (128, &[0x80, 1]), (300, &[0xac, 2])] {
             let mut out = Vec::new();
