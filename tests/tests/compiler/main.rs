@@ -1,0 +1,11 @@
+//! What the compiler says about code with the attribute.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says so"
+)]
+
+mod handlers_shapes;
+mod ui;

@@ -1,0 +1,101 @@
+//! What the README lists is what there is.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).unwrap()
+}
+
+/// What stands in backticks in the first column of the table under this head.
+fn first_column(head: &str) -> BTreeSet<String> {
+    let readme = read("README.md");
+    let (_, table) = readme.split_once(head).unwrap_or_else(|| unreachable!("no table {head}"));
+    table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .flat_map(|line| {
+            let cell = line.split('|').nth(1).unwrap_or_default();
+            // What is in parentheses belongs to the name before it.
+            let cell = cell.split('(').next().unwrap_or_default();
+            cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// The names in a section of a manifest.
+fn names(manifest: &str, section: &str) -> BTreeSet<String> {
+    let manifest = read(manifest);
+    let (_, section) = manifest.split_once(&format!("\n[{section}]\n")).unwrap();
+    let lines = section.lines().take_while(|line| !line.starts_with('['));
+    let names = lines.filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()));
+    names.map(|line| line.split([' ', '.', '=']).next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn each_example_is_listed() {
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").read_dir().unwrap();
+    let names = files.map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "rs"));
+    let names: BTreeSet<String> = names.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    assert_eq!(first_column("| `cargo run --example …` | what it shows |"), names);
+}
+
+/// All of the sources below a folder.
+fn sources(folder: &Path, into: &mut String) {
+    for entry in folder.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, into);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            into.push_str(&fs::read_to_string(path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn each_test_that_the_chapter_on_others_mistakes_names_is_there() {
+    let chapter = read("rateguard/src/guide/mistakes_of_others.md");
+    let named: Vec<&str> = chapter
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| mistake"))
+        .flat_map(|line| line.trim_end_matches(" |").rsplit(" | ").next().unwrap().split('`').skip(1).step_by(2))
+        .collect();
+    assert!(named.len() > 30, "{named:?}");
+    let mut all = String::new();
+    for folder in ["tests", "rateguard/src", "rateguard-macros/src"] {
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder), &mut all);
+    }
+    for name in named {
+        assert!(all.contains(&format!("fn {name}(")), "there is no test {name}");
+    }
+}
+
+#[test]
+fn each_feature_is_listed() {
+    let mut features = names("rateguard/Cargo.toml", "features");
+    features.remove("default");
+    // Nobody is to ask for these.
+    features.retain(|name| !name.starts_with('_'));
+    assert_eq!(first_column("| feature | default | what it adds |"), features);
+}
+
+#[test]
+fn each_dependency_is_listed_with_its_reason() {
+    let mut dependencies = names("rateguard/Cargo.toml", "dependencies");
+    assert!(dependencies.remove("rateguard-macros"));
+    dependencies.extend(names("rateguard-macros/Cargo.toml", "dependencies"));
+    assert_eq!(first_column("| dependency | why |"), dependencies);
+}
+
+/// Those that the attribute names when it meets an unknown one.
+#[test]
+fn each_option_of_the_attribute_is_listed() {
+    let args = read("rateguard-macros/src/args.rs");
+    let (_, options) = args.split_once("const OPTIONS").unwrap();
+    let lines = options.lines().skip(1).take_while(|line| !line.starts_with(']'));
+    let options: BTreeSet<&str> = lines.map(|line| line.split('"').nth(1).unwrap()).collect();
+    let listed = first_column("| option | what it means |");
+    assert_eq!(listed.iter().map(|option| option.split(' ').next().unwrap()).collect::<BTreeSet<_>>(), options);
+}
