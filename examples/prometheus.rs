@@ -6,7 +6,7 @@
 //! curl -s http://127.0.0.1:3000/metrics
 //! ```
 //!
-//! The chapter `rateguard::guide::operations` lists the metrics and the useful alerts.
+//! The chapter `rateguard::guide::metrics_and_logs` lists the metrics and the useful alerts.
 
 use std::error::Error;
 use std::net::SocketAddr;

@@ -47,7 +47,7 @@ impl fmt::Debug for ConfigError {
 
 impl Error for ConfigError {}
 
-/// Why the store could not answer. The chapter on [outages](crate::guide::outages) says what to do about each reason.
+/// Why the store could not answer. The chapter on [outages](crate::guide::redis_outages) says what to do about each reason.
 ///
 /// ```
 /// use rateguard::StoreErrorKind;

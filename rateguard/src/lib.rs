@@ -3,7 +3,6 @@
 //! ```
 //! use axum::{Router, routing::get};
 //! use rateguard::{KeyBy, Quota, RateGuard, RateLimitLayer, rate_limit};
-//! use std::time::Duration;
 //!
 //! #[rate_limit(limit = 2, window = 60, key = "ip")]
 //! async fn search() -> &'static str {
@@ -16,9 +15,8 @@
 //! # use std::net::SocketAddr;
 //! # use tower::ServiceExt;
 //! let limiter = RateGuard::memory(); // or ::redis("redis://127.0.0.1")?, or ::from_env()?
-//! let app = Router::new()
-//!     .route("/search", get(search))
-//!     .layer(RateLimitLayer::new(limiter).limit("global", Quota::sliding_window(100, Duration::from_secs(60)), KeyBy::Ip));
+//! let layer = RateLimitLayer::new(limiter).limit("all", Quota::per_minute(100), KeyBy::Ip);
+//! let app = Router::new().route("/search", get(search)).layer(layer);
 //! // axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?;
 //! # let app = app.layer(MockConnectInfo(SocketAddr::from(([203, 0, 113, 7], 50_000))));
 //! # let ask = || async {
@@ -49,22 +47,20 @@
 //! - Inside a request: [`RequestLimiter`] for checks in a handler, [`ClientIp`] for the client's address,
 //!   [`usage`](fn@usage) for a client that asks for its own quotas.
 //!
-//! # Chapters
+//! # The guide
 //!
-//! - [How it counts](guide::algorithms): what each algorithm guarantees and costs.
-//! - [Recipes](guide::recipes): a quota by plan or tenant, failures only, bytes, exempt clients, a client's own usage, and more.
-//! - [Common mistakes](guide::faq): symptom, cause, and the lines to write.
-//! - [Security](guide::security): what can be attempted against a limit, and who the client is, also behind proxies.
-//! - [Redis outages](guide::outages): what holds during an outage, and what to do.
-//! - [gRPC](guide::grpc): limits on tonic's servers, and what their clients are told.
-//! - [Handlers that block](guide::handlers_that_block): how to recognize them, what to write instead, and why limits hold
-//!   meanwhile.
-//! - [Metrics and logs](guide::operations): also shadow mode (dry run), overrides, and graceful shutdown.
-//! - [Support desk](guide::support_desk): look up what a client has used, and reset it.
-//! - [Scaling](guide::scale): what a check costs, what load one Redis can carry, and what to do above that.
-//! - [Testing your limits](guide::testing): without waiting.
-//! - [Alternatives](guide::choosing): other limiters, and when they are the better choice.
-//! - [Mistakes of others](guide::mistakes_of_others): what this library does about each, and the test for it.
+//! [The guide](guide) has one chapter per subject. Its front page lists them in reading order.
+//!
+//! - Begin: [how it works](guide::how_it_works), [the attribute](guide::attribute), [the layer](guide::layer),
+//!   [responses and headers](guide::responses), [gRPC](guide::grpc), [examples](guide::examples).
+//! - Run it: [in production](guide::in_production), [backends](guide::backends), [Redis outages](guide::redis_outages),
+//!   [behind a proxy](guide::behind_a_proxy), [security](guide::security), [metrics and logs](guide::metrics_and_logs),
+//!   [shadow mode (dry run)](guide::shadow_mode), [overrides](guide::overrides), [support desk](guide::support_desk),
+//!   [scaling](guide::scaling), [performance](guide::performance).
+//! - Write it: [recipes](guide::recipes), [algorithms](guide::algorithms), [testing](guide::testing),
+//!   [handlers that block](guide::handlers_that_block), [FAQ](guide::faq).
+//! - Decide: [alternatives](guide::alternatives), [mistakes of others](guide::mistakes_of_others),
+//!   [features and dependencies](guide::features), [versions](guide::versions).
 //!
 //! # What is promised
 //!
@@ -82,7 +78,7 @@
 //! | `redis` | yes | [`RateGuard::redis`]: counts shared by all servers; Unix sockets, sentinels and clusters too |
 //! | `tls` | no | `rediss://`: Redis over TLS |
 //! | `upstash` | no | `RateGuard::upstash`: counts in Redis over HTTPS, by Upstash's REST protocol; does not need `redis` |
-//! | `metrics` | no | counters, gauges and histograms through the `metrics` facade ([names](guide::operations)) |
+//! | `metrics` | no | counters, gauges and histograms through the `metrics` facade ([names](guide::metrics_and_logs)) |
 //! | `axum-extra` | no | limited handlers with axum-extra's typed paths: `typed_get(show)` |
 //! | `aide` | no | limited handlers in documents made by aide, each with its 429 and its limits in words |
 //! | `utoipa` | no | the same in documents made by utoipa |

@@ -26,7 +26,7 @@ impl RateGuardBuilder {
     /// empty, or if an element that would be read is not an address or lies beyond the last 8 KiB, the proxy is counted.
     ///
     /// Name only proxies that stand between your clients and you: anyone in these networks can choose the address by which
-    /// it is counted. The chapter on [security](crate::guide::security) has the whole table.
+    /// it is counted. The chapter [Behind a proxy](crate::guide::behind_a_proxy) has the whole table.
     ///
     /// ```
     /// # use rateguard::RateGuard;

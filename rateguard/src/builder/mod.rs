@@ -132,7 +132,7 @@ impl RateGuardBuilder {
     /// longest time that one check waits. The default is 100 ms.
     ///
     /// After that, this process counts the check, or the [failure policy](Self::on_error) answers it. The chapter on
-    /// [outages](crate::guide::outages) says which. Only waiting for the store counts. Blocked threads, extractors, other
+    /// [outages](crate::guide::redis_outages) says which. Only waiting for the store counts. Blocked threads, extractors, other
     /// middleware and slow uploads do not.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.settings.deadline = deadline;

@@ -24,7 +24,7 @@ impl RateGuardBuilder {
     ///   the parameters `sentinel_username` and `sentinel_password`. `rediss+sentinel://` uses TLS for all of them.
     /// - `redis+cluster://[[user]:password@]host1[:port],host2,…`: a Redis Cluster, by some of its nodes. They name the
     ///   others, at the addresses that they announce. `rediss+cluster://` uses TLS for all of them. The chapter on
-    ///   [outages](crate::guide::outages) says how a cluster differs from one server.
+    ///   [outages](crate::guide::redis_outages) says how a cluster differs from one server.
     /// - `redis+unix://[[user]:password@]/path/to/socket[?db=database]`, a Unix socket.
     /// - `memory:` counts in this process.
     ///

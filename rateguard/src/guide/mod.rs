@@ -1,42 +1,50 @@
-//! The guide: one chapter per subject.
+#![doc = include_str!("links.md")]
+#![doc = include_str!("README.md")]
 
-#[doc = include_str!("algorithms.md")]
-pub mod algorithms {}
+// A chapter is also read as a file of the repository. There, the definitions at its end lead from file to file. Here, those of
+// `links.md` come first and so win: they lead from page to page. `.ci/links --write` writes both.
+// To add a chapter: write the file, add its name here and a line to README.md, and run `.ci/links --write`.
+macro_rules! chapters {
+    ($($chapter:ident)*) => {$(
+        #[doc = include_str!("links.md")]
+        #[doc = include_str!(concat!(stringify!($chapter), ".md"))]
+        pub mod $chapter {}
+    )*};
+}
 
-#[doc = include_str!("choosing.md")]
-pub mod choosing {}
+chapters! {
+    algorithms
+    alternatives
+    attribute
+    backends
+    behind_a_proxy
+    examples
+    faq
+    features
+    handlers_that_block
+    how_it_works
+    in_production
+    layer
+    metrics_and_logs
+    mistakes_of_others
+    overrides
+    performance
+    recipes
+    redis_outages
+    responses
+    scaling
+    security
+    shadow_mode
+    support_desk
+    versions
+}
 
-#[doc = include_str!("faq.md")]
-pub mod faq {}
-
-// Its programs need tonic.
-#[cfg_attr(any(feature = "tonic", not(doctest)), doc = include_str!("grpc.md"))]
+// Its programs need the feature, the chapter does not.
+#[doc = include_str!("links.md")]
+#[cfg_attr(any(not(doctest), feature = "tonic"), doc = include_str!("grpc.md"))]
 pub mod grpc {}
 
-#[doc = include_str!("handlers_that_block.md")]
-pub mod handlers_that_block {}
-
-#[doc = include_str!("mistakes_of_others.md")]
-pub mod mistakes_of_others {}
-
-#[doc = include_str!("operations.md")]
-pub mod operations {}
-
-#[doc = include_str!("outages.md")]
-pub mod outages {}
-
-#[doc = include_str!("recipes.md")]
-pub mod recipes {}
-
-#[doc = include_str!("scale.md")]
-pub mod scale {}
-
-#[doc = include_str!("security.md")]
-pub mod security {}
-
-#[doc = include_str!("support_desk.md")]
-pub mod support_desk {}
-
-#[cfg(feature = "test-util")]
-#[doc = include_str!("testing.md")]
+// Likewise.
+#[doc = include_str!("links.md")]
+#[cfg_attr(any(not(doctest), feature = "test-util"), doc = include_str!("testing.md"))]
 pub mod testing {}

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::error::UnknownNameError;
 
-/// The failure policy: what answers a check when the store does not. The chapter on [outages](crate::guide::outages)
+/// The failure policy: what answers a check when the store does not. The chapter on [outages](crate::guide::redis_outages)
 /// compares the choices.
 ///
 /// Its text form is `open`, `closed`, `local`, or `local_share(n)`:

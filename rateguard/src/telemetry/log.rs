@@ -1,6 +1,6 @@
 //! The log lines, through `tracing`, under the target `rateguard`.
 //!
-//! `guide/operations.md` has a table of them with their fields. The lines about connections and outages are in
+//! `guide/metrics_and_logs.md` has a table of them with their fields. The lines about connections and outages are in
 //! `store/remote`.
 
 use std::panic::Location;

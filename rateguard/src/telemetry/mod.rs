@@ -1,7 +1,7 @@
 //! What operators see: metrics, through the `metrics` facade, and the log. Without the feature `metrics`, nothing is
 //! measured.
 //!
-//! `guide/operations.md` has tables of both.
+//! `guide/metrics_and_logs.md` has tables of both.
 
 pub(crate) mod log;
 #[cfg_attr(not(feature = "metrics"), path = "no_metrics.rs")]

@@ -1,4 +1,4 @@
-//! What the README lists is what there is.
+//! What the README and the guide list is what there is.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,9 +9,9 @@ fn read(path: &str) -> String {
 }
 
 /// What stands in backticks in the first column of the table under this head.
-fn first_column(head: &str) -> BTreeSet<String> {
-    let readme = read("README.md");
-    let (_, table) = readme.split_once(head).unwrap_or_else(|| unreachable!("no table {head}"));
+fn first_column(file: &str, head: &str) -> BTreeSet<String> {
+    let text = read(file);
+    let (_, table) = text.split_once(head).unwrap_or_else(|| unreachable!("no table {head}"));
     table
         .lines()
         .skip(2)
@@ -39,7 +39,7 @@ fn each_example_is_listed() {
     let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").read_dir().unwrap();
     let names = files.map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "rs"));
     let names: BTreeSet<String> = names.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
-    assert_eq!(first_column("| `cargo run --example …` | what it shows |"), names);
+    assert_eq!(first_column("rateguard/src/guide/examples.md", "| `cargo run --example …` | what it shows |"), names);
 }
 
 /// All of the sources below a folder.
@@ -73,12 +73,24 @@ fn each_test_that_the_chapter_on_others_mistakes_names_is_there() {
 }
 
 #[test]
+fn the_badges_say_what_the_manifest_says() {
+    let manifest = read("Cargo.toml");
+    let value = |key: &str| {
+        let (_, value) = manifest.split_once(&format!("\n{key} = \"")).unwrap();
+        value.split('"').next().unwrap().to_owned()
+    };
+    assert!(read("docs/badges/rust.svg").contains(&format!("rust: {}+", value("rust-version"))));
+    assert!(read("docs/badges/licence.svg").contains(&format!("licence: {}", value("license").replace("OR", "or"))));
+    assert!(read("README.md").contains(&format!("With Rust {} or newer", value("rust-version"))));
+}
+
+#[test]
 fn each_feature_is_listed() {
     let mut features = names("rateguard/Cargo.toml", "features");
     features.remove("default");
     // Nobody is to ask for these.
     features.retain(|name| !name.starts_with('_'));
-    assert_eq!(first_column("| feature | default | what it adds |"), features);
+    assert_eq!(first_column("rateguard/src/guide/features.md", "| feature | default | what it adds |"), features);
 }
 
 #[test]
@@ -86,7 +98,7 @@ fn each_dependency_is_listed_with_its_reason() {
     let mut dependencies = names("rateguard/Cargo.toml", "dependencies");
     assert!(dependencies.remove("rateguard-macros"));
     dependencies.extend(names("rateguard-macros/Cargo.toml", "dependencies"));
-    assert_eq!(first_column("| dependency | why |"), dependencies);
+    assert_eq!(first_column("rateguard/src/guide/features.md", "| dependency | why |"), dependencies);
 }
 
 /// Those that the attribute names when it meets an unknown one.
@@ -96,6 +108,6 @@ fn each_option_of_the_attribute_is_listed() {
     let (_, options) = args.split_once("const OPTIONS").unwrap();
     let lines = options.lines().skip(1).take_while(|line| !line.starts_with(']'));
     let options: BTreeSet<&str> = lines.map(|line| line.split('"').nth(1).unwrap()).collect();
-    let listed = first_column("| option | what it means |");
+    let listed = first_column("README.md", "| option | what it means |");
     assert_eq!(listed.iter().map(|option| option.split(' ').next().unwrap()).collect::<BTreeSet<_>>(), options);
 }

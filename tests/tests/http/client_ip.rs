@@ -1,4 +1,4 @@
-//! The table of the chapter on security: each row is sent through the layer, and must be counted where the row says.
+//! The table of the chapter "Behind a proxy": each row is sent through the layer, and must be counted where the row says.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use rateguard::{KeyBy, Quota, RateGuard, RateGuardBuilder, RateLimitLayer};
 use rateguard_tests::request;
 use tower::ServiceExt;
 
-const CHAPTER: &str = include_str!("../../../rateguard/src/guide/security.md");
+const CHAPTER: &str = include_str!("../../../rateguard/src/guide/behind_a_proxy.md");
 
 struct Row<'a> {
     configured: &'a str,

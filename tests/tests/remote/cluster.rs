@@ -198,7 +198,7 @@ async fn one_node_that_is_named_leads_to_all_of_them_and_one_that_is_not_there_i
 #[tokio::test(flavor = "multi_thread")]
 async fn users_and_passwords_are_every_nodes() {
     let cluster = RedisCluster::start();
-    // What the README says suffices.
+    // What the chapter "In production" says is enough.
     let rules = "~ratelimit:* +evalsha +eval +script|load +ping +time +type +get +set +append +del +pttl +pexpire +zrange \
                  +zrangebyscore +zadd +zremrangebyscore +zremrangebyrank +lindex +llen +lrange +lset +rpush +lpop \
                  +cluster|slots +asking";

@@ -314,9 +314,10 @@ async fn a_server_out_of_memory_is_counted_for_here_and_keeps_nothing_half_writt
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_access_rules_in_the_readme_suffice_and_nothing_more_is_granted() {
-    let readme = include_str!("../../../README.md");
-    let rules = readme.split_once("**Access rules**: `").unwrap().1.split_once('`').unwrap().0;
+async fn the_access_rules_in_the_guide_suffice_and_nothing_more_is_granted() {
+    let chapter = include_str!("../../../rateguard/src/guide/in_production.md");
+    let rules = chapter.split_once("**Access rules.**").unwrap().1.split("```").nth(1).unwrap();
+    let rules = rules.strip_prefix("text").unwrap();
     let server = RedisServer::start();
     let mut command = vec!["ACL", "SETUSER", "limiter", "on", ">pass"];
     command.extend(rules.split_whitespace());
