@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::routing::get;
 use rateguard::{Key, Policy, Quota, RateGuard, RateLimitLayer, rate_limit};
-use rateguard_benches::wire;
+use rateguard_benches::{process_group, wire};
 use rateguard_tests::RedisServer;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
@@ -71,20 +71,24 @@ async fn login_by_address() -> &'static str {
 
 fn main() {
     let arguments = Arguments::read();
+    process_group::run(|| measure(&arguments));
+}
+
+fn measure(arguments: &Arguments) {
     println!(
         "limit {LIMIT} per minute, Redis healthy, defaults, `Open`. Handlers that ran: the most of all rounds (each round)\n"
     );
     if arguments.wants("burst") {
-        burst(&arguments);
+        burst(arguments);
     }
     if arguments.wants("client") {
-        one_client(&arguments);
+        one_client(arguments);
     }
     if arguments.wants("addresses") {
-        addresses(&arguments);
+        addresses(arguments);
     }
     if arguments.wants("owner") {
-        owner_blocks(&arguments);
+        owner_blocks(arguments);
     }
 }
 
