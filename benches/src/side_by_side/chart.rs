@@ -13,7 +13,7 @@ const COLUMNS: [(Scenario, &str); 3] =
 const WIDTH: f64 = 420.0;
 const MARGIN: f64 = 16.0;
 const COLUMN: f64 = 131.0;
-/// The longest bar. Its value stands behind it.
+/// The longest bar. The value stands to the right.
 const BAR: f64 = 86.0;
 const FIRST_ROW: f64 = 104.0;
 const ROW: f64 = 38.0;
@@ -23,9 +23,9 @@ const LETTERS: usize = 66;
 const STYLE: &str = "\
 text{font:14px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fill:#1f2328}\
 .head{font-size:16px;font-weight:600}.small{font-size:12px;fill:#59636e}.ours{font-weight:600}\
-.page{fill:#fff;stroke:#d1d9e0}.bar{fill:#afb8c1}.ours-bar{fill:#0969da}.line{stroke:#818b98;stroke-dasharray:2 3}\
+.page{fill:#fff;stroke:#d1d9e0}.bar{fill:#afb8c1}.ours-bar{fill:#0969da}.track{fill:#eff2f5}\
 @media(prefers-color-scheme:dark){text{fill:#f0f6fc}.small{fill:#9198a1}\
-.page{fill:#0d1117;stroke:#3d444d}.bar{fill:#656c76}.ours-bar{fill:#4493f8}.line{stroke:#9198a1}}";
+.page{fill:#0d1117;stroke:#3d444d}.bar{fill:#656c76}.ours-bar{fill:#4493f8}.track{fill:#212830}}";
 
 /// The image.
 pub(crate) fn svg(results: &Results) -> String {
@@ -49,25 +49,26 @@ pub(crate) fn svg(results: &Results) -> String {
     text(&mut svg, "small", MARGIN, 50.0, unit);
     for (column, (_, heading)) in COLUMNS.into_iter().enumerate() {
         text(&mut svg, "small", left(column), 78.0, heading);
-        let bare = left(column) + BAR / longest;
-        let _ = writeln!(svg, "<path class=\"line\" d=\"M{bare:.1} 86V{:.1}\"/>", end - ROW / 2.0);
     }
     for (place, row) in rows.iter().enumerate() {
         let y = FIRST_ROW + ROW * number(place);
         let ours = row.name.starts_with("rateguard");
         text(&mut svg, if ours { "ours" } else { "" }, MARGIN, y, &row.name);
         for (column, ratio) in row.ratios.into_iter().enumerate() {
-            let Some(ratio) = ratio else {
-                text(&mut svg, "small", left(column), y + 16.0, "–");
-                continue;
+            let mut bar = |class: &str, ratio: f64| {
+                let (x, y, length) = (left(column), y + 6.0, BAR * ratio / longest);
+                let _ = writeln!(
+                    svg,
+                    "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{length:.1}\" height=\"11\" rx=\"2\"/>"
+                );
             };
-            let (length, class) = (BAR * ratio / longest, if ours { "ours-bar" } else { "bar" });
-            let (x, top) = (left(column), y + 6.0);
-            let _ = writeln!(
-                svg,
-                "<rect class=\"{class}\" x=\"{x}\" y=\"{top}\" width=\"{length:.1}\" height=\"11\" rx=\"2\"/>"
-            );
-            text(&mut svg, "small", x + length + 5.0, y + 16.0, &format!("{ratio:.2}"));
+            // What is missing to the bare handler.
+            bar("track", 1.0);
+            if let Some(ratio) = ratio {
+                bar(if ours { "ours-bar" } else { "bar" }, ratio);
+            }
+            let value = ratio.map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"));
+            text(&mut svg, "small", left(column) + BAR + 6.0, y + 16.0, &value);
         }
     }
     for (place, line) in about.iter().enumerate() {
@@ -170,10 +171,10 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_is_as_long_as_its_ratio_and_its_value_stands_behind_it() {
+    fn a_bar_is_as_long_as_its_ratio_and_its_value_stands_beside_it() {
         let svg = drawn();
         assert!(svg.contains("<rect class=\"ours-bar\" x=\"16\" y=\"148\" width=\"43.0\""), "{svg}");
-        assert!(svg.contains("<text class=\"small\" x=\"64.0\" y=\"158\">0.50</text>"), "{svg}");
+        assert!(svg.contains("<text class=\"small\" x=\"108.0\" y=\"158\">0.50</text>"), "{svg}");
         // The longest bar is that of the bare handler.
         assert!(svg.contains("<rect class=\"bar\" x=\"16\" y=\"110\" width=\"86.0\""), "{svg}");
     }

@@ -49,7 +49,7 @@ impl Scenario {
             Scenario::TwoLimits => "10 000 keys, 50 requests in 1 s and 100 in 2 s, all allowed; 64 connections",
             Scenario::Low => "the same as spread, over one connection",
             Scenario::Cluster => {
-                "the same as spread, in a cluster: three nodes, each with a replica. Redis is the nodes"
+                "the same as spread, counted by a cluster: three masters, which are measured, each with a replica"
             }
         }
     }
