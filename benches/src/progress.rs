@@ -25,8 +25,9 @@ impl Progress {
         let left = left(self.began.elapsed(), self.done, self.all);
         let line = format!("{:>3.0} %, {} left: {what}", 100.0 * self.done / self.all.max(self.done), words(left));
         let mut out = std::io::stderr().lock();
-        // Progress that cannot be shown is no reason to stop.
-        let _ = if self.terminal { write!(out, "\r\x1b[2K{line}") } else { writeln!(out, "{line}") };
+        // On a terminal, a long line is cut off, since one that is wrapped could not be rewritten. Progress that cannot be
+        // shown is no reason to stop.
+        let _ = if self.terminal { write!(out, "\r\x1b[2K\x1b[?7l{line}\x1b[?7h") } else { writeln!(out, "{line}") };
         let _ = out.flush();
     }
 

@@ -3,7 +3,7 @@
 //! program, reads the addresses, and ends it:
 //!
 //! ```text
-//! rateguard-bench-peers server redis://127.0.0.1:6379
+//! rateguard-bench-peers redis://127.0.0.1:6379
 //! 127.0.0.1:40001 spread,hot,deny,low tower_governor 0.8.0, memory
 //! …
 //! ready
@@ -26,20 +26,7 @@ use axum::routing::{MethodRouter, get};
 const ALL: &str = "spread,hot,deny,low";
 
 fn main() {
-    let [kind, url] = [1, 2].map(|place| std::env::args().nth(place).expect("`server` or `cluster`, and a URL"));
-    let url: &'static str = url.leak();
-    if kind == "cluster" {
-        // The only one of them that can ask a cluster.
-        serve("tower-rate-limit-fred 2.1.1, Redis", "cluster", async move || fred::app(url).await);
-    } else {
-        with_one_server(url);
-    }
-    println!("ready");
-    // Runs until the parent process closes its end of the pipe, or ends.
-    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-}
-
-fn with_one_server(url: &'static str) {
+    let url: &'static str = std::env::args().nth(1).expect("the URL of a Redis server").leak();
     serve("tower_governor 0.8.0, memory", ALL, async || governor::tower());
     serve("axum-governor 2.1.2, memory", ALL, async || governor::axum());
     serve("tower-rate-limiter 0.1.6, memory", ALL, async || tower_rate_limiter::memory());
@@ -48,6 +35,9 @@ fn with_one_server(url: &'static str) {
     serve("trypema 2.2.1, Redis", ALL, async move || trypema::app(url).await);
     #[cfg(feature = "limitador")]
     serve("limitador 0.14.0, Redis", ALL, async move || limitador::app(url).await);
+    println!("ready");
+    // Runs until the parent process closes its end of the pipe, or ends.
+    let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
 }
 
 /// What a scenario allows: this many requests in this many seconds.

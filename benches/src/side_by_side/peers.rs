@@ -4,6 +4,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use rateguard_tests::RedisServer;
+
 use crate::arguments::WithPeers;
 use crate::contender::Contender;
 use crate::scenario::Scenario;
@@ -18,8 +20,8 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    /// Builds and starts the program, if peers are wanted. `cluster` serves only peers that can ask a cluster, of which the URL is then.
-    pub(crate) fn start(url: &str, cluster: bool, which: WithPeers) -> Option<Peers> {
+    /// Builds and starts the program, if peers are wanted.
+    pub(crate) fn start(server: &RedisServer, which: WithPeers) -> Option<Peers> {
         if which == WithPeers::No {
             return None;
         }
@@ -34,8 +36,7 @@ impl Peers {
             .status();
         assert!(built.expect("cargo").success(), "{MANIFEST} does not build");
         let program = format!("{target}/release/rateguard-bench-peers");
-        let kind = if cluster { "cluster" } else { "server" };
-        let process = Command::new(program).args([kind, url]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let process = Command::new(program).arg(server.url()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut process = process.expect("the peers start");
         let pid = process.id();
         let lines = BufReader::new(process.stdout.take().expect("its output")).lines();

@@ -20,17 +20,16 @@ impl Stage {
     pub(crate) fn with_one_server(arguments: &Arguments) -> Stage {
         let server = RedisServer::start();
         let contenders = contender::with_one_server(&server);
-        let peers = Peers::start(&server.url(), false, arguments.peers);
+        let peers = Peers::start(&server, arguments.peers);
         Stage::of(arguments, contenders, vec![server], Vec::new(), peers)
     }
 
-    /// Three masters, each with a replica.
+    /// Three masters, each with a replica. No peer can ask a cluster.
     pub(crate) fn with_cluster(arguments: &Arguments) -> Stage {
         let mut cluster = RedisCluster::start();
         let contenders = contender::with_cluster(&cluster);
-        let peers = Peers::start(&cluster.url(), true, arguments.peers);
         let masters = cluster.nodes.drain(..3).collect();
-        Stage::of(arguments, contenders, masters, cluster.nodes, peers)
+        Stage::of(arguments, contenders, masters, cluster.nodes, None)
     }
 
     fn of(
