@@ -228,3 +228,43 @@ fn poll_landed(under_way: &mut VecDeque<Flight>, cx: &mut Context<'_>) -> Poll<(
 fn connection_closed() -> StoreError {
     StoreError::new(StoreErrorKind::Unreachable, "the server closed the connection")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn flight(number: u64, results: impl Future<Output = Results> + Send + 'static) -> Flight {
+        Flight { number, sent: Duration::ZERO, batch: Batch::new(Vec::new()), results: Box::pin(results) }
+    }
+
+    #[test]
+    fn a_call_under_way_does_not_wake_its_own_task() {
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let mut under_way = VecDeque::from([flight(1, std::future::pending())]);
+        assert!(pin!(landed(&mut under_way)).poll(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn the_call_that_was_answered_lands_and_the_others_stay_under_way() {
+        let answered = std::future::ready(Ok(Vec::new()));
+        let mut under_way = VecDeque::from([flight(1, std::future::pending()), flight(2, answered)]);
+        let (landed, _) = landed(&mut under_way).await;
+        assert_eq!((landed.number, under_way.len()), (2, 1));
+    }
+}
