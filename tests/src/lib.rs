@@ -208,6 +208,27 @@ impl RedisServer {
         command.query(&mut connection)
     }
 
+    /// Whether this node of a cluster says that a key's slot is its own.
+    pub fn has_key_slot(&self, key: &str) -> bool {
+        self.try_command::<String>(&["TYPE", key]).is_ok()
+    }
+
+    /// How many keys would never leave.
+    pub fn keys_without_ttl(&self) -> usize {
+        let mut pipeline = redis::pipe();
+        for key in self.keys() {
+            pipeline.cmd("PTTL").arg(key);
+        }
+        let left: Vec<i64> = pipeline.query(&mut self.connection()).expect("their times to live");
+        left.into_iter().filter(|left| *left == -1).count()
+    }
+
+    /// Whether it is a replica that hears its master.
+    pub(crate) fn follows(&self) -> bool {
+        let info = self.try_command::<String>(&["INFO", "replication"]);
+        info.is_ok_and(|info| info.contains("role:slave") && info.contains("master_link_status:up"))
+    }
+
     /// Every key there is.
     pub fn keys(&self) -> Vec<String> {
         self.command(&["KEYS", "*"])
