@@ -7,5 +7,5 @@
     reason = "a test that cannot go on says so"
 )]
 
-mod handlers_shapes;
+mod shapes;
 mod ui;

@@ -59,9 +59,9 @@ impl Load {
         let stop = Arc::new(AtomicBool::new(false));
         let quota = Quota::sliding_window(LIMIT, WINDOW);
         for task in 0..TASKS {
-            let (name, on_error) = if task % 2 == 0 { ("open", OnError::Open) } else { ("local", OnError::Local) };
-            let policy = Policy::new(name, quota).on_error(on_error);
-            app.spawn(checks(task, policy, limiter.clone(), Arc::clone(&notes), Arc::clone(&stop)));
+            let (name, on_error) =
+                if task.is_multiple_of(2) { ("open", OnError::Open) } else { ("local", OnError::Local) };
+            app.spawn(checks(task, name, on_error, limiter.clone(), Arc::clone(&notes), Arc::clone(&stop)));
         }
         let layer = RateLimitLayer::new(limiter.clone()).limit("http", quota, KeyBy::header("x-key"));
         let routes = Router::new().route("/", get(|| async { "served" })).layer(layer);
@@ -157,8 +157,15 @@ impl Load {
     }
 }
 
-async fn checks(task: u64, policy: Policy, limiter: RateGuard, notes: Arc<Notes>, stop: Arc<AtomicBool>) {
-    let name = if task.is_multiple_of(2) { "open" } else { "local" };
+async fn checks(
+    task: u64,
+    name: &'static str,
+    on_error: OnError,
+    limiter: RateGuard,
+    notes: Arc<Notes>,
+    stop: Arc<AtomicBool>,
+) {
+    let policy = Policy::new(name, Quota::sliding_window(LIMIT, WINDOW)).on_error(on_error);
     let mut turn = task;
     while !stop.load(Ordering::Relaxed) {
         turn += 1;

@@ -107,7 +107,7 @@ impl Notes {
         let sum = all.by_fault.entry(fault).or_default();
         sum.times += 1;
         sum.recovery = sum.recovery.max(recovery);
-        format!("so far {} checks, {} degraded", sum.checks, sum.degraded)
+        format!("{} checks during such faults so far, {} degraded", sum.checks, sum.degraded)
     }
 
     /// From then until now the server may have had no memory of what it had counted, or its answers were not its own.
