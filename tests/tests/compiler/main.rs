@@ -1,4 +1,4 @@
-//! What the compiler says about code with the attribute.
+//! What the compiler says about code with the attribute, and what types promise.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,4 +8,5 @@
 )]
 
 mod shapes;
+mod types;
 mod ui;

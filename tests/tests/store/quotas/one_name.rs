@@ -19,7 +19,7 @@ async fn one_name_with_another_quota_in_another_place_is_said_once_with_both_pla
     let lines = log.lines_with("twice");
     let [line] = &lines[..] else { panic!("{lines:?}") };
     assert!(line.contains("ERROR") && line.contains("5/1h") && line.contains("1000/1s"), "{line}");
-    assert_eq!(line.matches("quotas.rs:").count(), 2, "{line}");
+    assert_eq!(line.matches("one_name.rs:").count(), 2, "{line}");
 
     // A layer's, and a constant's.
     let layer = RateLimitLayer::new(RateGuard::memory()).limit("search", quota("7/1m"), KeyBy::Global);
