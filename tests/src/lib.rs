@@ -16,6 +16,7 @@ use axum::Router;
 mod authority;
 mod calls;
 mod delay_line;
+mod every_store;
 pub mod history;
 mod log;
 mod nginx;

@@ -150,12 +150,26 @@ impl RedisServer {
 
     /// How many keys would never leave.
     pub fn keys_without_ttl(&self) -> usize {
+        self.lifetimes().into_iter().filter(|(_, left)| *left == -1).count()
+    }
+
+    /// Each key has one, of at most so many milliseconds.
+    pub fn assert_lifetimes(&self, longest: i64) {
+        for (key, left) in self.lifetimes() {
+            // -2: it has left meanwhile.
+            assert!((1..=longest).contains(&left) || left == -2, "{key}: {left}");
+        }
+    }
+
+    /// Every key, and in how many milliseconds it leaves.
+    fn lifetimes(&self) -> Vec<(String, i64)> {
+        let keys = self.keys();
         let mut pipeline = redis::pipe();
-        for key in self.keys() {
+        for key in &keys {
             pipeline.cmd("PTTL").arg(key);
         }
         let left: Vec<i64> = pipeline.query(&mut self.connection()).expect("their times to live");
-        left.into_iter().filter(|left| *left == -1).count()
+        keys.into_iter().zip(left).collect()
     }
 
     /// Whether it is a replica that hears its master.

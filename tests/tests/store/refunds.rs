@@ -69,41 +69,8 @@ async fn a_refund_is_never_more_than_the_quota(limiter: RateGuard) {
     }
 }
 
-macro_rules! behaviours {
-    ($($behaviour:ident)+) => {
-        mod memory {
-            $(#[tokio::test]
-            async fn $behaviour() {
-                super::$behaviour(rateguard::RateGuard::memory()).await;
-            })+
-        }
-
-        mod upstash {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $behaviour() {
-                let redis = rateguard_tests::RedisServer::start();
-                let server = rateguard_tests::UpstashServer::start(&redis);
-                let limiter = rateguard_tests::connected_upstash(rateguard::RateGuard::builder(), &server).await;
-                super::$behaviour(limiter).await;
-            })+
-        }
-
-        mod redis {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $behaviour() {
-                let server = rateguard_tests::RedisServer::start();
-                let limiter = rateguard_tests::connected(rateguard::RateGuard::builder(), &server).await;
-                super::$behaviour(limiter).await;
-                for key in server.keys() {
-                    let ttl: i64 = server.command(&["PTTL", &key]);
-                    assert!((1..=121_000).contains(&ttl), "{key}: {ttl}");
-                }
-            })+
-        }
-    };
-}
-
-behaviours! {
+rateguard_tests::on_every_store! {
+    lifetimes <= 121_000;
     peek_says_what_a_check_would_and_changes_nothing
     reset_gives_the_whole_quota_back
     a_refund_is_never_more_than_the_quota
