@@ -9,8 +9,8 @@ fn writes(args: &str, item: &str, expected: &ExpectFile) {
     let tokens: TokenStream = item.parse().expect("a handler");
     let written = crate::expanded(args.parse().expect("arguments"), &tokens);
     let file: syn_full::File = syn_full::parse2(written).expect("Rust");
-    let above: String = format!("#[rate_limit({args})]\n{item}").lines().map(|line| format!("// {line}\n")).collect();
-    expected.assert_eq(&format!("// What becomes of:\n//\n{above}\n{}", prettyplease::unparse(&file)));
+    let above = format!("#[rate_limit({args})]\n{item}").replace('\n', "\n// ");
+    expected.assert_eq(&format!("// What becomes of:\n//\n// {above}\n\n{}", prettyplease::unparse(&file)));
 }
 
 #[test]

@@ -13,8 +13,6 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, Value};
 use serde_json::json;

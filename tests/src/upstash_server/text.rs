@@ -1,6 +1,10 @@
 //! Commands and answers as text.
 
-use super::*;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use redis::{RedisError, Value};
+
+use super::Command;
 
 /// A JSON array as a command. Numbers and the like are their text.
 pub(super) fn command(json: serde_json::Value) -> Option<Command> {

@@ -99,14 +99,13 @@ impl Fault {
     }
 
     /// Whether the store may not know afterwards what it had counted before, or its answers are not its own.
-    pub(crate) fn loses_counts(self, kind: Kind, lasted: Duration) -> bool {
+    pub(crate) fn loses_counts(self, kind: Kind, length: Duration) -> bool {
         match self {
-            Fault::Killed | Fault::AnswersGarbled | Fault::ServiceMisreports => true,
+            Fault::Killed | Fault::Failover | Fault::AnswersGarbled | Fault::ServiceMisreports => true,
             // Another server takes over, which may not have heard of the last counts.
             Fault::Stopped | Fault::Paused => {
-                matches!(kind, Kind::Sentinel | Kind::Cluster) && lasted > Duration::from_millis(300)
+                matches!(kind, Kind::Sentinel | Kind::Cluster) && length > Duration::from_millis(300)
             }
-            Fault::Failover => true,
             _ => false,
         }
     }

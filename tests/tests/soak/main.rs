@@ -101,23 +101,23 @@ fn soak(kind: Kind, lasts: Duration, seed: u64) -> bool {
         let fault = order.next().expect("an endless order");
         turn += 1;
         std::thread::sleep(Duration::from_millis(500 + random.below(1500)));
-        let lasted = fault.duration(kind, &mut random);
+        let length = fault.duration(kind, &mut random);
         let start = load.notes.now();
         load.notes.begin(fault.name());
         let left = lasts.saturating_sub(began.elapsed()).as_secs();
-        print!("{left:>4} s left  {:<18} {lasted:>7.1?}  ", fault.name());
+        print!("{left:>4} s left  {:<18} {length:>7.1?}  ", fault.name());
         let _ = std::io::stdout().flush();
-        fault.make(&mut deployment, &load, lasted, &mut random);
+        fault.make(&mut deployment, &load, length, &mut random);
         let recovery = load.recovers(kind.patience());
         let settled = deployment.settle();
-        if fault.loses_counts(kind, lasted) {
+        if fault.loses_counts(kind, length) {
             load.notes.forgotten(start);
         }
         let stays = load.recovers(kind.patience()).is_some();
         let immortal = deployment.keys_without_ttl();
-        let seen = load.notes.end(recovery.unwrap_or(kind.patience()));
+        let sums = load.notes.end(recovery.unwrap_or(kind.patience()));
         let back = recovery.map_or("NOT COUNTED AGAIN".to_owned(), |took| format!("counted again {took:.1?} later"));
-        println!("{back}; {seen}");
+        println!("{back}; {sums}");
         verdict.expect(recovery.is_some() && stays, || format!("{}: nothing is counted again", fault.name()));
         verdict.expect(settled, || format!("{}: the servers do not come to rest", fault.name()));
         verdict.expect(immortal == 0, || format!("{}: {immortal} keys without a lifetime", fault.name()));

@@ -182,7 +182,7 @@ impl Notes {
         });
         tell("denied here without a full quota", denied.collect());
         let late = all.late.iter().filter_map(|(fault, check)| {
-            let took = check.end - check.start;
+            let took = check.took();
             let stalled = self.stalls.within(check.start, check.end);
             (took > DEADLINE + A_LITTLE + 2 * stalled)
                 .then(|| format!("{took:.1?} during {fault}, of which no thread was free for {stalled:.1?}"))
@@ -202,7 +202,7 @@ impl Notes {
 
 impl All {
     fn answered(&mut self, check: Taken, is_allowed: bool, is_degraded: bool) {
-        let took = check.end - check.start;
+        let took = check.took();
         let fault = self.fault.unwrap_or(CALM);
         let sum = self.by_fault.entry(fault).or_default();
         sum.checks += 1;

@@ -10,6 +10,12 @@ pub(crate) struct Taken {
     pub(crate) end: Duration,
 }
 
+impl Taken {
+    pub(crate) fn took(self) -> Duration {
+        self.end.saturating_sub(self.start)
+    }
+}
+
 /// A policy and a key.
 pub(crate) type Place = (&'static str, u64);
 
@@ -17,7 +23,9 @@ pub(crate) type Place = (&'static str, u64);
 pub(crate) type Units = BTreeMap<Place, Vec<Taken>>;
 
 pub(crate) fn sorted(units: &mut Units) {
-    units.values_mut().for_each(|units| units.sort());
+    for units in units.values_mut() {
+        units.sort();
+    }
 }
 
 /// Windows with more than the limit in them, of those that no excuse touches. Whatever lies wholly within a window's length

@@ -10,20 +10,13 @@ use axum::response::Response;
 use axum::routing::get;
 use futures_util::FutureExt;
 use rateguard::{Check, Decision, Key, Policy, Quota, RateGuard, RateLimitLayer, rate_limit};
-use rateguard_tests::{App, RedisServer, connected, serve};
+use rateguard_tests::{App, RedisServer, connected, one_of_each_form, serve};
 use tokio::task::JoinSet;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn quotas() -> [Quota; 6] {
-    [
-        Quota::sliding_window(5, MINUTE),
-        Quota::sliding_window(300, MINUTE),
-        Quota::sliding_window(3000, MINUTE),
-        Quota::sliding_counter(5, MINUTE),
-        Quota::fixed_window(5, MINUTE),
-        Quota::token_bucket(5, MINUTE),
-    ]
+    one_of_each_form(5, MINUTE)
 }
 
 async fn peek_says_what_a_check_would_and_changes_nothing(limiter: RateGuard) {

@@ -1,4 +1,4 @@
-//!
+//! What handlers answer with.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//!
+//! What handlers take, from nothing to sixteen extractors.
 
 use super::*;
 

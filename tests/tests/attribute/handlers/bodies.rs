@@ -1,4 +1,4 @@
-//!
+//! Bodies with early returns, borrows and blocks.
 
 use super::*;
 

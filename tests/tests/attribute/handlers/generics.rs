@@ -1,4 +1,4 @@
-//!
+//! Handlers with type parameters and bounds.
 
 use super::*;
 

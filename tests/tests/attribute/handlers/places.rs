@@ -1,4 +1,4 @@
-//!
+//! Where handlers are written.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//!
+//! Handlers that upgrade their connection.
 
 use super::*;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};

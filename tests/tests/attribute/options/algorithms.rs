@@ -1,4 +1,4 @@
-//!
+//! `algorithm` and `burst`.
 
 use super::*;
 

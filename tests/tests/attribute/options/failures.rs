@@ -1,4 +1,4 @@
-//!
+//! `on_error`.
 
 use super::*;
 

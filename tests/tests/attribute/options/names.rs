@@ -1,4 +1,4 @@
-//!
+//! `name`, and the name of a limit without one.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//!
+//! When closures, extractors and expressions over the arguments run.
 
 use super::*;
 

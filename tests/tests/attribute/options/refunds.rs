@@ -1,4 +1,4 @@
-//!
+//! `refund_if`.
 
 use super::*;
 

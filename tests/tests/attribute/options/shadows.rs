@@ -1,4 +1,4 @@
-//!
+//! `shadow`.
 
 use super::*;
 

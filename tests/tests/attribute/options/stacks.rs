@@ -1,4 +1,4 @@
-//!
+//! Several limits above one handler.
 
 use super::*;
 

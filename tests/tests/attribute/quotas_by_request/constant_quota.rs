@@ -1,4 +1,4 @@
-//!
+//! `quota` as a text or a constant.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//!
+//! `exempt`.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//!
+//! `limit` as a closure or an expression.
 
 use super::*;
 

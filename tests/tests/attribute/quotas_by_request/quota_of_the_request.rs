@@ -1,4 +1,4 @@
-//!
+//! `quota` as a closure or an expression.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//!
+//! `policy`.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//!
+//! What a client reads of a denial.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//!
+//! `axum::debug_handler`.
 
 use super::*;
 

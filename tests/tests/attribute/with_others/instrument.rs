@@ -1,4 +1,4 @@
-//!
+//! `tracing::instrument`.
 
 use super::*;
 

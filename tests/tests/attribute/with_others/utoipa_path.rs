@@ -1,4 +1,4 @@
-//!
+//! `utoipa::path`.
 
 use super::*;
 use utoipa::{IntoParams, OpenApi, ToSchema};

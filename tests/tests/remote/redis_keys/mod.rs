@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use rateguard::{Check, Key, Policy, Quota, RateGuard, StoreErrorKind};
-use rateguard_tests::{RedisServer, connected};
+use rateguard_tests::{RedisServer, connected, one_of_each_form};
 use tokio::task::JoinSet;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -88,14 +88,7 @@ async fn the_access_rules_in_the_readme_suffice_and_nothing_more_is_granted() {
         .deadline(Duration::from_secs(10))
         .build()
         .unwrap();
-    let quotas = [
-        Quota::sliding_window(3, MINUTE),
-        Quota::sliding_window(300, MINUTE),
-        Quota::sliding_window(3000, MINUTE),
-        Quota::sliding_counter(3, MINUTE),
-        Quota::fixed_window(3, MINUTE),
-        Quota::token_bucket(3, MINUTE),
-    ];
+    let quotas = one_of_each_form(3, MINUTE);
     for quota in quotas {
         let all = Policy::new("all", quota);
         for cost in [1, 1, quota.limit() - 2, 1] {

@@ -10,11 +10,7 @@ async fn the_same_steps_are_answered_as_by_the_redis_store() {
     let by_redis = connected(without_memory("redis"), &server).await;
     let by_upstash = connected_upstash(without_memory("upstash"), &upstash).await;
     let mut now = 1_800_000_000_000_000;
-    for (n, algorithm) in
-        [Algorithm::SlidingWindow, Algorithm::SlidingCounter, Algorithm::FixedWindow, Algorithm::TokenBucket]
-            .into_iter()
-            .enumerate()
-    {
+    for (n, algorithm) in rateguard_tests::ALGORITHMS.into_iter().enumerate() {
         for (limit, step) in [(7, 700_000), (300, 50_000), (3000, 10_001)] {
             let small = Policy::new("small", Quota::try_new(algorithm, limit, Duration::from_secs(3)).unwrap());
             let large = Policy::new("large", Quota::try_new(algorithm, 2 * limit, MINUTE).unwrap());

@@ -8,7 +8,7 @@ mod setup;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rateguard::{Algorithm, Check, Decision, Key, Policy, Quota, RateGuard, RateGuardBuilder, StoreErrorKind};
+use rateguard::{Check, Decision, Key, Policy, Quota, RateGuard, RateGuardBuilder, StoreErrorKind};
 use rateguard_tests::{
     Authority, Fault, Illness, Log, Proxy, RedisServer, TlsProxy, UpstashServer, connected, connected_upstash,
     free_port, io_error,

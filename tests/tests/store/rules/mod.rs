@@ -21,16 +21,13 @@ use model::Model;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rateguard::{Algorithm, Check, Decision, Key, ManualClock, Policy, Quota, RateGuard};
-use rateguard_tests::{RedisServer, connected};
+use rateguard_tests::{ALGORITHMS, RedisServer, connected};
 
 use both::{Both, Told};
 use charges::{Charge, Charges};
 use steps::{Step, changes, steps};
 
 const START: u64 = 1_800_000_000_000_000;
-const ALGORITHMS: [Algorithm; 4] =
-    [Algorithm::SlidingWindow, Algorithm::SlidingCounter, Algorithm::FixedWindow, Algorithm::TokenBucket];
-
 fn sequences() -> u32 {
     std::env::var("RATEGUARD_SEQUENCES").map_or(150, |text| text.parse().expect("a number of sequences"))
 }
