@@ -164,6 +164,10 @@ impl RedisServer {
     /// Every key, and in how many milliseconds it leaves.
     fn lifetimes(&self) -> Vec<(String, i64)> {
         let keys = self.keys();
+        if keys.is_empty() {
+            // An empty pipeline is an error.
+            return Vec::new();
+        }
         let mut pipeline = redis::pipe();
         for key in &keys {
             pipeline.cmd("PTTL").arg(key);

@@ -121,16 +121,22 @@ impl Deployment {
         }
     }
 
-    /// Has the servers do something else most of the time.
+    /// Who the masters are.
+    pub(crate) fn master_ports(&mut self) -> Vec<u16> {
+        self.masters().into_iter().map(|server| server.port()).collect()
+    }
+
+    /// Has the servers do something else most of the time, so that they cannot decide all that they are asked.
     pub(crate) fn while_busy(&mut self, what: impl FnOnce()) {
         let stop = AtomicBool::new(false);
+        let masters = self.masters();
         std::thread::scope(|scope| {
-            for server in self.masters() {
-                let (server, stop) = (&*server, &stop);
+            for server in masters.iter().chain(&masters) {
+                let (server, stop) = (&**server, &stop);
                 scope.spawn(move || {
                     let mut connection = server.connection();
                     while !stop.load(Ordering::Relaxed) {
-                        let script = "local sum = 0 for n = 1, 1000000 do sum = sum + n end return sum";
+                        let script = "local sum = 0 for n = 1, 4000000 do sum = sum + n end return sum";
                         let _ = redis::cmd("EVAL").arg(script).arg(0).query::<i64>(&mut connection);
                     }
                 });

@@ -1,5 +1,6 @@
 //! What was answered, in all and by fault.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,7 +14,7 @@ use crate::sums::{Place, Taken, Units, before, over, sorted};
 use crate::verdict::Verdict;
 
 /// Scheduling on a busy machine is not the limiter's.
-const A_LITTLE: Duration = Duration::from_millis(250);
+const A_LITTLE: Duration = Duration::from_millis(500);
 /// Of each kind, so many are described.
 const DESCRIBED: usize = 3;
 /// What nothing disturbs.
@@ -156,6 +157,15 @@ impl Notes {
         table
     }
 
+    /// By how much an answer came too late, if it did, and how that is told.
+    fn excess(&self, what: &str, check: Taken) -> Option<(Duration, String)> {
+        let stalled = self.stalls.within(check.start, check.end);
+        let excess = check.took().checked_sub(DEADLINE + A_LITTLE + 2 * stalled)?;
+        let Taken { start, .. } = check;
+        let took = check.took();
+        Some((excess, format!("{took:.1?} at {start:.1?}, {what}, with stalls of {stalled:.1?} in it")))
+    }
+
     /// Sums all windows.
     pub(crate) fn judge(&self, verdict: &mut Verdict) {
         let mut all = self.all();
@@ -181,12 +191,10 @@ impl Notes {
             (used < LIMIT as usize).then(|| format!("{place:?}: denied after {used} of {LIMIT} at {:.3?}", check.start))
         });
         tell("denied here without a full quota", denied.collect());
-        let late = all.late.iter().filter_map(|(fault, check)| {
-            let took = check.took();
-            let stalled = self.stalls.within(check.start, check.end);
-            (took > DEADLINE + A_LITTLE + 2 * stalled)
-                .then(|| format!("{took:.1?} during {fault}, of which no thread was free for {stalled:.1?}"))
-        });
+        let mut late: Vec<(Duration, String)> =
+            all.late.iter().filter_map(|(what, check)| self.excess(what, *check)).collect();
+        late.sort_by_key(|(excess, _)| Reverse(*excess));
+        let late = late.into_iter().map(|(_, described)| described);
         tell("answered too late", late.collect());
         tell(
             "answered otherwise than 200 or 429",
