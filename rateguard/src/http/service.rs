@@ -65,7 +65,7 @@ where
                 return RateLimitFuture::denied(response, outer.as_ref().and_then(Context::denied));
             }
         };
-        let (mut decisions, later) = match checking {
+        let (decisions, later) = match checking {
             Checking::Done(decisions) => (decisions, None),
             Checking::Asked(later) => (Decisions::new(), Some(later)),
         };
@@ -76,7 +76,7 @@ where
                 outer.record(decisions, refunds);
                 outer.denied()
             } else {
-                context::finish(&mut response, headers.unwrap_or_default(), decisions.iter_mut());
+                context::finish(&mut response, headers.unwrap_or_default(), decisions.into_iter());
                 None
             };
             self.give_back_ready();
