@@ -136,7 +136,9 @@ impl Denial {
 }
 
 fn push(to: &mut String, texts: &[&str]) {
-    texts.iter().for_each(|text| to.push_str(text));
+    for text in texts {
+        to.push_str(text);
+    }
 }
 
 /// A length of time as people say it, in the largest unit that divides it: `1 minute`, `90 seconds`, `500 ms`.

@@ -59,7 +59,9 @@ impl Limiter {
 
     /// The same, for the policies of these checks.
     pub(crate) fn register_all(&self, checks: &[Check<'_>]) {
-        checks.iter().for_each(|check| self.register(check.policy));
+        for check in checks {
+            self.register(check.policy);
+        }
     }
 
     /// The same, for a policy that limits requests. Returns whether it is the first of its name that does.
