@@ -96,6 +96,7 @@ impl RequestLimiter {
 
     async fn decide(&self, checks: &[Check<'_>]) -> Result<Decisions, RateLimited> {
         let limiter = self.limiter().limiter();
+        limiter.register_all(checks);
         let checking = limiter.begin(checks, self.context.left(self.limiter()));
         let decisions = self.context.settled(checking.settled().await);
         let denied = RateLimited::new(&decisions, self.context.on_denied(), || self.kept.clone());

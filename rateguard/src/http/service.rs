@@ -66,7 +66,7 @@ where
                 return RateLimitFuture::denied(response, outer.as_ref().and_then(Context::denied));
             }
         };
-        let (mut decisions, later) = match checking {
+        let (decisions, later) = match checking {
             Checking::Done(decisions) => (decisions, None),
             Checking::Asked(later) => (Decisions::new(), Some(later)),
         };
@@ -77,7 +77,7 @@ where
                 outer.record(decisions, refunds);
                 outer.denied()
             } else {
-                context::finish(&mut response, headers.unwrap_or_default(), decisions.iter_mut());
+                context::finish(&mut response, headers.unwrap_or_default(), decisions.into_iter());
                 None
             };
             self.give_back_ready();
