@@ -231,9 +231,6 @@ use proc_macro2::TokenStream;
 /// not know the limiter's settings: if yours sends other headers, or none, name a 429 of your own.
 ///
 #[doc = include_str!("mistakes.md")]
-#[doc(alias = "limit")]
-#[doc(alias = "throttle")]
-#[doc(alias = "decorator")]
 #[proc_macro_attribute]
 pub fn rate_limit(args: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     expanded(args.into(), &item.into()).into()

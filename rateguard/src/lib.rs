@@ -123,6 +123,9 @@ pub use limiter::PolicyInfo;
 pub use policy::{OnError, Policy, PolicyNameError};
 pub use quota::{Algorithm, ParseQuotaError, Quota, QuotaError};
 pub use rate_guard::RateGuard;
+#[doc(alias = "limit")]
+#[doc(alias = "throttle")]
+#[doc(alias = "decorator")]
 pub use rateguard_macros::rate_limit;
 
 /// The programs in the README compile.
