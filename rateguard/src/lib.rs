@@ -59,7 +59,7 @@
 //!   [scaling](guide::scaling), [performance](guide::performance).
 //! - Write it: [recipes](guide::recipes), [algorithms](guide::algorithms), [testing](guide::testing),
 //!   [handlers that block](guide::handlers_that_block), [FAQ](guide::faq).
-//! - Coming from: [tower_governor](guide::from_tower_governor), [axum-governor](guide::from_axum_governor),
+//! - Coming from: [`tower_governor`](guide::from_tower_governor), [axum-governor](guide::from_axum_governor),
 //!   [express-rate-limit](guide::from_express_rate_limit), [slowapi and Flask-Limiter](guide::from_slowapi),
 //!   [FastAPI with Redis sorted sets](guide::from_fastapi).
 //! - Decide: [alternatives](guide::alternatives), [mistakes of others](guide::mistakes_of_others),
