@@ -52,7 +52,8 @@
 //! [The guide](guide) has one chapter per subject. Its front page lists them in reading order.
 //!
 //! - Begin: [how it works](guide::how_it_works), [adding limits](guide::adding_limits), [the attribute](guide::attribute),
-//!   [the layer](guide::layer), [responses and headers](guide::responses), [examples](guide::examples).
+//!   [the layer](guide::layer), [responses and headers](guide::responses), [gRPC](guide::grpc),
+//!   [examples](guide::examples).
 //! - Run it: [in production](guide::in_production), [backends](guide::backends), [Redis outages](guide::redis_outages),
 //!   [behind a proxy](guide::behind_a_proxy), [security](guide::security), [metrics and logs](guide::metrics_and_logs),
 //!   [shadow mode (dry run)](guide::shadow_mode), [overrides](guide::overrides), [support desk](guide::support_desk),
@@ -86,6 +87,7 @@
 //! | `aide` | no | limited handlers in documents made by aide, each with its 429 and its limits in words |
 //! | `utoipa` | no | the same in documents made by utoipa |
 //! | `serde` | no | `Quota`, `Algorithm`, `OnError` and `Policy` in configuration files: quotas as text, such as `"5/60s"` |
+//! | `tonic` | no | the client's address on tonic's own server, and `tonic::Status` from a denial ([gRPC](guide::grpc)) |
 //! | `test-util` | no | `ManualClock`: a clock that only your tests move |
 
 #[doc(hidden)]

@@ -47,5 +47,10 @@ chapters! {
 
 // Its programs need the feature, the chapter does not.
 #[doc = include_str!("links.md")]
+#[cfg_attr(any(not(doctest), feature = "tonic"), doc = include_str!("grpc.md"))]
+pub mod grpc {}
+
+// Likewise.
+#[doc = include_str!("links.md")]
 #[cfg_attr(any(not(doctest), feature = "test-util"), doc = include_str!("testing.md"))]
 pub mod testing {}

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use smallvec::SmallVec;
 
+use super::grpc::{Call, Retry};
 use super::headers::number;
 use crate::clock::whole_seconds;
 use crate::decision::Decision;
@@ -67,8 +68,18 @@ impl Denial {
         self.0.iter().all(Decision::is_unknown)
     }
 
+    /// The library's own answer: to a gRPC call as gRPC has it, otherwise a problem document.
+    pub(super) fn response(&self, call: Option<&Call>) -> Response {
+        let Some(call) = call else { return self.problem() };
+        // An unknown state has an end.
+        let retry = self.retry_after().map_or(Retry::Never, Retry::After);
+        let mut response = call.answer(self.status(), &self.to_string(), retry);
+        self.complete(response.headers_mut());
+        response
+    }
+
     /// The problem document (RFC 9457), of the types that the draft of the `RateLimit` header registers.
-    pub(super) fn problem(&self) -> Response {
+    fn problem(&self) -> Response {
         // Room for the name and the numbers of an ordinary policy.
         let mut json = String::with_capacity(384);
         json.push_str(if self.is_unknown() { UNKNOWN } else { EXCEEDED });
@@ -156,7 +167,7 @@ mod tests {
     }
 
     async fn answered(decision: Decision) -> (StatusCode, String) {
-        let response = Denial::of(&[decision]).unwrap().problem();
+        let response = Denial::of(&[decision]).unwrap().response(None);
         let status = response.status();
         (status, String::from_utf8(to_bytes(response.into_body(), usize::MAX).await.unwrap().into()).unwrap())
     }

@@ -9,8 +9,9 @@ use axum::response::Response;
 use super::context::{Asked, Context, Refunds, begin};
 use super::deferred::{Deferred, Waiting, Waits};
 use super::extract::{Head, Said, captured};
+use super::grpc::Call;
 use super::handler_limits::Limits;
-use super::rejection::{self, RateLimited};
+use super::rejection::{self, Kept, RateLimited};
 use super::setup_error::SetupError;
 use crate::limiter::{Checking, Decisions, Later};
 use crate::telemetry;
@@ -31,7 +32,7 @@ impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
         // Work that does not wait is done outside of this future, to keep the future small: it is a part of the handler's.
         let Some(context) = parts.extensions.get::<Context>().cloned() else {
-            return Err(SetupError::layer_missing(L::HANDLER).response(None));
+            return Err(SetupError::layer_missing(L::HANDLER).response(None, Call::of(parts).as_ref()));
         };
         let (later, undecided) = match Guard::begin(&context, parts) {
             Ok(Begun::Decided(guard)) => return Ok(guard),
@@ -79,8 +80,8 @@ impl<L: Limits> Guard<L> {
         let path = captured(parts, L::limits())?;
         context.met_user(&parts.extensions);
         let http = context.limiter().http();
-        let wrong = |error: SetupError| error.response(http.on_setup_error.as_ref());
         let head = Head::new(parts, path.as_ref(), L::HANDLER, http);
+        let wrong = |error: SetupError| error.response(http.on_setup_error.as_ref(), Call::of(head.parts()).as_ref());
         let mut asked = Asked::new();
         let mut waits = Vec::new();
         for (index, limit) in L::limits().iter().enumerate() {
@@ -127,8 +128,8 @@ fn settle<L>(
         Some(response) => Err(response),
         None if waits.is_empty() => Ok(Guard::open()),
         None => {
-            let head = context.on_denied().map(|_| parts.clone());
-            let waiting = Box::new(Waiting { context: context.clone(), limits: waits, head });
+            let kept = Kept::of(parts, context.on_denied());
+            let waiting = Box::new(Waiting { context: context.clone(), limits: waits, kept });
             Ok(Guard { waiting: Some(waiting), limits: PhantomData })
         }
     }
