@@ -33,6 +33,9 @@ impl RateGuardBuilder {
     /// let limiter = RateGuard::builder().trusted_proxies(["loopback", "10.0.0.0/8"]).build()?;
     /// # Ok::<(), rateguard::ConfigError>(())
     /// ```
+    #[doc(alias = "SmartIpKeyExtractor")]
+    #[doc(alias = "trust proxy")]
+    #[doc(alias = "X-Forwarded-For")]
     pub fn trusted_proxies(mut self, networks: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.client_ip = self.client_ip.trusted_proxies(networks);
         self
@@ -145,6 +148,7 @@ impl RateGuardBuilder {
     ///     .build()?;
     /// # Ok::<(), rateguard::ConfigError>(())
     /// ```
+    #[doc(alias = "error_handler")]
     pub fn on_denied<R: IntoResponse>(mut self, answer: impl Fn(&Denied) -> R + Send + Sync + 'static) -> Self {
         self.http.on_denied = Some(OnDenied::new(answer));
         self
