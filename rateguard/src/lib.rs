@@ -85,6 +85,8 @@
 //! | `serde` | no | `Quota`, `Algorithm`, `OnError` and `Policy` in configuration files: quotas as text, such as `"5/60s"` |
 //! | `test-util` | no | `ManualClock`: a clock that only your tests move |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[doc(hidden)]
 pub mod __private;
 mod algorithm;
