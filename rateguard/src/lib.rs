@@ -90,6 +90,8 @@
 //! | `tonic` | no | the client's address on tonic's own server, and `tonic::Status` from a denial ([gRPC](guide::grpc)) |
 //! | `test-util` | no | `ManualClock`: a clock that only your tests move |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[doc(hidden)]
 pub mod __private;
 mod algorithm;
