@@ -1,4 +1,4 @@
-//! Your own responses to denied requests: JSON for an API, a page for browsers, a status for gRPC.
+//! Your own responses to denied requests: JSON for an API, a page for browsers. Calls of gRPC keep the library's answer.
 //!
 //! ```text
 //! cargo run --example custom_response
@@ -11,7 +11,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::any;
 use axum::{Json, Router};
@@ -26,9 +26,9 @@ async fn greet() -> &'static str {
 /// Runs only for denied requests. `Retry-After`, the quota headers and `Cache-Control: no-store` are added to the response
 /// that it returns.
 fn slow_down(denied: &Denied) -> Response {
-    if names(denied.head(), header::CONTENT_TYPE, "application/grpc") {
-        for_grpc(denied)
-    } else if names(denied.head(), header::ACCEPT, "text/html") {
+    if denied.is_grpc() {
+        denied.default_response()
+    } else if mentions(denied.head(), header::ACCEPT, "text/html") {
         for_browsers(denied)
     } else {
         for_programs(denied)
@@ -36,17 +36,14 @@ fn slow_down(denied: &Denied) -> Response {
 }
 
 /// Whether a header mentions a media type. This is enough to tell browsers from programs. It ignores `q` weights.
-fn names(head: &Parts, name: HeaderName, media_type: &str) -> bool {
+fn mentions(head: &Parts, name: HeaderName, media_type: &str) -> bool {
     head.headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains(media_type))
 }
 
-/// How long to wait, in units of this many microseconds. Rounded up: a client that comes too early is denied again.
-fn wait_in(denied: &Denied, unit: u128) -> Option<u128> {
-    denied.retry_after().map(|wait| wait.as_micros().div_ceil(unit))
+/// Seconds to wait. Rounded up: a client that comes too early is denied again.
+fn seconds(denied: &Denied) -> Option<u128> {
+    denied.retry_after().map(|wait| wait.as_micros().div_ceil(1_000_000))
 }
-
-const SECONDS: u128 = 1_000_000;
-const MILLISECONDS: u128 = 1_000;
 
 fn for_programs(denied: &Denied) -> Response {
     #[derive(Serialize)]
@@ -57,44 +54,17 @@ fn for_programs(denied: &Denied) -> Response {
         retry_after_seconds: Option<u128>,
     }
     let error = if denied.status() == StatusCode::TOO_MANY_REQUESTS { "too_many_requests" } else { "try_later" };
-    let body = Body {
-        error,
-        policy: denied.policy(),
-        message: denied.to_string(),
-        retry_after_seconds: wait_in(denied, SECONDS),
-    };
+    let body =
+        Body { error, policy: denied.policy(), message: denied.to_string(), retry_after_seconds: seconds(denied) };
     (denied.status(), Json(body)).into_response()
 }
 
 fn for_browsers(denied: &Denied) -> Response {
-    let wait =
-        wait_in(denied, SECONDS).map_or_else(String::new, |wait| format!(" Please come back in {wait} seconds."));
+    let wait = seconds(denied).map_or_else(String::new, |wait| format!(" Please come back in {wait} seconds."));
     // Nothing on this page comes from the client. Escape any value that does.
     let page =
         format!("<!doctype html><title>Slow down</title><h1>Slow down</h1><p>That was a little much.{wait}</p>\n");
     (denied.status(), Html(page)).into_response()
-}
-
-/// A trailers-only response, as gRPC over HTTP/2 defines it: status 200, and the outcome in `grpc-status` and
-/// `grpc-message`.
-fn for_grpc(denied: &Denied) -> Response {
-    const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
-    const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
-    let status = if denied.status() == StatusCode::TOO_MANY_REQUESTS { RESOURCE_EXHAUSTED } else { UNAVAILABLE };
-    let mut response = StatusCode::OK.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert("grpc-status", status);
-    // The message is plain ASCII. Any other text would have to be percent-encoded.
-    if let Ok(message) = HeaderValue::from_str(&denied.to_string()) {
-        headers.insert("grpc-message", message);
-    }
-    // Clients with automatic retries wait this many milliseconds.
-    let wait = wait_in(denied, MILLISECONDS).and_then(|wait| HeaderValue::from_str(&wait.to_string()).ok());
-    if let Some(wait) = wait {
-        headers.insert("grpc-retry-pushback-ms", wait);
-    }
-    response
 }
 
 fn app(limiter: RateGuardBuilder) -> Result<Router, ConfigError> {
@@ -117,17 +87,19 @@ mod tests {
 
     use axum::body::{Body, to_bytes};
     use axum::extract::Request;
+    use axum::http::Method;
     use rateguard::ManualClock;
     use tower::ServiceExt;
 
     use super::*;
 
-    async fn denied(name: HeaderName, value: &str) -> (Response<()>, String) {
+    async fn denied(method: Method, name: HeaderName, value: &str) -> (Response<()>, String) {
         let clock = ManualClock::new();
         let app = app(RateGuard::builder().clock(clock.clone())).unwrap();
         let ask = async || {
             let client = rateguard_examples::client([203, 0, 113, 7]);
-            let request = Request::get("/").header(&name, value).extension(client).body(Body::empty()).unwrap();
+            let request = Request::builder().method(&method).header(&name, value).extension(client);
+            let request = request.body(Body::empty()).unwrap();
             app.clone().oneshot(request).await.unwrap()
         };
         for _ in 0..2 {
@@ -141,7 +113,7 @@ mod tests {
 
     #[tokio::test]
     async fn programs_get_json() {
-        let (response, body) = denied(header::ACCEPT, "*/*").await;
+        let (response, body) = denied(Method::GET, header::ACCEPT, "*/*").await;
         assert_eq!(
             (response.status(), &response.headers()["content-type"]),
             (StatusCode::TOO_MANY_REQUESTS, &"application/json".parse().unwrap())
@@ -157,18 +129,19 @@ mod tests {
 
     #[tokio::test]
     async fn browsers_get_a_page() {
-        let (response, body) = denied(header::ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8").await;
+        let (response, body) = denied(Method::GET, header::ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8").await;
         assert_eq!(response.status(), 429);
         assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
         assert!(body.contains("come back in 59 seconds"), "{body}");
     }
 
     #[tokio::test]
-    async fn grpc_gets_resource_exhausted_in_a_response_of_trailers_only() {
-        let (response, body) = denied(header::CONTENT_TYPE, "application/grpc+proto").await;
-        assert_eq!((response.status().as_u16(), body.as_str()), (200, ""));
+    async fn calls_of_grpc_get_resource_exhausted() {
+        let (response, body) = denied(Method::POST, header::CONTENT_TYPE, "application/grpc+proto").await;
+        // Without `te: trailers`, which every client of gRPC sends, the HTTP status is not 200.
+        assert_eq!((response.status().as_u16(), body.as_str()), (429, ""));
         let told = |name| response.headers()[name].to_str().unwrap();
-        assert_eq!((told("content-type"), told("grpc-status")), ("application/grpc", "8"));
+        assert_eq!((told("content-type"), told("grpc-status")), ("application/grpc+proto", "8"));
         assert_eq!(told("grpc-message"), "No more than 2 requests in 1 minute; try again in 59 s");
         assert_eq!(told("grpc-retry-pushback-ms"), "59000");
     }

@@ -1,7 +1,7 @@
 //! Messages of a WebSocket, limited one by one with `check`: a connection is one request, however many messages it sends.
 //!
 //! ```text
-//! cargo run --example websocket
+//! cargo run --features ws --example websocket
 //! npx wscat -c ws://127.0.0.1:3000/chat      # or: websocat ws://127.0.0.1:3000/chat
 //! ```
 //!

@@ -9,6 +9,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rateguard::{Decision, Key, Policy, Quota, RateGuard};
+use rateguard_benches::process_group;
 use rateguard_tests::{RedisServer, connected};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -107,8 +108,12 @@ fn seen(decision: &Decision, allowed: bool) {
     assert!(decision.allowed() == allowed && !decision.degraded(), "{decision:?}");
 }
 
+fn main() {
+    process_group::run(measure);
+}
+
 #[tokio::main]
-async fn main() {
+async fn measure() {
     let rules: [(&str, Make, bool, &[u32]); 5] = [
         ("sliding_window", Quota::sliding_window, false, &LIMITS),
         ("sliding_window, compact", Quota::sliding_window, true, &[10, 127, 512]),

@@ -15,14 +15,19 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use rateguard::{KeyBy, Quota, RateGuard, RateLimitLayer};
+use rateguard_benches::process_group;
 use rateguard_tests::{RedisServer, connected, serve};
 
 const CONNECTIONS: u64 = 64;
 /// Requests that a connection sends before it reads answers.
 const AHEAD: u64 = 32;
 
+fn main() {
+    process_group::run(measure);
+}
+
 #[tokio::main]
-async fn main() {
+async fn measure() {
     let identities = std::env::args().nth(1).map_or(10_000_000, |text| text.parse().expect("the number of identities"));
     println!("{identities} identities, one request each, limit 2 in 10 s, keyed by a header\n");
     println!(

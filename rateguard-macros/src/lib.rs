@@ -22,6 +22,8 @@ mod value;
 mod window;
 
 #[cfg(test)]
+mod expansions;
+#[cfg(test)]
 mod tests;
 
 use proc_macro2::TokenStream;

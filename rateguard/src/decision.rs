@@ -249,12 +249,6 @@ impl Decision {
         receipt
     }
 
-    /// A copy in its place: it has the receipt.
-    pub(crate) fn hand_over(&mut self) -> Decision {
-        let (receipt, used) = (self.receipt.take(), std::mem::take(&mut self.used));
-        Decision { receipt, used, ..self.clone() }
-    }
-
     /// After the charge was given back.
     pub(crate) fn given_back(&mut self) {
         let capacity = self.quota().capacity();

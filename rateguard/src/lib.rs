@@ -51,14 +51,18 @@
 //!
 //! [The guide](guide) has one chapter per subject. Its front page lists them in reading order.
 //!
-//! - Begin: [how it works](guide::how_it_works), [the attribute](guide::attribute), [the layer](guide::layer),
-//!   [responses and headers](guide::responses), [examples](guide::examples).
+//! - Begin: [how it works](guide::how_it_works), [adding limits](guide::adding_limits), [the attribute](guide::attribute),
+//!   [the layer](guide::layer), [responses and headers](guide::responses), [gRPC](guide::grpc),
+//!   [examples](guide::examples).
 //! - Run it: [in production](guide::in_production), [backends](guide::backends), [Redis outages](guide::redis_outages),
 //!   [behind a proxy](guide::behind_a_proxy), [security](guide::security), [metrics and logs](guide::metrics_and_logs),
 //!   [shadow mode (dry run)](guide::shadow_mode), [overrides](guide::overrides), [support desk](guide::support_desk),
 //!   [scaling](guide::scaling), [performance](guide::performance).
 //! - Write it: [recipes](guide::recipes), [algorithms](guide::algorithms), [testing](guide::testing),
 //!   [handlers that block](guide::handlers_that_block), [FAQ](guide::faq).
+//! - Coming from: [`tower_governor`](guide::from_tower_governor), [axum-governor](guide::from_axum_governor),
+//!   [express-rate-limit](guide::from_express_rate_limit), [slowapi and Flask-Limiter](guide::from_slowapi),
+//!   [FastAPI with Redis sorted sets](guide::from_fastapi).
 //! - Decide: [alternatives](guide::alternatives), [mistakes of others](guide::mistakes_of_others),
 //!   [features and dependencies](guide::features), [versions](guide::versions).
 //!
@@ -83,6 +87,7 @@
 //! | `aide` | no | limited handlers in documents made by aide, each with its 429 and its limits in words |
 //! | `utoipa` | no | the same in documents made by utoipa |
 //! | `serde` | no | `Quota`, `Algorithm`, `OnError` and `Policy` in configuration files: quotas as text, such as `"5/60s"` |
+//! | `tonic` | no | the client's address on tonic's own server, and `tonic::Status` from a denial ([gRPC](guide::grpc)) |
 //! | `test-util` | no | `ManualClock`: a clock that only your tests move |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -122,9 +127,17 @@ pub use limiter::PolicyInfo;
 pub use policy::{OnError, Policy, PolicyNameError};
 pub use quota::{Algorithm, ParseQuotaError, Quota, QuotaError};
 pub use rate_guard::RateGuard;
+#[doc(alias = "limit")]
+#[doc(alias = "throttle")]
+#[doc(alias = "decorator")]
 pub use rateguard_macros::rate_limit;
 
 /// The programs in the README compile.
 #[cfg(all(doctest, feature = "redis"))]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// So does the program in llms.txt.
+#[cfg(all(doctest, feature = "redis"))]
+#[doc = include_str!("../../llms.txt")]
+struct Llms;

@@ -115,6 +115,17 @@ impl RedisCluster {
         }
     }
 
+    /// Whether every slot has a master, and every other node follows one.
+    pub fn is_settled(&self) -> bool {
+        let knows_all = |node: &RedisServer| {
+            let info = node.try_command::<String>(&["CLUSTER", "INFO"]);
+            info.is_ok_and(|info| info.contains("cluster_state:ok") && info.contains("cluster_slots_ok:16384"))
+        };
+        let followers = self.nodes.iter().filter(|node| node.follows()).count();
+        let masters = self.nodes.iter().filter(|node| node.is_master()).count();
+        (masters, followers) == (usize::from(MASTERS), usize::from(MASTERS)) && self.nodes.iter().all(knows_all)
+    }
+
     /// `redis+cluster://…`, with the masters that there are at first.
     pub fn url(&self) -> String {
         let hosts = self.nodes.iter().take(usize::from(MASTERS)).map(|node| format!("127.0.0.1:{}", node.port()));

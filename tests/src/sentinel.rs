@@ -57,6 +57,21 @@ impl Sentinels {
         says("num-slaves", "1") && says("num-other-sentinels", "2") && says("flags", "master")
     }
 
+    /// Whether one of the servers is the master, every sentinel says so, and the other follows it.
+    pub fn are_settled(&self) -> bool {
+        let servers = [&self.master, &self.replica];
+        let Some(master) = servers.iter().find(|server| server.is_master()) else { return false };
+        let says_so = |port: &u16| {
+            let told = redis::Client::open(("127.0.0.1", *port)).and_then(|client| {
+                let mut connection = client.get_connection_with_timeout(Duration::from_secs(2))?;
+                let mut command = redis::cmd("SENTINEL");
+                command.arg("GET-MASTER-ADDR-BY-NAME").arg("mymaster").query::<(String, u16)>(&mut connection)
+            });
+            told.is_ok_and(|(_, port)| port == master.port()) && Sentinels::is_ready(*port)
+        };
+        servers.iter().any(|server| server.follows()) && self.ports.iter().all(says_so)
+    }
+
     /// `redis+sentinel://…/mymaster`.
     pub fn url(&self) -> String {
         let hosts: Vec<String> = self.ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();

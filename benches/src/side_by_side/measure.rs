@@ -7,21 +7,19 @@ use rateguard_benches::wire;
 use rateguard_tests::RedisServer;
 
 use crate::contender::{Contender, Role};
+use crate::counters::{Counters, cpu_seconds};
 use crate::load::{Generator, Seen};
 use crate::scenario::Scenario;
 
-/// Ticks per second in `/proc/*/stat`, the same on every Linux.
-const TICKS: f64 = 100.0;
-
 /// The figures of a run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Figures {
     pub(crate) requests_per_second: f64,
     pub(crate) p50_micros: f64,
     pub(crate) p99_micros: f64,
     /// CPU time of the serving process, user and system. This and the following figures are per request.
     pub(crate) server_micros: f64,
-    /// CPU time of the Redis process, user and system.
+    /// CPU time of the Redis process, or of all of a cluster's masters, user and system.
     pub(crate) redis_micros: f64,
     /// Script calls.
     pub(crate) scripts: f64,
@@ -31,19 +29,39 @@ pub(crate) struct Figures {
     pub(crate) wrong: f64,
 }
 
-/// Removes all counts, warms up, and measures.
+impl Figures {
+    /// The names of the values.
+    pub(crate) const NAMES: [&str; 8] =
+        ["requests/s", "p50 µs", "p99 µs", "server CPU µs", "Redis CPU µs", "script calls", "commands", "wrong"];
+
+    pub(crate) fn values(&self) -> [f64; 8] {
+        let times = [self.requests_per_second, self.p50_micros, self.p99_micros, self.server_micros, self.redis_micros];
+        let [requests, p50, p99, server, redis] = times;
+        [requests, p50, p99, server, redis, self.scripts, self.commands, self.wrong]
+    }
+
+    pub(crate) fn from_values(values: [f64; 8]) -> Figures {
+        let [requests_per_second, p50_micros, p99_micros, server_micros, redis_micros, scripts, commands, wrong] =
+            values;
+        Figures { requests_per_second, p50_micros, p99_micros, server_micros, redis_micros, scripts, commands, wrong }
+    }
+}
+
+/// Removes all counts, warms up, and measures. Every server counts.
 pub(crate) fn run(
     contender: &Contender,
     scenario: Scenario,
     seconds: u32,
     generator: &Generator,
-    server: &RedisServer,
+    servers: &[RedisServer],
 ) -> Figures {
-    let _: String = server.command(&["FLUSHALL"]);
+    for server in servers {
+        let _: String = server.command(&["FLUSHALL"]);
+    }
     warm_up(contender, scenario);
-    let before = (Counters::read(server), cpu_seconds(contender.pid));
+    let before = (Counters::of(servers), cpu_seconds(contender.pid));
     let seen = generator.run(contender, scenario, seconds);
-    let after = (Counters::read(server), cpu_seconds(contender.pid));
+    let after = (Counters::of(servers), cpu_seconds(contender.pid));
     let each = |before: f64, after: f64| (after - before) / seen.requests.max(1) as f64;
     Figures {
         requests_per_second: seen.requests as f64 / seen.seconds,
@@ -86,52 +104,4 @@ fn warm_up(contender: &Contender, scenario: Scenario) {
             });
         }
     });
-}
-
-/// Redis' own counters.
-struct Counters {
-    cpu_seconds: f64,
-    scripts: f64,
-    commands: f64,
-}
-
-impl Counters {
-    fn read(server: &RedisServer) -> Counters {
-        let info: String = server.command(&["INFO", "all"]);
-        let number = |name: &str| -> f64 {
-            let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            value.and_then(|value| value.trim().parse().ok()).unwrap_or(0.0)
-        };
-        let (mut scripts, mut commands) = (0.0, 0.0);
-        for line in info.lines().filter_map(|line| line.strip_prefix("cmdstat_")) {
-            let Some((command, rest)) = line.split_once(":calls=") else { continue };
-            let calls: f64 = rest.split(',').next().and_then(|calls| calls.parse().ok()).unwrap_or(0.0);
-            if matches!(command, "eval" | "evalsha") {
-                scripts += calls;
-            }
-            // Our own reads and resets are not counted.
-            if !matches!(command, "info" | "client|setinfo" | "flushall") {
-                commands += calls;
-            }
-        }
-        Counters { cpu_seconds: number("used_cpu_user") + number("used_cpu_sys"), scripts, commands }
-    }
-}
-
-/// CPU seconds that a process has used, user and system.
-fn cpu_seconds(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("Linux, and the process there");
-    // The name, in parentheses, may contain spaces.
-    let (_, rest) = stat.rsplit_once(')').expect("a name");
-    rest.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
-}
-
-/// A short description of the machine.
-pub(crate) fn machine(server: &RedisServer) -> String {
-    let cores = std::thread::available_parallelism().map_or(1, Into::into);
-    let info: String = server.command(&["INFO", "server"]);
-    let redis = info.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("of unknown version");
-    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("");
-    format!("{cores} cores ({}), redis-server {}", model.trim_start_matches([' ', '\t', ':']), redis.trim())
 }

@@ -39,7 +39,7 @@ pub(crate) fn memory() -> Router {
     app(RateGuard::memory())
 }
 
-/// Counting in Redis.
+/// Counting in a Redis server or in a cluster.
 pub(crate) async fn redis(url: &str, compact: bool) -> Router {
     // A prefix for each, so that the two do not share counts.
     let prefix = if compact { "compact" } else { "plain" };

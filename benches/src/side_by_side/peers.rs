@@ -6,7 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use rateguard_tests::RedisServer;
 
-use crate::contender::{Contender, Role};
+use crate::arguments::WithPeers;
+use crate::contender::Contender;
 use crate::scenario::Scenario;
 
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/Cargo.toml");
@@ -19,11 +20,14 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    /// Builds and starts the program.
-    pub(crate) fn start(server: &RedisServer, with_limitador: bool) -> Peers {
+    /// Builds and starts the program, if peers are wanted.
+    pub(crate) fn start(server: &RedisServer, which: WithPeers) -> Option<Peers> {
+        if which == WithPeers::No {
+            return None;
+        }
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
         let target = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/peers");
-        let more: &[&str] = if with_limitador { &["--features", "limitador"] } else { &[] };
+        let more: &[&str] = if which == WithPeers::All { &["--features", "limitador"] } else { &[] };
         let built = Command::new(cargo)
             .args(["build", "--release", "--locked", "--manifest-path", MANIFEST, "--target-dir", target])
             // One peer requires a newer compiler than it needs.
@@ -41,11 +45,12 @@ impl Peers {
             .take_while(|line| line != "ready")
             .map(|line| read(&line, pid))
             .collect();
-        Peers { process, contenders }
+        Some(Peers { process, contenders })
     }
 
-    pub(crate) fn contenders(&self) -> Vec<Contender> {
-        self.contenders.clone()
+    /// Those that were started. They are there only once.
+    pub(crate) fn contenders(&mut self) -> Vec<Contender> {
+        std::mem::take(&mut self.contenders)
     }
 }
 
@@ -54,11 +59,8 @@ fn read(line: &str, pid: u32) -> Contender {
     let mut words = line.splitn(3, ' ');
     let mut word = || words.next().unwrap_or_else(|| panic!("not a line about a peer: {line}"));
     let address = word().parse().expect("an address");
-    let scenarios: Vec<Scenario> = word()
-        .split(',')
-        .filter_map(|name| Scenario::ALL.into_iter().find(|scenario| scenario.name() == name))
-        .collect();
-    Contender::new(word(), address, pid, Role::Limiter, &scenarios)
+    let scenarios: Vec<Scenario> = word().split(',').filter_map(Scenario::named).collect();
+    Contender::of_process(pid, word(), address, &scenarios)
 }
 
 impl Drop for Peers {

@@ -33,6 +33,9 @@ impl RateGuardBuilder {
     /// let limiter = RateGuard::builder().trusted_proxies(["loopback", "10.0.0.0/8"]).build()?;
     /// # Ok::<(), rateguard::ConfigError>(())
     /// ```
+    #[doc(alias = "SmartIpKeyExtractor")]
+    #[doc(alias = "trust proxy")]
+    #[doc(alias = "X-Forwarded-For")]
     pub fn trusted_proxies(mut self, networks: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.client_ip = self.client_ip.trusted_proxies(networks);
         self
@@ -68,7 +71,8 @@ impl RateGuardBuilder {
     /// ```
     ///
     /// The closure can also return an [`IpAddr`](std::net::IpAddr) or a [`SocketAddr`](std::net::SocketAddr):
-    /// `.peer(|extensions| extensions.get::<TcpConnectInfo>()?.remote_addr())`.
+    /// `.peer(|extensions| Some(extensions.get::<ConnectInfo<MyType>>()?.0.address))`. tonic's own server needs no closure,
+    /// but the feature `tonic`: see the chapter on [gRPC](crate::guide::grpc).
     pub fn peer<P: Into<Peer>>(mut self, find: impl Fn(&Extensions) -> Option<P> + Send + Sync + 'static) -> Self {
         self.client_ip = self.client_ip.peer(PeerFn::new(find));
         self
@@ -126,7 +130,8 @@ impl RateGuardBuilder {
     ///
     /// The closure answers for all limits of this limiter's layers and attributes, unless a layer has
     /// [its own](crate::RateLimitLayer::on_denied). It is not called for a setup error (`500`), nor if a handler answers
-    /// according to a [`Decision`](crate::Decision) itself.
+    /// according to a [`Decision`](crate::Decision) itself. It answers calls of [gRPC](crate::guide::grpc) too; for them,
+    /// [`Denied::default_response`] is a status of gRPC.
     ///
     /// It costs an allowed request nothing, with one exception: for a deferred limit, the request's head is copied before
     /// the arguments are extracted, because the closure may need it.
@@ -143,6 +148,7 @@ impl RateGuardBuilder {
     ///     .build()?;
     /// # Ok::<(), rateguard::ConfigError>(())
     /// ```
+    #[doc(alias = "error_handler")]
     pub fn on_denied<R: IntoResponse>(mut self, answer: impl Fn(&Denied) -> R + Send + Sync + 'static) -> Self {
         self.http.on_denied = Some(OnDenied::new(answer));
         self

@@ -140,6 +140,8 @@ impl RateGuardBuilder {
     }
 
     /// What answers checks during an outage of the store. The default is [`OnError::Open`].
+    #[doc(alias = "passOnStoreError")]
+    #[doc(alias = "swallow_errors")]
     pub fn on_error(mut self, on_error: OnError) -> Self {
         self.settings.on_error = on_error;
         self

@@ -13,6 +13,7 @@ macro_rules! chapters {
 }
 
 chapters! {
+    adding_limits
     algorithms
     alternatives
     attribute
@@ -21,6 +22,11 @@ chapters! {
     examples
     faq
     features
+    from_axum_governor
+    from_express_rate_limit
+    from_fastapi
+    from_slowapi
+    from_tower_governor
     handlers_that_block
     how_it_works
     in_production
@@ -40,6 +46,11 @@ chapters! {
 }
 
 // Its programs need the feature, the chapter does not.
+#[doc = include_str!("links.md")]
+#[cfg_attr(any(not(doctest), feature = "tonic"), doc = include_str!("grpc.md"))]
+pub mod grpc {}
+
+// Likewise.
 #[doc = include_str!("links.md")]
 #[cfg_attr(any(not(doctest), feature = "test-util"), doc = include_str!("testing.md"))]
 pub mod testing {}

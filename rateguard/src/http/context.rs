@@ -237,19 +237,16 @@ impl Context {
         }
     }
 
+    /// Once the response is there, nothing is given back any more: the decisions go with it.
     pub(super) fn finish(&self, response: &mut Response, set: Headers) {
-        finish(response, set, lock(&self.shared_record().counted).iter_mut().map(|counted| &mut counted.decision));
+        finish(response, set, lock(&self.shared_record().counted).drain(..).map(|counted| counted.decision));
     }
 }
 
 /// Writes the headers, and leaves the decisions for middleware outside.
-pub(super) fn finish<'d>(
-    response: &mut Response,
-    set: Headers,
-    decisions: impl ExactSizeIterator<Item = &'d mut Decision>,
-) {
+pub(super) fn finish(response: &mut Response, set: Headers, decisions: impl ExactSizeIterator<Item = Decision>) {
     if decisions.len() > 0 {
-        let decisions: limiter::Decisions = decisions.map(Decision::hand_over).collect();
+        let decisions: limiter::Decisions = decisions.collect();
         quota_fields::write(response.headers_mut(), set, decisions.iter());
         response.extensions_mut().insert(Decisions(decisions));
     }

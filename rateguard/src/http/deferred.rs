@@ -2,14 +2,13 @@
 
 use std::fmt;
 
-use axum::http::request::Parts;
 use smallvec::SmallVec;
 
 use super::client_ip::Resolver;
 use super::context::{Ask, Asked, Context, begin};
 use super::extract::Head;
 use super::limit::HttpLimit;
-use super::rejection::RateLimited;
+use super::rejection::{Kept, RateLimited};
 use super::setup_error::SetupError;
 use crate::key::Key;
 use crate::quota::Quota;
@@ -22,8 +21,8 @@ type Applies = Option<Quota>;
 pub(super) struct Waiting {
     pub(super) context: Context,
     pub(super) limits: Vec<Waits>,
-    /// For the program's own answer to a denial, if there is one.
-    pub(super) head: Option<Parts>,
+    /// For the answer to a denial.
+    pub(super) kept: Kept,
 }
 
 impl fmt::Debug for Waiting {
@@ -118,10 +117,10 @@ impl Waits {
 
 impl Waiting {
     pub(super) async fn decide(self, said: impl IntoIterator<Item = Deferred>) -> Result<(), RateLimited> {
-        let Waiting { context, limits, head } = self;
+        let Waiting { context, limits, kept } = self;
         let mut said: SmallVec<[Deferred; 2]> = said.into_iter().collect();
         let http = context.limiter().http();
-        let wrong = |error| RateLimited::not_set_up(error, http.on_setup_error.as_ref());
+        let wrong = |error| RateLimited::not_set_up(error, http.on_setup_error.as_ref(), kept.call());
         let mut asked = Asked::new();
         for waits in limits {
             let Waits { index, limit, .. } = waits;
@@ -136,7 +135,7 @@ impl Waiting {
         }
         let (checking, refunds) = begin(context.limiter(), &asked, context.left(context.limiter()));
         let decisions = context.settled(checking.settled().await);
-        let denied = RateLimited::new(&decisions, context.on_denied(), || head);
+        let denied = RateLimited::new(&decisions, context.on_denied(), || kept);
         context.record(decisions, refunds);
         match denied {
             None => Ok(()),

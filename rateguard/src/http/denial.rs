@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use smallvec::SmallVec;
 
+use super::grpc::{Call, Retry};
 use super::headers::number;
 use crate::clock::whole_seconds;
 use crate::decision::Decision;
@@ -67,13 +68,22 @@ impl Denial {
         self.0.iter().all(Decision::is_unknown)
     }
 
+    /// The library's own answer: to a gRPC call as gRPC has it, otherwise a problem document.
+    pub(super) fn response(&self, call: Option<&Call>) -> Response {
+        let Some(call) = call else { return self.problem() };
+        // An unknown state has an end.
+        let retry = self.retry_after().map_or(Retry::Never, Retry::After);
+        let mut response = call.answer(self.status(), &self.to_string(), retry);
+        self.complete(response.headers_mut());
+        response
+    }
+
     /// The problem document (RFC 9457), of the types that the draft of the `RateLimit` header registers.
-    pub(super) fn problem(&self) -> Response {
+    fn problem(&self) -> Response {
         // Room for the name and the numbers of an ordinary policy.
         let mut json = String::with_capacity(384);
         json.push_str(if self.is_unknown() { UNKNOWN } else { EXCEEDED });
-        // Writing to memory cannot fail.
-        let _ = write!(json, "{self}");
+        self.words(&mut json);
         json.push_str("\",\"violated-policies\":[");
         for (i, decision) in self.0.iter().enumerate() {
             // The name of a policy has neither quotes nor backslashes nor control characters.
@@ -106,38 +116,54 @@ impl Denial {
 /// In plain words, for the client.
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut words = String::new();
+        self.words(&mut words);
+        f.write_str(&words)
+    }
+}
+
+impl Denial {
+    /// Without `write!`, which takes a tenth of all instructions of a denied request.
+    fn words(&self, to: &mut String) {
         if self.is_unknown() {
-            return f.write_str("Requests cannot be counted at the moment");
+            return to.push_str("Requests cannot be counted at the moment");
         }
-        let Some(strictest) = self.strictest() else { return Ok(()) };
-        let (limit, window) = (strictest.quota().limit(), InWords(strictest.quota().window()));
+        let Some(strictest) = self.strictest() else { return };
+        let limit = strictest.quota().limit();
         let units = strictest.check().policy.get_unit().unwrap_or("requests");
         if strictest.quota().allows_nothing() {
-            return write!(f, "No {units} are allowed");
+            return push(to, &["No ", units, " are allowed"]);
         }
         let units = if limit == 1 { units.strip_suffix('s').unwrap_or(units) } else { units };
-        write!(f, "No more than {limit} {units} in {window}")?;
+        push(to, &["No more than ", itoa::Buffer::new().format(limit), " ", units, " in "]);
+        window(to, strictest.quota().window());
         match strictest.retry_after() {
-            Some(wait) => write!(f, "; try again in {} s", whole_seconds(wait).max(1)),
-            None => f.write_str("; this request is larger than that and is never admitted"),
+            Some(wait) => {
+                push(to, &["; try again in ", itoa::Buffer::new().format(whole_seconds(wait).max(1)), " s"]);
+            }
+            None => to.push_str("; this request is larger than that and is never admitted"),
         }
     }
 }
 
-/// A length of time as people say it, in the largest unit that divides it: `1 minute`, `90 seconds`, `500 ms`.
-struct InWords(Duration);
-
-impl fmt::Display for InWords {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [(u64, &str); 4] = [(86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")];
-        let seconds = self.0.as_secs();
-        if self.0.subsec_nanos() > 0 || seconds == 0 {
-            return write!(f, "{} ms", self.0.as_secs_f64() * 1000.0);
-        }
-        let (size, unit) = UNITS.into_iter().find(|(size, _)| seconds.is_multiple_of(*size)).unwrap_or((1, "second"));
-        let count = seconds / size;
-        write!(f, "{count} {unit}{}", if count == 1 { "" } else { "s" })
+fn push(to: &mut String, texts: &[&str]) {
+    for text in texts {
+        to.push_str(text);
     }
+}
+
+/// A length of time as people say it, in the largest unit that divides it: `1 minute`, `90 seconds`, `500 ms`.
+fn window(to: &mut String, window: Duration) {
+    const UNITS: [(u64, &str); 4] = [(86_400, " day"), (3600, " hour"), (60, " minute"), (1, " second")];
+    let seconds = window.as_secs();
+    if window.subsec_nanos() > 0 || seconds == 0 {
+        // Writing to memory cannot fail.
+        let _ = write!(to, "{} ms", window.as_secs_f64() * 1000.0);
+        return;
+    }
+    let (size, unit) = UNITS.into_iter().find(|(size, _)| seconds.is_multiple_of(*size)).unwrap_or((1, " second"));
+    let count = seconds / size;
+    push(to, &[itoa::Buffer::new().format(count), unit, if count == 1 { "" } else { "s" }]);
 }
 
 #[cfg(test)]
@@ -156,7 +182,7 @@ mod tests {
     }
 
     async fn answered(decision: Decision) -> (StatusCode, String) {
-        let response = Denial::of(&[decision]).unwrap().problem();
+        let response = Denial::of(&[decision]).unwrap().response(None);
         let status = response.status();
         (status, String::from_utf8(to_bytes(response.into_body(), usize::MAX).await.unwrap().into()).unwrap())
     }
@@ -183,7 +209,11 @@ mod tests {
 
     #[test]
     fn a_window_is_said_in_words() {
-        let words = |micros| InWords(Duration::from_micros(micros)).to_string();
+        let words = |micros| {
+            let mut words = String::new();
+            window(&mut words, Duration::from_micros(micros));
+            words
+        };
         assert_eq!(words(500_000), "500 ms");
         assert_eq!(words(1_500), "1.5 ms");
         assert_eq!(words(2_500_000), "2500 ms");

@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 
 use super::denial::Denial;
+use super::grpc::Call;
 use crate::decision::Decision;
 use crate::key::Key;
 
@@ -101,10 +102,19 @@ impl Denied {
         &self.head
     }
 
-    /// The answer without the closure: the problem document, with `Retry-After` and `Cache-Control: no-store`. To
-    /// extend it, or for requests that the closure does not handle.
+    /// Whether the request is a [gRPC](crate::guide::grpc) call, whose client reads neither the HTTP status nor the body.
+    pub fn is_grpc(&self) -> bool {
+        self.call().is_some()
+    }
+
+    fn call(&self) -> Option<Call> {
+        Call::of(&self.head)
+    }
+
+    /// The answer without the closure: the problem document, or to a [gRPC](crate::guide::grpc) call a status, with
+    /// `Retry-After` and `Cache-Control: no-store`. To extend it, or for requests that the closure does not handle.
     pub fn default_response(&self) -> Response {
-        self.denial.problem()
+        self.denial.response(self.call().as_ref())
     }
 }
 

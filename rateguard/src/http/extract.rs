@@ -122,7 +122,7 @@ impl<'r> Head<'r> {
 
     fn found(&self) -> Result<Found, SetupError> {
         let find = || {
-            let peer = self.settings.client_ip.peer(&self.parts.extensions)?;
+            let peer = self.settings.client_ip.peer(self.parts)?;
             Ok(self.settings.client_ip.find(peer, &self.parts.headers))
         };
         self.address.get_or_init(find).clone()

@@ -9,8 +9,9 @@ use axum::response::Response;
 use super::context::{Asked, Context, Refunds, begin};
 use super::deferred::{Deferred, Waiting, Waits};
 use super::extract::{Head, Said, captured};
+use super::grpc::Call;
 use super::handler_limits::Limits;
-use super::rejection::{self, RateLimited};
+use super::rejection::{self, Kept, RateLimited};
 use super::setup_error::SetupError;
 use crate::limiter::{Checking, Decisions, Later};
 use crate::telemetry;
@@ -31,27 +32,26 @@ impl<S: Send + Sync, L: Limits> FromRequestParts<S> for Guard<L> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
         // Work that does not wait is done outside of this future, to keep the future small: it is a part of the handler's.
         let Some(context) = parts.extensions.get::<Context>().cloned() else {
-            return Err(SetupError::layer_missing(L::HANDLER).response(None));
+            return Err(SetupError::layer_missing(L::HANDLER).response(None, Call::of(parts).as_ref()));
         };
-        let (later, undecided) = match Guard::begin(&context, parts) {
+        let guard = match Guard::begin(&context, parts) {
             Ok(Begun::Decided(guard)) => return Ok(guard),
-            Ok(Begun::Asked(later, undecided)) => (later, undecided),
-            Err(response) => return Err(give_back(&context, response).await),
+            Ok(Begun::Asked(later, undecided)) => {
+                let decisions = context.settled(later.await);
+                settle(&context, decisions, undecided, parts)
+            }
+            Err(response) => Err(response),
         };
-        let decisions = context.settled(later.await);
-        match settle(&context, decisions, undecided, parts) {
-            Ok(guard) => Ok(guard),
-            Err(response) => Err(give_back(&context, response).await),
-        }
-    }
-}
-
-/// A denied request spends nothing: the answer, once all that was charged is given back.
-async fn give_back(context: &Context, response: Response) -> Response {
-    if let Some(given_back) = context.denied() {
+        let response = match guard {
+            Ok(guard) => return Ok(guard),
+            Err(response) => response,
+        };
+        // A denied request spends nothing: what outer layers have charged is given back before the answer.
+        let Some(given_back) = context.denied() else { return Err(response) };
+        let response = Box::new(response);
         given_back.await;
+        Err(*response)
     }
-    response
 }
 
 /// The state of a guard before it waits.
@@ -79,8 +79,8 @@ impl<L: Limits> Guard<L> {
         let path = captured(parts, L::limits())?;
         context.met_user(&parts.extensions);
         let http = context.limiter().http();
-        let wrong = |error: SetupError| error.response(http.on_setup_error.as_ref());
         let head = Head::new(parts, path.as_ref(), L::HANDLER, http);
+        let wrong = |error: SetupError| error.response(http.on_setup_error.as_ref(), Call::of(head.parts()).as_ref());
         let mut asked = Asked::new();
         let mut waits = Vec::new();
         for (index, limit) in L::limits().iter().enumerate() {
@@ -127,8 +127,8 @@ fn settle<L>(
         Some(response) => Err(response),
         None if waits.is_empty() => Ok(Guard::open()),
         None => {
-            let head = context.on_denied().map(|_| parts.clone());
-            let waiting = Box::new(Waiting { context: context.clone(), limits: waits, head });
+            let kept = Kept::of(parts, context.on_denied());
+            let waiting = Box::new(Waiting { context: context.clone(), limits: waits, kept });
             Ok(Guard { waiting: Some(waiting), limits: PhantomData })
         }
     }

@@ -58,12 +58,15 @@ impl Deref for List {
 #[allow(non_upper_case_globals, reason = "they read as the variants of an enum, as in the documentation of others")]
 impl KeyBy {
     /// The client's address.
+    #[doc(alias = "PeerIpKeyExtractor")]
+    #[doc(alias = "get_remote_address")]
     pub const Ip: KeyBy = KeyBy(Source::Ip);
 
     /// The [`UserId`](super::UserId) in the request's extensions.
     pub const User: KeyBy = KeyBy(Source::User);
 
     /// One quota for all clients together.
+    #[doc(alias = "GlobalKeyExtractor")]
     pub const Global: KeyBy = KeyBy(Source::Global);
 }
 
@@ -99,6 +102,9 @@ impl KeyBy {
     }
 
     /// What a closure finds in the request's head. `None`: there is nothing to count by, so the address counts.
+    #[doc(alias = "KeyExtractor")]
+    #[doc(alias = "keyGenerator")]
+    #[doc(alias = "key_func")]
     pub fn from_fn(find: impl Fn(&Parts) -> Option<Key> + Send + Sync + 'static) -> KeyBy {
         KeyBy(Source::Head(Callback::shared(find)))
     }

@@ -38,6 +38,8 @@ use crate::rate_guard::RateGuard;
 ///             .skip(|request| request.uri.path() == "/health"),
 ///     );
 /// ```
+#[doc(alias = "GovernorLayer")]
+#[doc(alias = "middleware")]
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is added to a router: `.layer(…)`"]
 pub struct RateLimitLayer {

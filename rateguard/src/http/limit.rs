@@ -148,6 +148,8 @@ impl HttpLimit {
 
     /// Which responses give the charge back: those for which the closure returns `true`. If the client hangs up before
     /// there is a response, the request stays charged.
+    #[doc(alias = "skipSuccessfulRequests")]
+    #[doc(alias = "deduct_when")]
     pub fn refund_if(mut self, refund_if: impl Fn(&Response) -> bool + Send + Sync + 'static) -> HttpLimit {
         self.refund_if = Some(RefundIf(Callback::shared(refund_if)));
         self

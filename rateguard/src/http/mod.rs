@@ -10,6 +10,7 @@ pub(crate) mod denied;
 pub(crate) mod exempt;
 pub(crate) mod extract;
 mod future;
+mod grpc;
 pub(crate) mod guard;
 pub(crate) mod handler_limits;
 pub(crate) mod handlers;

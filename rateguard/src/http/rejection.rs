@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::denial::Denial;
 use super::denied::Denied;
+use super::grpc::Call;
 use super::setup_error::{OnSetupError, SetupError};
 use super::upload;
 use crate::decision::Decision;
@@ -44,7 +45,7 @@ pub(super) fn answer(decisions: &[Decision], on_denied: Option<&OnDenied>, head:
     let denial = Denial::of(decisions)?;
     let is_cut_off = upload::is_on_its_way(head);
     let mut response = match on_denied {
-        None => denial.problem(),
+        None => denial.response(Call::of(head).as_ref()),
         Some(on_denied) => {
             let head = std::mem::replace(head, Request::new(()).into_parts().0);
             on_denied.answer(&denial, &Denied::new(denial.clone(), head))
@@ -56,12 +57,33 @@ pub(super) fn answer(decisions: &[Decision], on_denied: Option<&OnDenied>, head:
     Some(response)
 }
 
+/// What is kept of a request, to answer it later.
+#[derive(Clone)]
+pub(super) enum Kept {
+    /// The whole head, for the program's own answer.
+    Head(Parts),
+    Call(Option<Call>),
+}
+
+impl Kept {
+    pub(super) fn of(head: &Parts, on_denied: Option<&OnDenied>) -> Kept {
+        if on_denied.is_some() { Kept::Head(head.clone()) } else { Kept::Call(Call::of(head)) }
+    }
+
+    pub(super) fn call(&self) -> Option<Call> {
+        match self {
+            Kept::Head(head) => Call::of(head),
+            Kept::Call(call) => call.clone(),
+        }
+    }
+}
+
 /// A request that was denied.
 ///
 /// As a response it is `429 Too Many Requests` with `Retry-After`; `503 Service Unavailable` where the store cannot be
 /// asked and the policy is [`OnError::Closed`](crate::OnError::Closed); or `500` where the program is not set up for the
 /// limit. The body is a problem document (RFC 9457), unless [`on_denied`](crate::RateGuardBuilder::on_denied) answers for
-/// the layer or the attribute that denied.
+/// the layer or the attribute that denied. A [gRPC](crate::guide::grpc) call gets a status of gRPC instead.
 #[derive(Clone, Debug)]
 pub struct RateLimited {
     reason: Box<Reason>,
@@ -75,10 +97,10 @@ pub(super) struct DeniedByHandler;
 
 #[derive(Clone, Debug)]
 enum Reason {
-    Denied(Denial),
+    Denied(Denial, Option<Call>),
     /// The program answers for itself.
     OnDenied(Denial, Arc<Denied>, OnDenied),
-    Setup(SetupError, Option<OnSetupError>),
+    Setup(SetupError, Option<OnSetupError>, Option<Call>),
 }
 
 impl RateLimited {
@@ -86,21 +108,21 @@ impl RateLimited {
     pub(super) fn new(
         decisions: &[Decision],
         on_denied: Option<&OnDenied>,
-        head: impl FnOnce() -> Option<Parts>,
+        kept: impl FnOnce() -> Kept,
     ) -> Option<RateLimited> {
         let denial = Denial::of(decisions)?;
-        let reason = match on_denied.and_then(|on_denied| Some((on_denied, head()?))) {
-            None => Reason::Denied(denial),
-            Some((on_denied, head)) => {
+        let reason = match (kept(), on_denied) {
+            (Kept::Head(head), Some(on_denied)) => {
                 let denied = Arc::new(Denied::new(denial.clone(), head));
                 Reason::OnDenied(denial, denied, on_denied.clone())
             }
+            (kept, _) => Reason::Denied(denial, kept.call()),
         };
         Some(RateLimited { reason: Box::new(reason), of_handler: false })
     }
 
-    pub(super) fn not_set_up(error: SetupError, answer: Option<&OnSetupError>) -> RateLimited {
-        RateLimited { reason: Box::new(Reason::Setup(error, answer.cloned())), of_handler: false }
+    pub(super) fn not_set_up(error: SetupError, answer: Option<&OnSetupError>, call: Option<Call>) -> RateLimited {
+        RateLimited { reason: Box::new(Reason::Setup(error, answer.cloned(), call)), of_handler: false }
     }
 
     /// The same, for a handler that may answer otherwise.
@@ -108,9 +130,18 @@ impl RateLimited {
         RateLimited { of_handler: true, ..self }
     }
 
+    /// The library's own answer to this call.
+    #[cfg(feature = "tonic")]
+    pub(super) fn answered(&self, call: &Call) -> Response {
+        match &*self.reason {
+            Reason::Denied(denial, _) | Reason::OnDenied(denial, ..) => denial.response(Some(call)),
+            Reason::Setup(error, ..) => error.response(None, Some(call)),
+        }
+    }
+
     fn denial(&self) -> Option<&Denial> {
         match &*self.reason {
-            Reason::Denied(denial) | Reason::OnDenied(denial, ..) => Some(denial),
+            Reason::Denied(denial, _) | Reason::OnDenied(denial, ..) => Some(denial),
             Reason::Setup(..) => None,
         }
     }
@@ -137,7 +168,7 @@ impl RateLimited {
     }
 
     /// The status of the response, unless the program [answers for itself](crate::RateGuardBuilder::on_denied): `429`,
-    /// `503` or `500`.
+    /// `503` or `500`. The answer to a [gRPC](crate::guide::grpc) call has the code of gRPC for it.
     pub fn status(&self) -> StatusCode {
         self.denial().map_or(StatusCode::INTERNAL_SERVER_ERROR, Denial::status)
     }
@@ -153,7 +184,7 @@ impl Decision {
     ///
     /// When the request is not [`allowed`](Decision::allowed).
     pub fn into_result(self) -> Result<Decision, RateLimited> {
-        match RateLimited::new(std::slice::from_ref(&self), None, || None) {
+        match RateLimited::new(std::slice::from_ref(&self), None, || Kept::Call(None)) {
             None => Ok(self),
             Some(denied) => Err(denied),
         }
@@ -174,9 +205,9 @@ impl std::error::Error for RateLimited {}
 impl IntoResponse for RateLimited {
     fn into_response(self) -> Response {
         let mut response = match *self.reason {
-            Reason::Denied(denial) => denial.problem(),
+            Reason::Denied(denial, call) => denial.response(call.as_ref()),
             Reason::OnDenied(denial, denied, on_denied) => on_denied.answer(&denial, &denied),
-            Reason::Setup(error, answer) => error.response(answer.as_ref()),
+            Reason::Setup(error, answer, call) => error.response(answer.as_ref(), call.as_ref()),
         };
         if self.of_handler {
             response.extensions_mut().insert(DeniedByHandler);

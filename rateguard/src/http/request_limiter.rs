@@ -5,7 +5,8 @@ use axum::http::request::Parts;
 use axum::response::Response;
 
 use super::context::{Context, Refunds};
-use super::rejection::RateLimited;
+use super::grpc::Call;
+use super::rejection::{Kept, RateLimited};
 use super::setup_error::SetupError;
 use crate::decision::{Check, Decision};
 use crate::key::Key;
@@ -41,8 +42,8 @@ use crate::rate_guard::RateGuard;
 #[derive(Clone)]
 pub struct RequestLimiter {
     context: Context,
-    /// For the program's own answer to a denial, if there is one.
-    head: Option<Parts>,
+    /// For the answer to a denial.
+    kept: Kept,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for RequestLimiter {
@@ -50,10 +51,10 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestLimiter {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<RequestLimiter, Response> {
         let Some(context) = parts.extensions.get::<Context>().cloned() else {
-            return Err(SetupError::layer_missing("RequestLimiter").response(None));
+            return Err(SetupError::layer_missing("RequestLimiter").response(None, Call::of(parts).as_ref()));
         };
-        let head = context.on_denied().map(|_| parts.clone());
-        Ok(RequestLimiter { context, head })
+        let kept = Kept::of(parts, context.on_denied());
+        Ok(RequestLimiter { context, kept })
     }
 }
 
@@ -95,9 +96,10 @@ impl RequestLimiter {
 
     async fn decide(&self, checks: &[Check<'_>]) -> Result<Decisions, RateLimited> {
         let limiter = self.limiter().limiter();
+        limiter.register_all(checks);
         let checking = limiter.begin(checks, self.context.left(self.limiter()));
         let decisions = self.context.settled(checking.settled().await);
-        let denied = RateLimited::new(&decisions, self.context.on_denied(), || self.head.clone());
+        let denied = RateLimited::new(&decisions, self.context.on_denied(), || self.kept.clone());
         self.context.record(decisions.clone(), Refunds::new());
         match denied {
             None => Ok(decisions),

@@ -16,6 +16,7 @@ use super::config::Config;
 use super::context::{self, Asked, Context, Refunds, begin};
 use super::extract::{Head, Said, captured};
 use super::future::RateLimitFuture;
+use super::grpc::Call;
 use super::rejection;
 use super::setup_error::SetupError;
 use super::user_id::UserId;
@@ -65,7 +66,7 @@ where
                 return RateLimitFuture::denied(response, outer.as_ref().and_then(Context::denied));
             }
         };
-        let (mut decisions, later) = match checking {
+        let (decisions, later) = match checking {
             Checking::Done(decisions) => (decisions, None),
             Checking::Asked(later) => (Decisions::new(), Some(later)),
         };
@@ -76,7 +77,7 @@ where
                 outer.record(decisions, refunds);
                 outer.denied()
             } else {
-                context::finish(&mut response, headers.unwrap_or_default(), decisions.iter_mut());
+                context::finish(&mut response, headers.unwrap_or_default(), decisions.into_iter());
                 None
             };
             self.give_back_ready();
@@ -132,8 +133,9 @@ impl<S> RateLimitService<S> {
             return Ok((Checking::Done(Decisions::new()), Refunds::new(), None));
         }
         let path = captured(parts, limits)?;
-        let wrong = |error: SetupError| error.response(limiter.http().on_setup_error.as_ref());
         let head = Head::new(parts, path.as_ref(), "a RateLimitLayer", limiter.http());
+        let wrong =
+            |error: SetupError| error.response(limiter.http().on_setup_error.as_ref(), Call::of(head.parts()).as_ref());
         if head.is_exempt(exempt).map_err(wrong)? {
             for limit in limits {
                 telemetry::skipped(&limit.policy);

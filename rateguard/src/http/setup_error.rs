@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use super::grpc::{Call, Retry};
+
 /// What is missing in the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Mistake {
@@ -15,6 +17,8 @@ enum Mistake {
     LayerMissing { handler: &'static str },
     /// A limit by address in an app that does not provide addresses. Tells whether a closure of the program's was asked.
     PeerUnknown { asked: bool },
+    /// The same for a gRPC call: another server is usual there.
+    PeerOfCallUnknown,
     /// A limit by a path parameter that the route does not capture.
     ParameterNotCaptured { limited_by: &'static str, parameter: Cow<'static, str> },
     /// Authentication that runs after a limit that counts by user.
@@ -52,8 +56,8 @@ impl SetupError {
     }
 
     /// `asked`: whether a closure of the program's was asked.
-    pub(super) fn peer_unknown(asked: bool) -> SetupError {
-        SetupError(Mistake::PeerUnknown { asked })
+    pub(super) fn peer_unknown(asked: bool, is_grpc: bool) -> SetupError {
+        SetupError(if is_grpc && !asked { Mistake::PeerOfCallUnknown } else { Mistake::PeerUnknown { asked } })
     }
 
     pub(super) fn parameter_not_captured(limited_by: &'static str, parameter: &str) -> SetupError {
@@ -80,13 +84,17 @@ impl SetupError {
     }
 
     /// The answer to the request, by the program itself if it has one.
-    pub(super) fn response(&self, answer: Option<&OnSetupError>) -> Response {
+    pub(super) fn response(&self, answer: Option<&OnSetupError>, call: Option<&Call>) -> Response {
         self.log();
         if let Some(OnSetupError(answer)) = answer {
             return answer(self);
         }
         let text = "The rate limit of this route is not set up; the server's log says how.";
-        (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        match call {
+            Some(call) => call.answer(status, text, Retry::Unknown),
+            None => (status, text).into_response(),
+        }
     }
 }
 
@@ -121,6 +129,21 @@ impl fmt::Display for Mistake {
                  given returned None, and the request has no ConnectInfo<std::net::SocketAddr> either, so it answers 500. \
                  Let the closure read the type that into_make_service_with_connect_info is given",
             ),
+            Mistake::PeerOfCallUnknown => {
+                f.write_str(
+                    "a limit by IP address needs the other end of the connection, and the server does not provide it, \
+                     so gRPC calls are answered with INTERNAL. ",
+                )?;
+                if !cfg!(feature = "tonic") {
+                    f.write_str("With tonic's server, turn on the feature \"tonic\" of rateguard in Cargo.toml. ")?;
+                }
+                f.write_str(
+                    "With Routes::into_axum_router: axum::serve(listener, \
+                     app.into_make_service_with_connect_info::<std::net::SocketAddr>()). If the server has a connect \
+                     info of another type, such as TLS of your own, read it on the limiter's builder: \
+                     .peer(|extensions| extensions.get::<TlsConnectInfo<TcpConnectInfo>>()?.get_ref().remote_addr())",
+                )
+            }
             Mistake::AuthenticationTooLate => f.write_str(
                 "a RateLimitLayer that counts by user ran before the layer that sets rateguard::UserId, so it counted by \
                  address instead. Layers added later run earlier: add the authentication layer after the RateLimitLayer",
@@ -130,6 +153,21 @@ impl fmt::Display for Mistake {
                 "`{limited_by}` is limited by \"path:{parameter}\", but its route captures no `{parameter}`, so it answers \
                  500. Add {{{parameter}}} to the route's path, or correct the key"
             ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_a_call_lacks_is_told_with_the_lines_for_grpc() {
+        let said = SetupError::peer_unknown(false, true).to_string();
+        assert_eq!(said.contains("turn on the feature \"tonic\""), !cfg!(feature = "tonic"), "{said}");
+        assert!(said.contains("Routes::into_axum_router") && said.contains(".peer(|extensions|"), "{said}");
+        for other in [SetupError::peer_unknown(false, false), SetupError::peer_unknown(true, true)] {
+            assert!(!other.to_string().contains("gRPC"), "{other}");
         }
     }
 }

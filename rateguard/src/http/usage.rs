@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::context::Context;
 use super::extract::Head;
+use super::grpc::Call;
 use super::setup_error::SetupError;
 use crate::clock::whole_seconds;
 use crate::decision::Decision;
@@ -36,11 +37,13 @@ const MOST: usize = 16;
 /// Anybody can ask, so put it under a limit itself.
 pub async fn usage(head: Parts) -> Response {
     let Some(context) = head.extensions.get::<Context>().cloned() else {
-        return SetupError::layer_missing("rateguard::usage").response(None);
+        return SetupError::layer_missing("rateguard::usage").response(None, Call::of(&head).as_ref());
     };
     let asked = match ask(&head, context.limiter()) {
         Ok(asked) => asked,
-        Err(error) => return error.response(context.limiter().http().on_setup_error.as_ref()),
+        Err(error) => {
+            return error.response(context.limiter().http().on_setup_error.as_ref(), Call::of(&head).as_ref());
+        }
     };
     let mut json = String::from("{\"quotas\":[");
     for (i, Asked { policy, limit, answer }) in asked.into_iter().enumerate() {

@@ -38,11 +38,9 @@ impl Checking {
 }
 
 impl Limiter {
-    /// Starts a check of several limits together, with the quotas that apply now. A remote store may take as long as `left`.
+    /// Starts a check of several limits together, with the quotas that apply now. Their policies are registered. A remote store
+    /// may take as long as `left`.
     pub(crate) fn begin(&self, checks: &[Check<'_>], left: Duration) -> Checking {
-        for check in checks {
-            self.register(check.policy);
-        }
         if !self.is_overridden() {
             return self.report(checks, self.begin_current(checks, left));
         }
@@ -102,7 +100,6 @@ impl Limiter {
 impl Limiter {
     /// One check of a limiter that counts in this process, including the override and the report.
     pub(super) fn check_now(&self, store: &MemoryStore, check: Check<'_>) -> Decision {
-        self.register(check.policy);
         if self.is_overridden() {
             let policy = self.current(check.policy);
             return self.count_and_report(store, &Check { policy: &policy, ..check });

@@ -11,7 +11,7 @@ use crate::key::Key;
 use crate::policy::Policy;
 
 /// For each check, which decision is its own. Only if checks were merged.
-pub(super) type Places = SmallVec<[Place; 2]>;
+pub(super) type Places = Vec<Place>;
 
 /// The place of one check's decision.
 #[derive(Debug)]
@@ -134,8 +134,6 @@ mod tests {
     use std::panic::catch_unwind;
     use std::time::Duration;
 
-    use smallvec::smallvec;
-
     use super::*;
     use crate::quota::Quota;
 
@@ -156,6 +154,6 @@ mod tests {
     #[test]
     fn a_check_without_an_answer_is_denied() {
         assert!(is_denied(|| decide([check()].into_iter(), [])));
-        assert!(is_denied(|| spread(Decisions::new(), Some(smallvec![Place::own(0, check())]))));
+        assert!(is_denied(|| spread(Decisions::new(), Some(vec![Place::own(0, check())]))));
     }
 }

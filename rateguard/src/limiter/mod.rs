@@ -99,6 +99,7 @@ impl Limiter {
     }
 
     pub(crate) async fn check(&self, policy: &Policy, key: &Key, cost: u32) -> Decision {
+        self.register(policy);
         let check = Check::new(policy, key).cost(cost);
         match &self.0.store {
             Store::Memory(store) => self.check_now(store, check),
@@ -107,6 +108,7 @@ impl Limiter {
     }
 
     pub(crate) async fn check_all(&self, checks: &[Check<'_>]) -> Decisions {
+        self.register_all(checks);
         self.begin(checks, self.deadline()).settled().await.decisions
     }
 

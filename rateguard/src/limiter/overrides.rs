@@ -3,22 +3,22 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::panic::Location;
-use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::Limiter;
 use super::policy_info::PolicyInfo;
+use crate::decision::Check;
 use crate::policy::Policy;
 use crate::quota::Quota;
 use crate::telemetry::log;
 
 /// Names that are kept at most: a program that makes names of what clients send must not fill the memory.
 const MOST: usize = 10_000;
-/// Cache entries for the names registered last. A power of two.
+/// Cache entries for the policies registered last. A power of two.
 const RECENT: usize = 256;
-/// Odd, so that different names stay different.
-const SCATTER: usize = 0x9e37_79b9;
+/// Odd, so that different marks stay different.
+const SCATTER: u64 = 0x9e37_79b9_7f4a_7c15;
 /// How long an override may wait for its policy before it is reported, in microseconds.
 const PATIENCE: u64 = 60_000_000;
 
@@ -55,6 +55,13 @@ impl Limiter {
     #[inline]
     pub(crate) fn register(&self, policy: &Policy) {
         self.0.overrides.register(policy, false);
+    }
+
+    /// The same, for the policies of these checks.
+    pub(crate) fn register_all(&self, checks: &[Check<'_>]) {
+        for check in checks {
+            self.register(check.policy);
+        }
     }
 
     /// The same, for a policy that limits requests. Returns whether it is the first of its name that does.
@@ -94,8 +101,8 @@ pub(super) struct Overrides {
     book: RwLock<Book>,
     /// Whether there is any override, so that there is something to look up.
     any: AtomicBool,
-    /// The addresses, lengths and places of the names registered last, of those that stay where they are in memory.
-    recent: Box<[AtomicUsize; RECENT]>,
+    /// The marks of the policies registered last, of those whose names are written in the program.
+    recent: Box<[AtomicU64; RECENT]>,
     /// When to report overrides that no policy has; `u64::MAX` if there are none.
     report_at: AtomicU64,
 }
@@ -167,28 +174,25 @@ impl Overrides {
             any: AtomicBool::new(!overrides.is_empty()),
             report_at: AtomicU64::new(if overrides.is_empty() { u64::MAX } else { now.saturating_add(PATIENCE) }),
             book: RwLock::new(Book { known: BTreeMap::new(), overrides }),
-            recent: Box::new([const { AtomicUsize::new(0) }; RECENT]),
+            recent: Box::new([const { AtomicU64::new(0) }; RECENT]),
         }
     }
 
     /// Registers a policy. A known one costs one load. Returns whether it is the first of its name that `limits` requests.
     #[inline]
     fn register(&self, policy: &Policy, limits: bool) -> bool {
-        let by_request = usize::from(policy.is_by_request());
-        let place = policy.static_name().and_then(|name| {
-            // A name and the place where it has its quota: names lie beside each other, some ten bytes apart.
-            let (address, written) =
-                (name.as_ptr().addr(), policy.place().map_or(by_request, |place| ptr::from_ref(place).addr()));
+        // A name that is made while the program runs may be a client's, who could choose one with the mark of another.
+        let mark = policy.static_name().map(|_| policy.mark());
+        let place = mark.and_then(|mark| {
             // A policy that limits requests is taken note of as that and as itself.
             let half = if limits { RECENT / 2 } else { 0 };
-            let place = self.recent.get((((address >> 3) ^ (address >> 11) ^ (written >> 3)) % RECENT) ^ half)?;
-            // The highest byte of an address is zero, so that there is room for a length.
-            Some((place, (address.rotate_left(8) ^ name.len()).wrapping_mul(SCATTER) ^ written))
+            let place = (usize::try_from(mark.wrapping_mul(SCATTER) >> 32).unwrap_or(0) % RECENT) ^ half;
+            Some((self.recent.get(place)?, mark))
         });
         match place {
-            Some((place, name)) if place.load(Ordering::Relaxed) == name => false,
-            Some((place, name)) => {
-                place.store(name, Ordering::Relaxed);
+            Some((place, mark)) if place.load(Ordering::Relaxed) == mark => false,
+            Some((place, mark)) => {
+                place.store(mark, Ordering::Relaxed);
                 self.write_down(policy, limits)
             }
             None => self.write_down(policy, limits),

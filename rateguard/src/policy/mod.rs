@@ -33,12 +33,19 @@ pub struct Policy {
 /// Where the quota of a policy comes from. It does not make policies differ.
 #[derive(Clone, Copy, Debug)]
 enum Origin {
-    /// It is constant, and written in this place of the program.
-    Constant(&'static Location<'static>),
+    /// It is constant, and written in this place of the program, which has a short hash.
+    Constant(&'static Location<'static>, u32),
     /// It was made at run time.
     Runtime,
     /// Each request has its own.
     Request,
+}
+
+impl Origin {
+    const fn constant(place: &'static Location<'static>) -> Origin {
+        let at = place.line().rotate_left(8) ^ place.column();
+        Origin::Constant(place, number(place.file()) ^ at.wrapping_mul(0x9e37_79b1))
+    }
 }
 
 impl PartialEq for Origin {
@@ -72,7 +79,7 @@ impl Policy {
         if let Err(error) = name::check(name) {
             panic!("{}", error.rule());
         }
-        let origin = Origin::Constant(Location::caller());
+        let origin = Origin::constant(Location::caller());
         Policy {
             name: Cow::Borrowed(name),
             number: number(name),
@@ -155,6 +162,16 @@ impl Policy {
         self.number
     }
 
+    /// Equal for policies of one name that are written in one place, and nearly always different for others. Never 0.
+    pub(crate) const fn mark(&self) -> u64 {
+        let origin = match self.origin {
+            Origin::Constant(_, place) => place,
+            Origin::Runtime => 2,
+            Origin::Request => 4,
+        };
+        (self.number as u64) << 32 | origin as u64 | 1
+    }
+
     /// What [`unit`](Policy::unit) set.
     pub(crate) const fn get_unit(&self) -> Option<&'static str> {
         self.unit
@@ -179,14 +196,14 @@ impl Policy {
 
     /// The same policy, as written in this place.
     pub(crate) fn written_at(mut self, place: &'static Location<'static>) -> Policy {
-        self.origin = Origin::Constant(place);
+        self.origin = Origin::constant(place);
         self
     }
 
     /// Where it was written, if its quota is constant.
     pub(crate) fn place(&self) -> Option<&'static Location<'static>> {
         match self.origin {
-            Origin::Constant(place) => Some(place),
+            Origin::Constant(place, _) => Some(place),
             Origin::Runtime | Origin::Request => None,
         }
     }

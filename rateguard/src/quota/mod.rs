@@ -57,6 +57,7 @@ impl Quota {
     /// When [`Quota::try_new`] would return an error. In a constant that is a compile error.
     #[doc(alias = "points")]
     #[doc(alias = "max")]
+    #[doc(alias = "moving window")]
     pub const fn sliding_window(limit: u32, window: Duration) -> Quota {
         Quota::must(Quota::try_new(Algorithm::SlidingWindow, limit, window))
     }
@@ -95,6 +96,7 @@ impl Quota {
     #[doc(alias = "GCRA")]
     #[doc(alias = "leaky bucket")]
     #[doc(alias = "replenish")]
+    #[doc(alias = "per_millisecond")]
     pub const fn token_bucket(limit: u32, window: Duration) -> Quota {
         Quota::must(Quota::try_new(Algorithm::TokenBucket, limit, window))
     }

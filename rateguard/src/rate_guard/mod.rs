@@ -35,6 +35,7 @@ use crate::quota::Quota;
 /// # }
 /// ```
 #[doc(alias = "RateLimiter")]
+#[doc(alias = "Limiter")]
 #[doc(alias = "throttle")]
 #[derive(Clone)]
 pub struct RateGuard {
@@ -84,6 +85,7 @@ impl RateGuard {
     /// - When the store gives no answer, if the policy is [`OnError::Closed`](crate::OnError::Closed).
     /// - When an operator has to fix something: the server's access rules, or a value under the key that the limiter did
     ///   not write.
+    #[doc(alias = "get_remaining")]
     pub async fn peek(&self, policy: &Policy, key: &Key) -> Result<Decision, StoreError> {
         self.limiter().peek(policy, key).await
     }
@@ -107,6 +109,7 @@ impl RateGuard {
     /// # Errors
     ///
     /// When [`peek`](Self::peek) would return an error. If only the answer was lost, the count has been deleted.
+    #[doc(alias = "resetKey")]
     pub async fn reset(&self, policy: &Policy, key: &Key) -> Result<(), StoreError> {
         self.limiter().reset(policy, key).await
     }

@@ -9,11 +9,11 @@
 #![allow(clippy::unused_async, reason = "a handler is async whether it waits or not")]
 #![forbid(unsafe_code, non_ascii_idents, unused_must_use, elided_lifetimes_in_paths)]
 
+mod called;
+mod documented;
 mod handlers;
-mod handlers_called;
-mod handlers_documented;
-mod handlers_hygiene;
-mod handlers_impl;
-mod handlers_options;
-mod handlers_with_others;
+mod hygiene;
+mod impl_blocks;
+mod options;
 mod quotas_by_request;
+mod with_others;

@@ -1,4 +1,4 @@
-//! What the compiler says about code with the attribute.
+//! What the compiler says about code with the attribute, and what types promise.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,5 +7,6 @@
     reason = "a test that cannot go on says so"
 )]
 
-mod handlers_shapes;
+mod shapes;
+mod types;
 mod ui;

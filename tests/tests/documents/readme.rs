@@ -111,3 +111,30 @@ fn each_option_of_the_attribute_is_listed() {
     let listed = first_column("README.md", "| option | what it means |");
     assert_eq!(listed.iter().map(|option| option.split(' ').next().unwrap()).collect::<BTreeSet<_>>(), options);
 }
+
+/// They are the compiler's, as in the tests of what does not compile.
+#[test]
+fn each_message_that_the_chapter_on_adding_limits_quotes_is_given() {
+    let mut given = String::new();
+    for file in Path::new(env!("CARGO_MANIFEST_DIR")).join("ui").read_dir().unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|end| end == "stderr") {
+            given.push_str(&fs::read_to_string(path).unwrap());
+        }
+    }
+    let chapter = read("rateguard/src/guide/adding_limits.md");
+    let mut quoted = 0;
+    for before_code in chapter.split("```rust,compile_fail").collect::<Vec<_>>().split_last().unwrap().1 {
+        let paragraph = before_code.trim_end().rsplit("\n\n").next().unwrap().replace('\n', " ");
+        let Some((_, message)) = paragraph.split_once(": \"") else { continue };
+        let message = message.trim_end_matches('.').trim_end_matches('"');
+        quoted += 1;
+        // The handler has another name there.
+        let parts: Vec<&str> = message.split("`search`").collect();
+        assert!(
+            given.lines().any(|line| parts.iter().all(|part| line.contains(part))),
+            "the compiler does not say: {message}"
+        );
+    }
+    assert_eq!(quoted, 4);
+}

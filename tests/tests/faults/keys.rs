@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use rateguard::{Key, Policy, Quota, StoreErrorKind};
-use rateguard_tests::{Proxy, RedisServer};
+use rateguard_tests::{Proxy, RedisServer, one_of_each_form};
 use tokio::task::JoinSet;
 
 use crate::watch::{MINUTE, Watch, connected, patient, policy};
@@ -97,14 +97,7 @@ pub(crate) async fn foreign_and_immortal(watch: &'static Watch) {
     assert_eq!(theirs, "theirs", "untouched");
     let _: i64 = server.command(&["DEL", "ratelimit:{user:taken}:p:sw2"]);
 
-    let quotas = [
-        Quota::sliding_window(2, MINUTE),
-        Quota::sliding_window(200, MINUTE),
-        Quota::sliding_window(2000, MINUTE),
-        Quota::sliding_counter(2, MINUTE),
-        Quota::fixed_window(2, MINUTE),
-        Quota::token_bucket(2, MINUTE),
-    ];
+    let quotas = one_of_each_form(2, MINUTE);
     for (n, quota) in quotas.into_iter().enumerate() {
         let policy = Policy::try_new(format!("immortal{n}"), quota).unwrap();
         let _ = limiter.check_cost(&policy, &Key::global(), quota.limit()).await;
@@ -124,17 +117,7 @@ pub(crate) async fn clock(watch: &'static Watch) {
     let server = RedisServer::start_with_clock();
     server.clock().set(NOON);
     let limiter = connected(server.url()).await;
-    for (n, quota) in [
-        Quota::sliding_window(2, MINUTE),
-        Quota::sliding_window(200, MINUTE),
-        Quota::sliding_window(2000, MINUTE),
-        Quota::sliding_counter(2, MINUTE),
-        Quota::fixed_window(2, MINUTE),
-        Quota::token_bucket(2, MINUTE),
-    ]
-    .into_iter()
-    .enumerate()
-    {
+    for (n, quota) in one_of_each_form(2, MINUTE).into_iter().enumerate() {
         for to in [NOON - HOUR, NOON + HOUR] {
             server.clock().set(NOON);
             let policy = Policy::try_new(format!("clock{n}-{to}"), quota).unwrap();
@@ -189,14 +172,7 @@ pub(crate) async fn poisoned(watch: &'static Watch) {
         &["SADD", "member"],
         &["XADD", "*", "field", "value"],
     ];
-    let quotas = [
-        Quota::sliding_window(5, MINUTE),
-        Quota::sliding_window(200, MINUTE),
-        Quota::sliding_window(2000, MINUTE),
-        Quota::sliding_counter(5, MINUTE),
-        Quota::fixed_window(5, MINUTE),
-        Quota::token_bucket(5, MINUTE),
-    ];
+    let quotas = one_of_each_form(5, MINUTE);
     for (n, quota) in quotas.into_iter().enumerate() {
         let policy = Policy::try_new(format!("poisoned{n}"), quota).unwrap();
         let odd = Key::user("odd");

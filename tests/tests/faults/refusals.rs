@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rateguard::{Check, Key, Policy, Quota, RateGuard, StoreErrorKind};
-use rateguard_tests::{RedisServer, ServerProgram, free_port};
+use rateguard_tests::{RedisServer, ServerProgram, free_port, one_of_each_form};
 
 use crate::watch::{MINUTE, Watch, connected, limiter, policy};
 
@@ -62,14 +62,7 @@ pub(crate) async fn acl_inside(watch: &'static Watch) {
 /// Checks limits of every form. The server rejects the writes of all of them.
 async fn refused(watch: &Watch, server: &RedisServer, limiter: &RateGuard, reason: StoreErrorKind) {
     let before = server.keys().len();
-    let forms = [
-        Quota::sliding_window(5, MINUTE),
-        Quota::sliding_window(200, MINUTE),
-        Quota::sliding_window(2000, MINUTE),
-        Quota::sliding_counter(5, MINUTE),
-        Quota::fixed_window(5, MINUTE),
-        Quota::token_bucket(5, MINUTE),
-    ];
+    let forms = one_of_each_form(5, MINUTE);
     for (n, quota) in forms.into_iter().enumerate() {
         let policy = Policy::try_new(format!("form{n}"), quota).unwrap();
         let decision = watch.check(limiter, &policy, &Key::user("refused")).await;

@@ -15,19 +15,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use rateguard::Algorithm;
 use rateguard_tests::history::checker::{Counts, Findings, History};
 use rateguard_tests::history::record::{self, now};
-use rateguard_tests::{RedisCluster, RedisServer};
+use rateguard_tests::{ALGORITHMS, RedisCluster, RedisServer};
 
 use crowd::{Crowd, move_slots};
 use plan::Planned;
 
 const SECONDS: u64 = 60;
 const SEED: u64 = 20_261_126;
-const ALGORITHMS: [Algorithm; 4] =
-    [Algorithm::SlidingWindow, Algorithm::SlidingCounter, Algorithm::FixedWindow, Algorithm::TokenBucket];
-
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|word| word == "worker") {

@@ -11,11 +11,11 @@
 mod client_ip;
 mod denied;
 mod headers;
-mod http;
 mod identities;
 mod one_decision;
 mod own_usage;
 mod request_limiter;
+mod responses;
 mod shadow;
 mod unix_socket;
 mod who_asks;

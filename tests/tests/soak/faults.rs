@@ -1,103 +1,141 @@
-//! Faults in an order that a seed decides.
+//! Faults in an order that a seed decides. Each round has all of them once.
 
-use std::collections::BTreeMap;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rateguard_tests::{Fault, Proxy, RedisServer};
+use rateguard_tests::{Fault as Network, Illness};
 
-pub(crate) struct Faults {
-    server: RedisServer,
-    proxy: Proxy,
-    random: u64,
-    began: Instant,
-    made: BTreeMap<&'static str, u32>,
-    forgotten: Vec<(Duration, Duration)>,
+use crate::deployment::{Deployment, Kind};
+use crate::load::Load;
+use crate::random::Random;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Killed,
+    Stopped,
+    Paused,
+    ScriptFlushed,
+    ThreadsBlocked,
+    Overload,
+    // Of the network.
+    AnswersLate,
+    AnswersLost,
+    AnswersHalved,
+    AnswersGarbled,
+    Silence,
+    Closed,
+    // Of several servers.
+    Failover,
+    SlotMoved,
+    // Of a service.
+    ServiceFails,
+    ServiceSlow,
+    ServiceMisreports,
 }
 
-impl Faults {
-    pub(crate) fn new(server: RedisServer, proxy: Proxy, seed: u64, began: Instant) -> Faults {
-        Faults { server, proxy, random: seed, began, made: BTreeMap::new(), forgotten: Vec::new() }
-    }
+const EVERYWHERE: [Fault; 6] =
+    [Fault::Killed, Fault::Stopped, Fault::Paused, Fault::ScriptFlushed, Fault::ThreadsBlocked, Fault::Overload];
+const NETWORK: [Fault; 6] = [
+    Fault::AnswersLate,
+    Fault::AnswersLost,
+    Fault::AnswersHalved,
+    Fault::AnswersGarbled,
+    Fault::Silence,
+    Fault::Closed,
+];
 
-    /// A number below this one.
-    fn draw(&mut self, below: u64) -> u64 {
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.random >> 33) % below
-    }
-
-    /// A while without a fault, then one, for a while.
-    pub(crate) async fn one(&mut self) {
-        let (calm, lasts) = (500 + self.draw(3000), Duration::from_millis(100 + self.draw(2500)));
-        tokio::time::sleep(Duration::from_millis(calm)).await;
-        let seed = self.draw(u64::MAX);
-        let name = match self.draw(10) {
-            0 => self.killed(lasts).await,
-            1 => self.stopped(lasts).await,
-            2 => self.paused(lasts).await,
-            3 => self.network("answers late", Fault::Late(Duration::from_millis(seed % 150)), lasts).await,
-            4 => self.network("answers lost", Fault::CutAnswers, lasts).await,
-            5 => self.network("answers halved", Fault::HalveAnswers, lasts).await,
-            6 => self.network("answers garbled", Fault::Garble(seed), lasts).await,
-            7 => self.network("silence", Fault::Silence, lasts).await,
-            8 => self.network("closed at once", Fault::Close, lasts).await,
-            _ => self.script_flush(),
-        };
-        *self.made.entry(name).or_default() += 1;
-    }
-
-    async fn killed(&mut self, lasts: Duration) -> &'static str {
-        let from = self.began.elapsed();
-        self.server.kill();
-        tokio::time::sleep(lasts).await;
-        let server = &mut self.server;
-        tokio::task::block_in_place(|| server.launch());
-        self.forgotten.push((from, self.began.elapsed()));
-        "killed"
-    }
-
-    async fn stopped(&mut self, lasts: Duration) -> &'static str {
-        let signal = |name: &str| {
-            let sent = Command::new("kill").args([name, &self.server.pid().to_string()]).status();
-            assert!(sent.unwrap().success());
-        };
-        signal("-STOP");
-        tokio::time::sleep(lasts).await;
-        signal("-CONT");
-        "stopped"
-    }
-
-    async fn paused(&mut self, lasts: Duration) -> &'static str {
-        let server = &self.server;
-        let pause = lasts.as_millis().to_string();
-        tokio::task::block_in_place(|| server.command::<String>(&["CLIENT", "PAUSE", &pause, "ALL"]));
-        tokio::time::sleep(lasts).await;
-        "paused"
-    }
-
-    async fn network(&mut self, name: &'static str, fault: Fault, lasts: Duration) -> &'static str {
-        self.proxy.set(fault);
-        if fault == Fault::Close {
-            self.proxy.cut();
+impl Fault {
+    /// All that this deployment may meet, again and again.
+    pub(crate) fn order(kind: Kind, seed: u64) -> impl Iterator<Item = Fault> {
+        let mut faults = EVERYWHERE.to_vec();
+        match kind {
+            Kind::One => faults.extend(NETWORK),
+            Kind::Upstash => {
+                faults.extend(NETWORK);
+                faults.extend([Fault::ServiceFails, Fault::ServiceSlow, Fault::ServiceMisreports]);
+            }
+            Kind::Sentinel => faults.push(Fault::Failover),
+            // Slots move more often than nodes fail.
+            Kind::Cluster => faults.extend([Fault::Failover, Fault::SlotMoved, Fault::SlotMoved, Fault::SlotMoved]),
         }
-        tokio::time::sleep(lasts).await;
-        self.proxy.set(Fault::None);
-        name
+        let mut random = Random::new(seed);
+        std::iter::from_fn(move || {
+            random.shuffle(&mut faults);
+            Some(faults.clone())
+        })
+        .flatten()
     }
 
-    fn script_flush(&mut self) -> &'static str {
-        let server = &self.server;
-        tokio::task::block_in_place(|| server.command::<String>(&["SCRIPT", "FLUSH"]));
-        "script flushed"
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Fault::Killed => "killed",
+            Fault::Stopped => "stopped",
+            Fault::Paused => "paused",
+            Fault::ScriptFlushed => "script flushed",
+            Fault::ThreadsBlocked => "threads blocked",
+            Fault::Overload => "overload",
+            Fault::AnswersLate => "answers late",
+            Fault::AnswersLost => "answers lost",
+            Fault::AnswersHalved => "answers halved",
+            Fault::AnswersGarbled => "answers garbled",
+            Fault::Silence => "silence",
+            Fault::Closed => "closed at once",
+            Fault::Failover => "failover",
+            Fault::SlotMoved => "slot moved",
+            Fault::ServiceFails => "service fails",
+            Fault::ServiceSlow => "service slow",
+            Fault::ServiceMisreports => "service misreports",
+        }
     }
 
-    /// From when to when the server may have had no memory of what it had counted.
-    pub(crate) fn forgotten(&self) -> &[(Duration, Duration)] {
-        &self.forgotten
+    pub(crate) fn duration(self, kind: Kind, random: &mut Random) -> Duration {
+        let lasts = match self {
+            // Until the sentinels have noticed: a master that is back before that has forgotten who it was.
+            Fault::Killed if kind == Kind::Sentinel => 3000 + random.below(2000),
+            Fault::ThreadsBlocked | Fault::Overload => 2000 + random.below(2000),
+            Fault::ScriptFlushed | Fault::Failover | Fault::SlotMoved => 0,
+            _ => 100 + random.below(2500),
+        };
+        Duration::from_millis(lasts)
     }
 
-    pub(crate) fn summary(&self) -> String {
-        let made: Vec<String> = self.made.iter().map(|(name, times)| format!("{name} {times}")).collect();
-        made.join(", ")
+    /// Whether the store may not know afterwards what it had counted before, or its answers are not its own.
+    pub(crate) fn loses_counts(self, kind: Kind, length: Duration) -> bool {
+        match self {
+            Fault::Killed | Fault::Failover | Fault::AnswersGarbled | Fault::ServiceMisreports => true,
+            // Another server takes over, which may not have heard of the last counts.
+            Fault::Stopped | Fault::Paused => {
+                matches!(kind, Kind::Sentinel | Kind::Cluster) && length > Duration::from_millis(300)
+            }
+            _ => false,
+        }
+    }
+
+    /// Makes it, and ends it after a while.
+    pub(crate) fn make(self, deployment: &mut Deployment, load: &Load, lasts: Duration, random: &mut Random) {
+        let wait = || std::thread::sleep(lasts);
+        match self {
+            Fault::Killed => deployment.kill(random, wait),
+            Fault::Stopped => deployment.stop(random, wait),
+            Fault::Paused => deployment.pause(random, lasts),
+            Fault::ScriptFlushed => deployment.flush_scripts(),
+            Fault::ThreadsBlocked => load.block_threads(lasts, random),
+            Fault::Overload => deployment.while_busy(|| load.overload(lasts)),
+            Fault::AnswersLate => {
+                deployment.network(Network::Late(Duration::from_millis(random.below(150))), wait);
+            }
+            Fault::AnswersLost => deployment.network(Network::CutAnswers, wait),
+            Fault::AnswersHalved => deployment.network(Network::HalveAnswers, wait),
+            Fault::AnswersGarbled => deployment.network(Network::Garble(random.below(u64::MAX)), wait),
+            Fault::Silence => deployment.network(Network::Silence, wait),
+            Fault::Closed => deployment.network(Network::Close, wait),
+            Fault::Failover => deployment.fail_over(random),
+            Fault::SlotMoved => deployment.move_slot(random),
+            Fault::ServiceFails => deployment.service(Illness::Answers(500, "{\"error\":\"ERR internal\"}"), wait),
+            Fault::ServiceSlow => {
+                let slow = Duration::from_millis(random.below(300));
+                deployment.service(Illness::Slow(slow), wait);
+            }
+            Fault::ServiceMisreports => deployment.service(Illness::Misreports("{\"result\":[1,2"), wait),
+        }
     }
 }

@@ -1,132 +1,146 @@
-//! Load from 64 connections while faults are drawn at random: `./tests/run --soak [seconds] [seed]`, ten minutes by
-//! default. At the end:
+//! Load while faults are drawn at random, ten minutes on each deployment:
+//! `./tests/run --soak [one|sentinel|cluster|upstash|all] [seconds] [seed]`. A seed gives the same faults in the same order.
 //!
-//! - every answer was 200 or 429, whatever happened to the server;
-//! - no key was allowed more than its limit in any window, but for those in which the server lost its memory and for
-//!   what was allowed without being counted;
-//! - memory, tasks and file descriptors are where they were, and 99 of 100 answers came within the deadline.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on says so")]
-#![allow(clippy::indexing_slicing, reason = "the same")]
+//! All the time, and at the end:
+//!
+//! - every answer over HTTP was 200 or 429, and nothing panicked;
+//! - what the store counted was never more than the limit in a window, but for those in which the server may have lost its
+//!   memory; nor was what this process counted for it, and it denied only clients that had used a full quota here;
+//! - each check was answered within the deadline and a little, but for the time in which its own thread had no time;
+//! - after each fault, limits are enforced again within seconds, and every key in the store has a lifetime;
+//! - memory, tasks and file descriptors are where they were.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says so"
+)]
 
+mod deployment;
 mod faults;
-mod tally;
+mod load;
+mod machine;
+mod notes;
+mod random;
+mod stalls;
+mod sums;
+mod verdict;
 
+use std::io::Write as _;
+use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::routing::get;
-use rateguard::{Key, KeyBy, Policy, Quota, RateGuard, RateLimitLayer};
-use rateguard_tests::{Proxy, RedisServer, serve};
+use deployment::{Deployment, Kind};
+use faults::Fault;
+use load::{Load, OVERLOAD_LIMIT};
+use machine::Machine;
+use random::Random;
+use verdict::Verdict;
 
-use faults::Faults;
-use tally::{Allowed, Machine, Tally};
-
-const CONNECTIONS: u64 = 64;
-const KEYS: u64 = 15;
-const LIMIT: u32 = 20;
-const WINDOW: Duration = Duration::from_secs(1);
-const DEADLINE: Duration = Duration::from_millis(100);
+const SECONDS: u64 = 600;
+const SEED: u64 = 20_261_124;
 /// After this much, connections and caches are as they stay.
 const WARM: Duration = Duration::from_secs(20);
 
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() {
-    let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse::<u64>().ok());
-    let seconds = numbers.next().unwrap_or(600);
-    let seed = numbers.next().unwrap_or(20_261_124);
-    println!("{seconds} seconds from seed {seed}");
+static PANICS: AtomicU32 = AtomicU32::new(0);
 
-    let server = RedisServer::start();
-    let proxy = Proxy::start(server.port());
-    let limiter = RateGuard::builder().redis(proxy.url()).deadline(DEADLINE).build().unwrap();
-    let quota = Quota::sliding_window(LIMIT, WINDOW);
-    let layer = RateLimitLayer::new(limiter.clone()).limit("soak", quota, KeyBy::header("x-key"));
-    let address = serve(Router::new().route("/", get(|| async { "served" })).layer(layer)).await;
+fn main() -> ExitCode {
+    let (mut kinds, mut numbers) = (Vec::new(), Vec::new());
+    for argument in std::env::args().skip(1) {
+        match (Kind::ALL.iter().find(|kind| kind.name() == argument), argument.parse::<u64>()) {
+            (Some(kind), _) => kinds.push(*kind),
+            (None, Ok(number)) if numbers.len() < 2 => numbers.push(number),
+            _ if argument == "all" => kinds.extend(Kind::ALL),
+            _ => {
+                eprintln!("There is no {argument}. Usage: --soak [one|sentinel|cluster|upstash|all] [seconds] [seed]");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    if kinds.is_empty() {
+        kinds.extend(Kind::ALL);
+    }
+    let (seconds, seed) = (numbers.first().copied().unwrap_or(SECONDS), numbers.get(1).copied().unwrap_or(SEED));
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |what| {
+        PANICS.fetch_add(1, Ordering::Relaxed);
+        usual(what);
+    }));
+    let mut failed = Vec::new();
+    for kind in kinds {
+        if !soak(kind, Duration::from_secs(seconds), seed) {
+            failed.push(kind.name());
+        }
+    }
+    if failed.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    println!("\nFAILED: {}", failed.join(", "));
+    ExitCode::FAILURE
+}
 
+/// Whether everything held.
+fn soak(kind: Kind, lasts: Duration, seed: u64) -> bool {
+    println!("\n== {}: {} seconds from seed {seed}", kind.name(), lasts.as_secs());
+    PANICS.store(0, Ordering::Relaxed);
+    let mut deployment = Deployment::start(kind);
+    let load = Load::start(deployment.builder());
     let began = Instant::now();
-    let stop = Arc::new(AtomicBool::new(false));
-    let clients: Vec<_> = (0..CONNECTIONS)
-        .map(|n| tokio::spawn(client(n, format!("http://{address}/"), began, Arc::clone(&stop))))
-        .collect();
+    std::thread::sleep(WARM.min(lasts / 4));
+    load.recovers(kind.patience()).expect("reached at the start");
+    let before = Machine::now(load.app());
 
-    let probe = tokio::spawn(checks_alone(limiter.clone(), Arc::clone(&stop)));
-    tokio::time::sleep(WARM.min(Duration::from_secs(seconds / 4))).await;
-    let before = Machine::now();
-    let mut faults = Faults::new(server, proxy, seed, began);
-    while began.elapsed() < Duration::from_secs(seconds) {
-        faults.one().await;
-    }
-    // Long enough for the last of them to be over.
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    assert!(limiter.ready().await.is_ok(), "well again: {:?}", limiter.ready().await);
-    let after = Machine::now();
-    stop.store(true, Ordering::Relaxed);
-    let mut tally = Tally::default();
-    for client in clients {
-        tally.add(client.await.unwrap());
-    }
-
-    println!("faults: {}", faults.summary());
-    println!("answers: {}", tally.summary());
-    let (checks, late) = probe.await.unwrap();
-    let late = late.percentile(0.99);
-    println!("checks alone: {}", checks.summary());
-    println!("the machine: 99 % of bare timers at most {late:?} late");
-    println!("machine: {before} at first, {after} at the end");
-    assert!(tally.counted > 0 && tally.denied > 0 && tally.uncounted > 0, "everything was met");
-    // To the millisecond that timers have, and no closer than this machine keeps any timer.
-    assert!(
-        checks.percentile(0.99) <= DEADLINE + late + Duration::from_millis(2),
-        "99 of 100 checks within the deadline"
-    );
-    let over = tally.over(LIMIT, WINDOW, faults.forgotten());
-    assert_eq!(over, 0, "windows over the limit");
-    assert!(after.descriptors <= before.descriptors + 16 && after.tasks <= before.tasks + 16);
-    assert!(after.kilobytes <= before.kilobytes * 3 / 2 + tally.kilobytes() + 20_000, "memory grows");
-    println!("no window over its limit");
-}
-
-/// What a check takes without the rest of a request, and how late a timer is that has nothing to do with the limiter.
-async fn checks_alone(limiter: RateGuard, stop: Arc<AtomicBool>) -> (Tally, Tally) {
-    const PAUSE: Duration = Duration::from_millis(20);
-    let policy = Policy::new("alone", Quota::token_bucket(5, WINDOW));
-    let (mut tally, mut late) = (Tally::default(), Tally::default());
-    while !stop.load(Ordering::Relaxed) {
-        let start = Instant::now();
-        let decision = limiter.check(&policy, &Key::global()).await;
-        tally.answered(start.elapsed());
-        match (decision.allowed(), decision.degraded()) {
-            (true, false) => tally.counted += 1,
-            (true, true) => tally.uncounted += 1,
-            (false, _) => tally.denied += 1,
-        }
-        let start = Instant::now();
-        tokio::time::sleep(PAUSE).await;
-        late.answered(start.elapsed().saturating_sub(PAUSE));
-    }
-    (tally, late)
-}
-
-async fn client(n: u64, url: String, began: Instant, stop: Arc<AtomicBool>) -> Tally {
-    let http = reqwest::Client::new();
-    let mut tally = Tally::default();
-    let mut turn = n;
-    while !stop.load(Ordering::Relaxed) {
+    let mut verdict = Verdict::default();
+    let mut order = Fault::order(kind, seed);
+    let mut turn = 0;
+    while began.elapsed() < lasts {
+        let mut random = Random::new(seed.wrapping_add(turn));
+        let fault = order.next().expect("an endless order");
         turn += 1;
-        let key = (n * 7 + turn) % KEYS;
-        let start = began.elapsed();
-        let answer = http.get(&url).header("x-key", key.to_string()).send().await.expect("the server answers");
-        let end = began.elapsed();
-        tally.answered(end.saturating_sub(start));
-        match (answer.status().as_u16(), answer.headers().contains_key("x-ratelimit-limit")) {
-            (200, true) => tally.allowed(Allowed::new(key, start, end)),
-            (200, false) => tally.uncounted += 1,
-            (429, _) => tally.denied += 1,
-            (other, _) => panic!("answered {other}"),
+        std::thread::sleep(Duration::from_millis(500 + random.below(1500)));
+        let length = fault.duration(kind, &mut random);
+        let start = load.notes.now();
+        load.notes.begin(fault.name());
+        let left = lasts.saturating_sub(began.elapsed()).as_secs();
+        print!("{left:>4} s left  {:<18} {length:>7.1?}  ", fault.name());
+        let _ = std::io::stdout().flush();
+        let masters = deployment.master_ports();
+        fault.make(&mut deployment, &load, length, &mut random);
+        let recovery = load.recovers(kind.patience());
+        let settled = deployment.settle();
+        let most = load.most_in_an_overload();
+        if fault.loses_counts(kind, length) || deployment.master_ports() != masters {
+            load.notes.forgotten(start);
+        } else {
+            // As many in the store, and as many here.
+            let bound = 2 * OVERLOAD_LIMIT;
+            verdict.expect(most <= bound, || format!("a client was allowed {most} in an overload, at most {bound}"));
         }
-        tokio::time::sleep(Duration::from_millis(120)).await;
+        let stays = load.recovers(kind.patience()).is_some();
+        let immortal = deployment.keys_without_ttl();
+        let sums = load.notes.end(recovery.unwrap_or(kind.patience()));
+        let back = recovery.map_or("NOT COUNTED AGAIN".to_owned(), |took| format!("counted again {took:.1?} later"));
+        println!("{back}; {sums}");
+        verdict.expect(recovery.is_some() && stays, || format!("{}: nothing is counted again", fault.name()));
+        verdict.expect(settled, || format!("{}: the servers do not come to rest", fault.name()));
+        verdict.expect(immortal == 0, || format!("{}: {immortal} keys without a lifetime", fault.name()));
+        deployment.forget_what_was_asked();
     }
-    tally
+    std::thread::sleep(Duration::from_secs(3));
+    let after = Machine::now(load.app());
+    let notes = Arc::clone(&load.notes);
+    load.stop();
+    println!("\n{}", notes.table());
+    println!("machine: {before} at first, {after} at the end");
+    verdict.expect(after.descriptors <= before.descriptors + 40, || "file descriptors are lost".to_owned());
+    verdict.expect(after.tasks <= before.tasks + 40, || "tasks are left behind".to_owned());
+    let most = before.kilobytes * 3 / 2 + notes.kilobytes() + 30_000;
+    verdict.expect(after.kilobytes <= most, || format!("memory grows to more than {} MB", most / 1024));
+    let panics = PANICS.load(Ordering::Relaxed);
+    verdict.expect(panics == 0, || format!("{panics} panics"));
+    notes.judge(&mut verdict);
+    verdict.print()
 }

@@ -10,20 +10,13 @@ use axum::response::Response;
 use axum::routing::get;
 use futures_util::FutureExt;
 use rateguard::{Check, Decision, Key, Policy, Quota, RateGuard, RateLimitLayer, rate_limit};
-use rateguard_tests::{App, RedisServer, connected, serve};
+use rateguard_tests::{App, RedisServer, connected, one_of_each_form, serve};
 use tokio::task::JoinSet;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn quotas() -> [Quota; 6] {
-    [
-        Quota::sliding_window(5, MINUTE),
-        Quota::sliding_window(300, MINUTE),
-        Quota::sliding_window(3000, MINUTE),
-        Quota::sliding_counter(5, MINUTE),
-        Quota::fixed_window(5, MINUTE),
-        Quota::token_bucket(5, MINUTE),
-    ]
+    one_of_each_form(5, MINUTE)
 }
 
 async fn peek_says_what_a_check_would_and_changes_nothing(limiter: RateGuard) {
@@ -69,41 +62,8 @@ async fn a_refund_is_never_more_than_the_quota(limiter: RateGuard) {
     }
 }
 
-macro_rules! behaviours {
-    ($($behaviour:ident)+) => {
-        mod memory {
-            $(#[tokio::test]
-            async fn $behaviour() {
-                super::$behaviour(rateguard::RateGuard::memory()).await;
-            })+
-        }
-
-        mod upstash {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $behaviour() {
-                let redis = rateguard_tests::RedisServer::start();
-                let server = rateguard_tests::UpstashServer::start(&redis);
-                let limiter = rateguard_tests::connected_upstash(rateguard::RateGuard::builder(), &server).await;
-                super::$behaviour(limiter).await;
-            })+
-        }
-
-        mod redis {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $behaviour() {
-                let server = rateguard_tests::RedisServer::start();
-                let limiter = rateguard_tests::connected(rateguard::RateGuard::builder(), &server).await;
-                super::$behaviour(limiter).await;
-                for key in server.keys() {
-                    let ttl: i64 = server.command(&["PTTL", &key]);
-                    assert!((1..=121_000).contains(&ttl), "{key}: {ttl}");
-                }
-            })+
-        }
-    };
-}
-
-behaviours! {
+rateguard_tests::on_every_store! {
+    lifetimes <= 121_000;
     peek_says_what_a_check_would_and_changes_nothing
     reset_gives_the_whole_quota_back
     a_refund_is_never_more_than_the_quota

@@ -198,37 +198,8 @@ async fn a_large_window_lets_go_what_has_left_it(limiter: RateGuard) {
     }
 }
 
-macro_rules! behaviours {
-    ($($behaviour:ident)+) => {
-        mod memory {
-            $(#[tokio::test]
-            async fn $behaviour() {
-                super::$behaviour(rateguard::RateGuard::memory()).await;
-            })+
-        }
-
-        mod redis {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $behaviour() {
-                let server = rateguard_tests::RedisServer::start();
-                let limiter = rateguard_tests::connected(rateguard::RateGuard::builder(), &server).await;
-                super::$behaviour(limiter).await;
-            })+
-        }
-
-        mod upstash {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $behaviour() {
-                let redis = rateguard_tests::RedisServer::start();
-                let server = rateguard_tests::UpstashServer::start(&redis);
-                let limiter = rateguard_tests::connected_upstash(rateguard::RateGuard::builder(), &server).await;
-                super::$behaviour(limiter).await;
-            })+
-        }
-    };
-}
-
-behaviours! {
+rateguard_tests::on_every_store! {
+    lifetimes <= i64::MAX;
     the_limit_is_allowed_and_the_next_is_denied
     waiting_as_long_as_the_denial_says_is_enough
     a_denied_request_is_not_charged

@@ -8,6 +8,6 @@
 )]
 
 mod outage_log;
+mod requests;
 mod secrets;
 mod setup_errors;
-mod telemetry;

@@ -9,6 +9,7 @@ use axum::response::Response;
 
 use crate::http::context::Context;
 use crate::http::extract::Head;
+use crate::http::grpc::Call;
 use crate::http::setup_error::SetupError;
 
 /// The client's address, as the limits count it: behind [trusted proxies](crate::RateGuardBuilder::trusted_proxies) the
@@ -42,12 +43,12 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientIp {
             return Ok(*address);
         }
         let Some(context) = parts.extensions.get::<Context>() else {
-            return Err(SetupError::layer_missing("ClientIp").response(None));
+            return Err(SetupError::layer_missing("ClientIp").response(None, Call::of(parts).as_ref()));
         };
         let http = context.limiter().http();
         match Head::new(parts, None, "ClientIp", http).address() {
             Ok(address) => Ok(ClientIp(address)),
-            Err(error) => Err(error.response(http.on_setup_error.as_ref())),
+            Err(error) => Err(error.response(http.on_setup_error.as_ref(), Call::of(parts).as_ref())),
         }
     }
 }

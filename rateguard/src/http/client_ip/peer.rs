@@ -79,7 +79,7 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     }
 }
 
-/// The peer, as `into_make_service_with_connect_info` or a test left it.
+/// The peer, as `into_make_service_with_connect_info`, tonic's server or a test left it.
 pub(super) fn connected(extensions: &Extensions) -> Option<Peer> {
     if let Some(ConnectInfo(address)) = extensions.get::<ConnectInfo<SocketAddr>>() {
         return Some(Peer::from(*address));
@@ -91,10 +91,25 @@ pub(super) fn connected(extensions: &Extensions) -> Option<Peer> {
     if extensions.get::<ConnectInfo<unix::SocketAddr>>().is_some() {
         return Some(Peer::Unix);
     }
+    #[cfg(feature = "tonic")]
+    if let Some(peer) = connected_to_tonic(extensions) {
+        return Some(peer);
+    }
     if let Some(MockConnectInfo(address)) = extensions.get::<MockConnectInfo<SocketAddr>>() {
         return Some(Peer::from(*address));
     }
     extensions.get::<MockConnectInfo<Peer>>().map(|MockConnectInfo(peer)| *peer)
+}
+
+/// As tonic's server leaves it, also for its own TLS.
+#[cfg(feature = "tonic")]
+fn connected_to_tonic(extensions: &Extensions) -> Option<Peer> {
+    use tonic::transport::server::TcpConnectInfo;
+    #[cfg(unix)]
+    if extensions.get::<tonic::transport::server::UdsConnectInfo>().is_some() {
+        return Some(Peer::Unix);
+    }
+    Some(Peer::from(extensions.get::<TcpConnectInfo>()?.remote_addr?))
 }
 
 /// A user's closure that finds the peer in a request's extensions.

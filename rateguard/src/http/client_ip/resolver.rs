@@ -4,12 +4,14 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::header::FORWARDED;
-use axum::http::{Extensions, HeaderMap, HeaderName};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
 
 use super::node;
 use super::peer::{self, Peer, PeerFn};
 use super::proxies::TrustedProxies;
 use super::{forwarded, walk};
+use crate::http::grpc::Call;
 use crate::http::setup_error::SetupError;
 use crate::telemetry;
 
@@ -91,11 +93,12 @@ impl Resolver {
 
     /// The peer: as the program's own closure finds it, if there is one, or as `into_make_service_with_connect_info` left
     /// it.
-    pub(in crate::http) fn peer(&self, extensions: &Extensions) -> Result<Peer, SetupError> {
-        if let Some(peer) = self.peer.as_ref().and_then(|own| own.find(extensions)) {
+    pub(in crate::http) fn peer(&self, head: &Parts) -> Result<Peer, SetupError> {
+        if let Some(peer) = self.peer.as_ref().and_then(|own| own.find(&head.extensions)) {
             return Ok(peer);
         }
-        peer::connected(extensions).ok_or(SetupError::peer_unknown(self.peer.is_some()))
+        let unknown = || SetupError::peer_unknown(self.peer.is_some(), Call::of(head).is_some());
+        peer::connected(&head.extensions).ok_or_else(unknown)
     }
 
     /// Counts a request without the key that it should be counted by.

@@ -1,6 +1,6 @@
 //! A check as this store sees it: a policy and a key are counted by their hash.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
@@ -53,77 +53,36 @@ impl Fingerprints {
     /// An address is counted as its network.
     #[inline]
     pub(super) fn of(&self, policy: &str, algorithm: Algorithm, key: &Key, prefixes: Prefixes) -> u128 {
-        // Each text follows its length, and each part its type, so different keys are written differently. Everything is
-        // written in whole words, into a new hasher, so the compiler knows that there is never a rest of a word.
         let [first, second] = self.keys;
         let mut hasher = SipHasher13::new_with_keys(first, second);
-        head(&mut hasher, algorithm as u8, policy.len());
-        text(&mut hasher, policy.as_bytes());
         part(&mut hasher, key, prefixes);
+        policy.hash(&mut hasher);
+        hasher.write_u8(algorithm as u8);
         hasher.finish128().as_u128()
     }
 }
 
-/// The last eight bytes of the text, or all of them if it is shorter.
+/// What [`Hash`] writes for a key; for an address its network, in whole words, which are the quickest.
 #[inline]
-fn last_word(text: &[u8], rest: &[u8]) -> u64 {
-    match text.last_chunk() {
-        Some(last) => u64::from_le_bytes(*last),
-        None => rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
-    }
-}
-
-#[expect(clippy::inline_always, reason = "the state of the hash stays in registers")]
-#[inline(always)]
 fn part(hasher: &mut SipHasher13, key: &Key, prefixes: Prefixes) {
     match &key.0 {
-        Repr::Global => head(hasher, 0, 0),
         Repr::Ip(ip) => match network(*ip, prefixes) {
-            IpAddr::V4(ip) => hasher.write_u64(u64::from(ip.to_bits()) << 8 | 1),
+            // No other key begins with such a word: they begin with small numbers.
+            IpAddr::V4(ip) => hasher.write_u64(u64::from(ip.to_bits()) | 4 << 32),
             IpAddr::V6(ip) => {
-                head(hasher, 2, 16);
-                text(hasher, &ip.octets());
+                hasher.write_u64(6 << 32);
+                hasher.write_u128(ip.to_bits());
             }
         },
-        Repr::Plain { kind, value } => texts(hasher, 3, kind.as_str(), value.as_bytes()),
-        Repr::Secret { kind, value } => texts(hasher, 4, kind.as_str(), value.as_bytes()),
-        Repr::Composite(parts) => composite(hasher, parts, prefixes),
+        Repr::Composite(parts) => {
+            std::mem::discriminant(&key.0).hash(hasher);
+            hasher.write_usize(parts.len());
+            for key in parts {
+                part(hasher, key, prefixes);
+            }
+        }
+        repr => repr.hash(hasher),
     }
-}
-
-fn composite(hasher: &mut SipHasher13, parts: &[Key], prefixes: Prefixes) {
-    head(hasher, 5, parts.len());
-    for one in parts {
-        part(hasher, one, prefixes);
-    }
-}
-
-#[inline]
-fn texts(hasher: &mut SipHasher13, sort: u8, kind: &str, value: &[u8]) {
-    head(hasher, sort, kind.len());
-    text(hasher, kind.as_bytes());
-    hasher.write_u64(value.len() as u64);
-    text(hasher, value);
-}
-
-/// The type and the length of what follows.
-#[inline]
-fn head(hasher: &mut SipHasher13, sort: u8, length: usize) {
-    hasher.write_u64((length as u64) << 8 | u64::from(sort));
-}
-
-#[expect(clippy::inline_always, reason = "the state of the hash stays in registers")]
-#[inline(always)]
-fn text(hasher: &mut SipHasher13, text: &[u8]) {
-    let (words, rest) = text.as_chunks();
-    for word in words {
-        hasher.write_u64(u64::from_le_bytes(*word));
-    }
-    if rest.is_empty() {
-        return;
-    }
-    // Some bytes are written twice, which is unambiguous because the length is written too.
-    hasher.write_u64(last_word(text, rest));
 }
 
 /// Does not show the key of the hash.

@@ -8,10 +8,11 @@
 -- ARGV   the plan as one text, then the different quotas (see `read_quota`). The plan has a character for each limit, which
 --        names its quota: `0` for the first, and so on. A group of several limits begins with `&` and their number. A limit that
 --        several requests ask for begins with `+` and their number: as many of them as fit are allowed. These numbers are
---        characters as well: `0` for 0, and so on.
+--        characters as well: `0` for 0, and so on. A plan that begins with `!` asks for a packed reply.
 -- Reply  the time. Then for each group: an error as a string; or -1 if the group is handed over; or four integers for each
 --        limit: how many units are allowed (a group is charged if this is 1 for each limit that is not in shadow mode), and
---        three as in the reply of `whole.lua`.
+--        three as in the reply of `whole.lua`. Packed, it is one string of integers of eight bytes each, the highest byte
+--        first, which a client reads much faster than a list; unless there is an error, or there are very many limits.
 --
 -- There are no functions here: calling one would cost about as much as everything else that Lua does for a check.
 
@@ -22,8 +23,9 @@ if not KEYS[1] then KEYS, key_at, arg = ARGV, 2, 3 + ARGV[2] end
 local LATEST = NOW_TEXT .. LAST
 local DIGITS = #LATEST
 local STAMP_NOW = pack(STAMP, NOW)
--- A log keeps up to this many expired bytes, so that most charges only append.
-local STALE = 72
+-- A log keeps up to this many expired bytes, so that most charges only append. (72 cost 8 % more instructions of Redis per
+-- check, since more entries are read to find the first that counts; none cost 11 % more.)
+local STALE = 14
 
 local quotas, rules = {}, {}
 while ARGV[arg] do
@@ -34,14 +36,19 @@ while ARGV[arg] do
 end
 
 -- For a group of several limits: what the first step found out about each.
-local granted_of, kind_of, x_of, y_of, z_of = {}, {}, {}, {}, {}
-local replies, n = { NOW }, 1
+local granted_of, kind_of, x_of, y_of, z_of
+-- With room for the numbers of one limit.
+local replies, n = { NOW, nil, nil, nil, nil }, 1
 local plan, at = ARGV[1], 1
-local what = byte(plan, at)
+local what, packed = byte(plan, at), false
+if what == 33 then
+  what, at, packed = byte(plan, 2), 2, true
+end
 while what do
   local limits, units = 1, 1
   if what == 38 then
     limits, at = byte(plan, at + 1) - 48, at + 2
+    granted_of, kind_of, x_of, y_of, z_of = {}, {}, {}, {}, {}
   elseif what == 43 then
     units, at = byte(plan, at + 1) - 48, at + 2
   end
@@ -281,8 +288,11 @@ while what do
     for i = before + 2, n do replies[i] = nil end
     n = before + 1
     replies[n] = type(failure) == 'table' and failure.err or failure
+    if failure ~= -1 then packed = false end
   end
   at, key_at = at + limits, key_at + limits
   what = byte(plan, at)
 end
+-- Lua has no room for many more arguments.
+if packed and n <= 1000 then return pack('>' .. ('i8'):rep(n), unpack(replies)) end
 return replies

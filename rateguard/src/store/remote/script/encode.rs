@@ -23,6 +23,9 @@ fn form(check: &RemoteCheck) -> &'static str {
 
 /// A command, to which arguments are added.
 pub(crate) trait Arguments {
+    /// Whether the reply can be a packed string. In JSON it cannot.
+    const CAN_BE_PACKED: bool;
+
     fn text(&mut self, text: &str);
     fn number(&mut self, number: u64);
 }
@@ -74,7 +77,7 @@ fn keys<'g>(to: &mut impl Arguments, groups: impl Iterator<Item = &'g Group> + C
 
 /// The arguments of `check.lua`: groups, and how many requests share each. Undeclared, the keys are ordinary arguments, so that
 /// they need not be of one slot.
-pub(super) fn write_check(to: &mut impl Arguments, operations: &[(&Group, usize)], undeclared: bool) {
+pub(super) fn write_check<A: Arguments>(to: &mut A, operations: &[(&Group, usize)], undeclared: bool) {
     let groups = operations.iter().map(|(group, _)| *group);
     if undeclared {
         to.number(0);
@@ -82,7 +85,10 @@ pub(super) fn write_check(to: &mut impl Arguments, operations: &[(&Group, usize)
         keys(to, groups.clone());
     }
     let quotas = quotas(groups.clone());
-    let mut plan = String::with_capacity(3 * operations.len());
+    let mut plan = String::with_capacity(3 * operations.len() + 1);
+    if A::CAN_BE_PACKED {
+        plan.push('!');
+    }
     for (group, units) in operations {
         match group.checks.len() {
             1 if *units == 1 => {}

@@ -73,6 +73,9 @@ local function read_quota(arg)
     -- Time is divided into stretches of one window. The first charge in a stretch renews the lifetime of the key to two
     -- windows, so that it always has more than one left. This is the beginning of the current stretch.
     stretch_at = stretch_at,
+    -- Room for what is added later: to grow a table costs more than to make it.
+    exact = false,
+    merged = false,
   }
   if lower == 'z' then
     q.stretch = format('%d', stretch_at)

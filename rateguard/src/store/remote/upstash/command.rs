@@ -19,6 +19,8 @@ impl Command {
 }
 
 impl Arguments for Command {
+    const CAN_BE_PACKED: bool = false;
+
     fn text(&mut self, text: &str) {
         // Writing to memory cannot fail.
         let _ = serde_json::to_writer(&mut self.0, text);

@@ -8,6 +8,8 @@ use std::time::Duration;
 struct Words(Vec<String>);
 
 impl Arguments for Words {
+    const CAN_BE_PACKED: bool = false;
+
     fn text(&mut self, text: &str) {
         self.0.push(text.to_owned());
     }
