@@ -98,7 +98,9 @@ fn answer(words: &[String], to: &mut Vec<u8>) {
             let keys: usize = keys.parse().expect("the number of keys");
             let (keys, rest) = rest.split_at(keys);
             // The plan: how many requests share a limit.
-            let together = rest.first().and_then(|plan| plan.strip_prefix('+')).and_then(|plan| plan.bytes().next());
+            let plan =
+                rest.first().and_then(|plan| plan.strip_prefix('!')).expect("a plan that asks for a packed reply");
+            let together = plan.strip_prefix('+').and_then(|plan| plan.bytes().next());
             let granted = together.map_or(1, |number| i64::from(number - b'0'));
             let mut reply = vec![TIME];
             for key in keys {
@@ -108,7 +110,10 @@ fn answer(words: &[String], to: &mut Vec<u8>) {
                     reply.extend([granted, 40, 30_000_000, -1]);
                 }
             }
-            numbers(to, &reply);
+            let packed: Vec<u8> = reply.iter().flat_map(|number| number.to_be_bytes()).collect();
+            write!(to, "${}\r\n", packed.len()).expect("memory");
+            to.extend_from_slice(&packed);
+            to.extend_from_slice(b"\r\n");
         }
         _ => to.extend_from_slice(b"+OK\r\n"),
     }

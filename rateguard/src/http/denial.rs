@@ -123,7 +123,7 @@ impl fmt::Display for Denial {
 }
 
 impl Denial {
-    /// Without `write!`, which takes a tenth of all instructions of a denied request.
+    /// Without `write!`, which took 5 % of the instructions of a request that a layer denies.
     fn words(&self, to: &mut String) {
         if self.is_unknown() {
             return to.push_str("Requests cannot be counted at the moment");

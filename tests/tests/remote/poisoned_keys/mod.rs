@@ -15,14 +15,10 @@ use axum::http::{Request, Response};
 use futures_util::future::join_all;
 use rateguard::{Key, KeyBy, Policy, Quota, RateGuard, RateLimitLayer};
 use rateguard_tests::{DelayLine, Log, RedisServer, request};
-use tokio::sync::Mutex;
 use tower::{Layer, Service, ServiceExt};
 use tracing::Level;
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// Not beside the test that measures this program's memory.
-static ALONE: Mutex<()> = Mutex::const_new(());
 
 type Words = Vec<Vec<u8>>;
 

@@ -81,6 +81,8 @@ async fn serve<D: Dispatch>(
     let mut settled = false;
     let mut lasted = Delay::new(SETTLED);
     flights.refresh();
+    // Jobs that waited for the connection do not wait for the next turn as well.
+    flights.send_waiting(backlog);
     loop {
         let busy = !flights.under_way.is_empty();
         // Answers that have come are read before any job is told that none came.
