@@ -74,9 +74,9 @@ fn part(hasher: &mut impl Hasher, key: &Key, prefixes: Prefixes) {
     match &key.0 {
         Repr::Ip(ip) => match network(*ip, prefixes) {
             // No other key begins with these numbers: they begin with smaller ones, of 32 bits on some targets.
-            IpAddr::V4(ip) => hasher.write_u64(u64::from(ip.to_bits()) << 32 | 400),
+            IpAddr::V4(ip) => hasher.write_u64(u64::from(ip.to_bits()) << 32 | 0x400),
             IpAddr::V6(ip) => {
-                hasher.write_u64(600);
+                hasher.write_u64(0x600);
                 hasher.write_u128(ip.to_bits());
             }
         },
