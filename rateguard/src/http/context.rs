@@ -41,11 +41,17 @@ struct Shared {
 }
 
 /// What was decided for a request.
-#[derive(Default)]
 struct Record {
     /// How long stores have let the request wait, in microseconds.
     waited: AtomicU64,
-    counted: Mutex<SmallVec<[Counted; 2]>>,
+    /// `None` once the response is there. A handler's task may go on checking for as long as its connection lasts.
+    counted: Mutex<Option<SmallVec<[Counted; 2]>>>,
+}
+
+impl Default for Record {
+    fn default() -> Record {
+        Record { waited: AtomicU64::new(0), counted: Mutex::new(Some(SmallVec::new())) }
+    }
 }
 
 /// One decision, and what it takes to give its charge back.
@@ -168,8 +174,11 @@ impl Context {
 
     /// The decisions, once the time that they took is counted.
     pub(super) fn settled(&self, settled: Settled) -> limiter::Decisions {
-        let waited = u64::try_from(settled.waited.as_micros()).unwrap_or(u64::MAX);
-        self.shared_record().waited.fetch_add(waited, Ordering::Relaxed);
+        let record = self.shared_record();
+        if lock(&record.counted).is_some() {
+            let waited = u64::try_from(settled.waited.as_micros()).unwrap_or(u64::MAX);
+            record.waited.fetch_add(waited, Ordering::Relaxed);
+        }
         settled.decisions
     }
 
@@ -180,7 +189,9 @@ impl Context {
             let refund_if = refunds.next().flatten();
             Counted { decision, limiter: self.0.limiter.clone(), refund_if }
         });
-        lock(&self.shared_record().counted).extend(counted);
+        if let Some(earlier) = &mut *lock(&self.shared_record().counted) {
+            earlier.extend(counted);
+        }
     }
 
     /// Gives back all that the request has charged, in one batch, since a denied request spends nothing. `None` if nothing
@@ -202,7 +213,7 @@ impl Context {
     /// store does not answer, a charge stays: the limit still holds.
     fn give_back(&self, is_due: impl Fn(&mut Counted) -> bool) -> Option<GivingBack> {
         let mut begun: SmallVec<[_; 1]> = SmallVec::new();
-        for (at, counted) in lock(&self.shared_record().counted).iter_mut().enumerate() {
+        for (at, counted) in lock(&self.shared_record().counted).iter_mut().flatten().enumerate() {
             if counted.decision.receipt().is_none() || !is_due(counted) {
                 continue;
             }
@@ -221,7 +232,7 @@ impl Context {
                 match given_back.await {
                     Err(error) => limiter.report_error(&error),
                     Ok(()) => {
-                        if let Some(counted) = lock(&context.shared_record().counted).get_mut(at) {
+                        if let Some(counted) = lock(&context.shared_record().counted).iter_mut().flatten().nth(at) {
                             counted.decision.given_back();
                         }
                     }
@@ -237,9 +248,13 @@ impl Context {
         }
     }
 
-    /// Once the response is there, nothing is given back any more: the decisions go with it.
+    /// Once the response is there, nothing is given back any more: the decisions go with it. Further checks are not kept, and
+    /// each has the whole deadline.
     pub(super) fn finish(&self, response: &mut Response, set: Headers) {
-        finish(response, set, lock(&self.shared_record().counted).drain(..).map(|counted| counted.decision));
+        let record = self.shared_record();
+        let counted = lock(&record.counted).take().unwrap_or_default();
+        record.waited.store(0, Ordering::Relaxed);
+        finish(response, set, counted.into_iter().map(|counted| counted.decision));
     }
 }
 
@@ -255,4 +270,32 @@ pub(super) fn finish(response: &mut Response, set: Headers, decisions: impl Exac
 /// The record is consistent at any moment, also after a panic.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: Policy = Policy::new("messages", Quota::per_minute(1000));
+
+    #[tokio::test]
+    async fn after_the_response_checks_are_not_kept_and_have_the_whole_deadline() {
+        let limiter = RateGuard::memory();
+        let context = Context::new(limiter.clone(), None, false, None);
+        let check = async || {
+            let decisions = limiter.limiter().check_all(&[Check::new(&POLICY, &Key::global())]).await;
+            let decisions = context.settled(Settled { decisions, waited: Duration::from_millis(30) });
+            context.record(decisions, Refunds::new());
+        };
+        check().await;
+        assert!(context.left(&limiter) < limiter.limiter().deadline());
+        let mut response = Response::default();
+        context.finish(&mut response, Headers::default());
+        assert_eq!(response.extensions().get::<Decisions>().unwrap().len(), 1);
+        for _ in 0..100 {
+            check().await;
+        }
+        assert_eq!(lock(&context.0.record.counted).iter().flatten().count(), 0);
+        assert_eq!(context.left(&limiter), limiter.limiter().deadline());
+    }
 }

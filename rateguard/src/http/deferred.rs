@@ -118,34 +118,44 @@ impl Waits {
 impl Waiting {
     pub(super) async fn decide(self, said: impl IntoIterator<Item = Deferred>) -> Result<(), RateLimited> {
         let Waiting { context, limits, kept } = self;
-        let mut said: SmallVec<[Deferred; 2]> = said.into_iter().collect();
         let http = context.limiter().http();
-        let wrong = |error| RateLimited::not_set_up(error, http.on_setup_error.as_ref(), kept.call());
-        let mut asked = Asked::new();
-        for waits in limits {
-            let Waits { index, limit, .. } = waits;
-            let said = match said.iter().position(|said| said.index == index) {
-                Some(at) => said.swap_remove(at),
-                None => Deferred::limit(index),
-            };
-            match waits.complete(said, &http.client_ip).map_err(wrong)? {
-                Some(ask) => asked.push(ask),
-                None => telemetry::skipped(&limit.policy),
+        let denied = match asked(limits, said, &http.client_ip) {
+            Err(error) => Some(RateLimited::not_set_up(error, http.on_setup_error.as_ref(), kept.call())),
+            Ok(asked) => {
+                let (checking, refunds) = begin(context.limiter(), &asked, context.left(context.limiter()));
+                let decisions = context.settled(checking.settled().await);
+                let denied = RateLimited::new(&decisions, context.on_denied(), || kept);
+                context.record(decisions, refunds);
+                denied
             }
+        };
+        let Some(denied) = denied else { return Ok(()) };
+        // A request that is denied by one limit spends nothing of the others.
+        if let Some(given_back) = context.denied() {
+            given_back.await;
         }
-        let (checking, refunds) = begin(context.limiter(), &asked, context.left(context.limiter()));
-        let decisions = context.settled(checking.settled().await);
-        let denied = RateLimited::new(&decisions, context.on_denied(), || kept);
-        context.record(decisions, refunds);
-        match denied {
-            None => Ok(()),
-            Some(denied) => {
-                // A denial by one limit spends nothing of the others.
-                if let Some(given_back) = context.denied() {
-                    given_back.await;
-                }
-                Err(denied)
-            }
+        Err(denied)
+    }
+}
+
+/// What is asked of the limits that count the request.
+fn asked(
+    limits: Vec<Waits>,
+    said: impl IntoIterator<Item = Deferred>,
+    client_ip: &Resolver,
+) -> Result<Asked<'static>, SetupError> {
+    let mut said: SmallVec<[Deferred; 2]> = said.into_iter().collect();
+    let mut asked = Asked::new();
+    for waits in limits {
+        let Waits { index, limit, .. } = waits;
+        let said = match said.iter().position(|said| said.index == index) {
+            Some(at) => said.swap_remove(at),
+            None => Deferred::limit(index),
+        };
+        match waits.complete(said, client_ip)? {
+            Some(ask) => asked.push(ask),
+            None => telemetry::skipped(&limit.policy),
         }
     }
+    Ok(asked)
 }

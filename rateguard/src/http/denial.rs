@@ -157,9 +157,11 @@ fn window(to: &mut String, window: Duration) {
     const UNITS: [(u64, &str); 4] = [(86_400, " day"), (3600, " hour"), (60, " minute"), (1, " second")];
     let seconds = window.as_secs();
     if window.subsec_nanos() > 0 || seconds == 0 {
-        // Writing to memory cannot fail.
-        let _ = write!(to, "{} ms", window.as_secs_f64() * 1000.0);
-        return;
+        // As a fraction in binary, 1.005 would be 1.0050000000000001.
+        let micros = window.as_micros();
+        let _ = write!(to, "{}.{:03}", micros / 1000, micros % 1000);
+        to.truncate(to.trim_end_matches('0').trim_end_matches('.').len());
+        return to.push_str(" ms");
     }
     let (size, unit) = UNITS.into_iter().find(|(size, _)| seconds.is_multiple_of(*size)).unwrap_or((1, " second"));
     let count = seconds / size;
@@ -216,6 +218,8 @@ mod tests {
         };
         assert_eq!(words(500_000), "500 ms");
         assert_eq!(words(1_500), "1.5 ms");
+        assert_eq!(words(1_005), "1.005 ms");
+        assert_eq!(words(1_022_030), "1022.03 ms");
         assert_eq!(words(2_500_000), "2500 ms");
         for (seconds, said) in [
             (1, "1 second"),

@@ -26,6 +26,9 @@ use crate::rate_guard::RateGuard;
 ///   other checks have charged is given back. A handler that goes on after a denial, or makes a response of its own, stays
 ///   charged for what was allowed.
 ///
+/// After the response, as in the task of a WebSocket, each check stands alone: it has the whole deadline, and nothing is given
+/// back for it.
+///
 /// Without the layer it answers `500`, and the log says which line to add.
 ///
 /// ```

@@ -43,9 +43,13 @@ enum Origin {
 
 impl Origin {
     const fn constant(place: &'static Location<'static>) -> Origin {
-        let at = place.line().rotate_left(8) ^ place.column();
-        Origin::Constant(place, number(place.file()) ^ at.wrapping_mul(0x9e37_79b1))
+        Origin::Constant(place, number(place.file()) ^ spot(place.line(), place.column()))
     }
+}
+
+/// Different for different places of a file up to column 4095, since generated code has long lines.
+const fn spot(line: u32, column: u32) -> u32 {
+    (line.rotate_left(12) ^ column).wrapping_mul(0x9e37_79b1)
 }
 
 impl PartialEq for Origin {
@@ -227,5 +231,28 @@ impl Policy {
     /// The name, for a decision to keep. No allocation if it is a `'static` one.
     pub(crate) fn shared_name(&self) -> Cow<'static, str> {
         self.name.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_places_of_a_file_have_one_mark() {
+        let mut seen = HashSet::new();
+        assert!((1..500).all(|line| (1..1000).all(|column| seen.insert(spot(line, column)))));
+    }
+
+    #[test]
+    fn a_mark_tells_names_and_places_and_quotas_by_request_apart() {
+        const QUOTA: Quota = Quota::per_minute(1);
+        let here = |name| Policy::new(name, QUOTA);
+        let made = |name: &'static str| Policy::try_new(name, QUOTA).unwrap();
+        let marks = [here("a"), here("b"), Policy::new("a", QUOTA), made("a"), made("b"), here("a").by_request()];
+        assert_eq!(marks.iter().map(Policy::mark).collect::<HashSet<u64>>().len(), marks.len());
+        assert_eq!(here("a").mark(), here("a").with_quota(Quota::per_minute(2)).mark());
     }
 }

@@ -79,6 +79,7 @@ async fn a_call_gets_200_and_no_cache_may_keep_it() {
     }
     let wrong = send(&app, Method::POST, "/not-set-up", &[GRPC, TE]).await;
     assert_eq!((wrong.status, wrong.headers["grpc-status"].to_str().unwrap()), (200, "13"));
+    assert_eq!(wrong.headers["cache-control"], "no-store");
 }
 
 #[tokio::test]

@@ -19,6 +19,9 @@ async fn attribute() {}
 #[rate_limit(limit = 2, window = 60, key = body.as_str(), name = "deferred")]
 async fn deferred(body: String) {}
 
+#[rate_limit(limit = 2, window = 60, key = Some(&body).filter(|body| !body.is_empty()), name = "by-body")]
+async fn by_body(body: String) {}
+
 #[rate_limit(limit = 1, window = 60, key = "global", name = "shadowed", shadow = true)]
 async fn shadowed() {}
 
@@ -29,6 +32,7 @@ fn app(limiter: &RateGuard) -> Router {
     Router::new()
         .route("/attribute", get(attribute))
         .route("/deferred", post(deferred))
+        .route("/by-body", post(by_body))
         .route("/shadowed", get(shadowed))
         .route("/nested", get(free).layer(inner))
         .layer(RateLimitLayer::new(limiter.clone()).limit("outer", Quota::sliding_window(10, MONTH), KeyBy::Global))
@@ -113,5 +117,15 @@ async fn a_layer_that_is_not_set_up_spends_nothing_of_the_layers_further_out() {
         KeyBy::Global,
     ));
     assert_eq!(answer(&app, request("/")).await.status(), 500);
+    assert_eq!(left(&limiter).await, 10);
+}
+
+#[tokio::test]
+async fn a_handlers_limit_that_is_not_set_up_spends_nothing_of_the_layers_around_it() {
+    let limiter = RateGuard::memory();
+    let app = app(&limiter);
+    // Without a body the client counts by its address, which the app does not provide.
+    let request = Request::post("/by-body").body(Body::empty()).unwrap();
+    assert_eq!(answer(&app, request).await.status(), 500);
     assert_eq!(left(&limiter).await, 10);
 }

@@ -9,7 +9,7 @@ use axum::http::Request;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use rateguard::{KeyBy, Quota, RateGuard, RateLimitLayer, rate_limit};
+use rateguard::{Key, KeyBy, Policy, Quota, RateGuard, RateLimitLayer, RequestLimiter, rate_limit};
 use rateguard_tests::{DelayLine, Illness, RedisServer, UpstashServer, request};
 use tower::ServiceExt;
 
@@ -194,4 +194,26 @@ async fn a_slow_upload_and_slow_middleware_leave_the_budget_to_the_limits_that_c
         assert_eq!(server.command::<u32>(&["ZCOUNT", key, "-inf", "(inf"]), 2, "{name} was counted by Redis");
     }
     assert_eq!(send().await, 429, "by the limit that comes last");
+}
+
+/// As the task of a WebSocket does, which lasts longer than any deadline.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_goes_on_after_the_response_has_a_deadline_for_each_check() {
+    const MESSAGES: Policy = Policy::new("messages", Quota::sliding_window(1000, MINUTE));
+    let server = RedisServer::start();
+    let line = DelayLine::start(server.port(), Duration::from_millis(50));
+    let limiter = RateGuard::builder().redis(line.url()).deadline(Duration::from_secs(1)).build().unwrap();
+    while limiter.ready().await.is_err() {}
+    let (start, started) = tokio::sync::oneshot::channel::<RequestLimiter>();
+    let start = std::sync::Arc::new(std::sync::Mutex::new(Some(start)));
+    let handler = async move |limiter: RequestLimiter| {
+        let _ = start.lock().unwrap().take().unwrap().send(limiter);
+    };
+    let app = Router::new().route("/", get(handler)).layer(RateLimitLayer::new(limiter));
+    assert_eq!(app.oneshot(request("/")).await.unwrap().status(), 200);
+    let limiter = started.await.unwrap();
+    for message in 0..30 {
+        let decision = limiter.check(&MESSAGES, &Key::global()).await.unwrap();
+        assert!(!decision.degraded(), "{message}: {:?}", decision.degraded_reason());
+    }
 }

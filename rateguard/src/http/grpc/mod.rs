@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, TE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, TE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
@@ -67,6 +67,8 @@ impl Call {
         *response.status_mut() = if self.reads_trailers { StatusCode::OK } else { status };
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, self.content_type.clone());
+        // With the status 200, also that of a setup error.
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(STATUS, number(code));
         insert(headers, MESSAGE, percent_encoded(message));
         match retry {

@@ -55,22 +55,28 @@ impl Fingerprints {
     pub(super) fn of(&self, policy: &str, algorithm: Algorithm, key: &Key, prefixes: Prefixes) -> u128 {
         let [first, second] = self.keys;
         let mut hasher = SipHasher13::new_with_keys(first, second);
-        part(&mut hasher, key, prefixes);
-        policy.hash(&mut hasher);
-        hasher.write_u8(algorithm as u8);
+        write(&mut hasher, policy, algorithm, key, prefixes);
         hasher.finish128().as_u128()
     }
 }
 
+/// What differs for whatever is counted apart.
+#[inline]
+fn write(hasher: &mut impl Hasher, policy: &str, algorithm: Algorithm, key: &Key, prefixes: Prefixes) {
+    part(hasher, key, prefixes);
+    policy.hash(hasher);
+    hasher.write_u8(algorithm as u8);
+}
+
 /// What [`Hash`] writes for a key; for an address its network, in whole words, which are the quickest.
 #[inline]
-fn part(hasher: &mut SipHasher13, key: &Key, prefixes: Prefixes) {
+fn part(hasher: &mut impl Hasher, key: &Key, prefixes: Prefixes) {
     match &key.0 {
         Repr::Ip(ip) => match network(*ip, prefixes) {
-            // No other key begins with such a word: they begin with small numbers.
-            IpAddr::V4(ip) => hasher.write_u64(u64::from(ip.to_bits()) | 4 << 32),
+            // No other key begins with these numbers: they begin with smaller ones, of 32 bits on some targets.
+            IpAddr::V4(ip) => hasher.write_u64(u64::from(ip.to_bits()) << 32 | 0x400),
             IpAddr::V6(ip) => {
-                hasher.write_u64(6 << 32);
+                hasher.write_u64(0x600);
                 hasher.write_u128(ip.to_bits());
             }
         },
@@ -94,6 +100,8 @@ impl std::fmt::Debug for Fingerprints {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -169,5 +177,104 @@ mod tests {
                 assert!(seen.insert(of("p", &Key::ip(std::net::Ipv4Addr::from_bits(one)))));
             }
         }
+    }
+
+    /// The bytes that a hasher is given, on a target whose words have so many bytes.
+    struct Written {
+        bytes: Vec<u8>,
+        word: usize,
+    }
+
+    impl Hasher for Written {
+        fn write(&mut self, bytes: &[u8]) {
+            self.bytes.extend_from_slice(bytes);
+        }
+
+        fn write_usize(&mut self, number: usize) {
+            self.bytes.extend(number.to_le_bytes().iter().take(self.word));
+        }
+
+        fn write_isize(&mut self, number: isize) {
+            self.bytes.extend(number.to_le_bytes().iter().take(self.word));
+        }
+
+        fn write_u64(&mut self, number: u64) {
+            self.bytes.extend(number.to_le_bytes());
+        }
+
+        fn write_u128(&mut self, number: u128) {
+            self.bytes.extend(number.to_le_bytes());
+        }
+
+        fn finish(&self) -> u64 {
+            0
+        }
+    }
+
+    fn written(word: usize, write: impl FnOnce(&mut Written)) -> Vec<u8> {
+        let mut hasher = Written { bytes: Vec::new(), word };
+        write(&mut hasher);
+        hasher.bytes
+    }
+
+    const WHOLE: Prefixes = Prefixes { ipv4: 32, ipv6: 128 };
+
+    /// Few different parts, so that many keys nearly agree.
+    fn keys() -> impl Strategy<Value = Key> {
+        let text = || prop::sample::select(vec!["", "\0", "a", "ab", "\u{4}\0\0\0", "\0\0\0\0", "user", "ip"]);
+        let address = prop::sample::select(vec![
+            "0.0.0.0",
+            "0.0.0.1",
+            "0.0.0.2",
+            "0.0.0.3",
+            "0.0.0.4",
+            "4.0.0.0",
+            "::",
+            "::1",
+            "::4",
+            "::4:0:0",
+            "6::",
+            "0:6::",
+            "::ffff:0.0.0.1",
+            "::6:0:0:0:4",
+        ]);
+        let leaf = prop_oneof![
+            Just(Key::global()),
+            address.prop_map(|text| Key::ip(text.parse::<IpAddr>().unwrap())),
+            (text(), text()).prop_map(|(kind, value)| Key::new(kind, value)),
+            (text(), prop::collection::vec(prop::sample::select(vec![0, 4, 0xff, b'a']), 0..9))
+                .prop_map(|(kind, value)| Key::secret(kind, value)),
+        ];
+        leaf.prop_recursive(3, 12, 4, |part| prop::collection::vec(part, 0..5).prop_map(Key::composite))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2048))]
+
+        #[test]
+        fn only_equal_checks_are_written_alike(
+            (one, other) in (keys(), keys()),
+            (policy, second) in prop::sample::select(vec![("p", "p"), ("p", "pp"), ("\u{4}", "ab"), ("pa", "a")]),
+        ) {
+            for word in [4, 8] {
+                let bytes = |policy: &str, key: &Key| {
+                    written(word, |to| write(to, policy, Algorithm::SlidingWindow, key, WHOLE))
+                };
+                let is_same = one == other && policy == second;
+                prop_assert_eq!(bytes(policy, &one) == bytes(second, &other), is_same, "{:?} {:?} {}", one, other, word);
+                // So a key cannot run into what follows it, be that a part or a policy.
+                let part = |key: &Key| written(word, |to| part(to, key, WHOLE));
+                prop_assert_eq!(part(&one).starts_with(&part(&other)), one == other, "{:?} {:?} {}", one, other, word);
+            }
+        }
+    }
+
+    #[test]
+    fn no_address_is_written_as_the_beginning_of_another_key() {
+        let part = |key: &Key| written(4, |to| part(to, key, WHOLE));
+        let nested = Key::composite([Key::global(), Key::composite([Key::global(), Key::new("a", "b")])]);
+        let chosen = Key::new("\0\0\0\0\u{2}\0\0\0a", "b");
+        let forged = Key::composite([Key::ip([0, 0, 0, 0]), chosen]);
+        assert_ne!(part(&nested), part(&forged));
     }
 }
