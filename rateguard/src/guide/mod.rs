@@ -37,6 +37,7 @@ chapters! {
     performance
     recipes
     redis_outages
+    replay
     responses
     scaling
     security

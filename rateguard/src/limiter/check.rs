@@ -233,7 +233,7 @@ impl Limiter {
     }
 
     /// The key as this limiter counts it: an address stands for its network.
-    pub(super) fn localize<'k>(&self, key: &'k Key) -> Cow<'k, Key> {
+    pub(crate) fn localize<'k>(&self, key: &'k Key) -> Cow<'k, Key> {
         match &key.0 {
             Repr::Ip(ip) => match network(*ip, self.0.settings.prefixes) {
                 network if network == *ip => Cow::Borrowed(key),

@@ -160,6 +160,13 @@ impl RateGuard {
         self.give_back(decision, decision.receipt(), cost).await
     }
 
+    /// The key that this limiter counts for a key: that of an address is its network. For this project's own examples.
+    #[cfg(feature = "test-util")]
+    #[doc(hidden)]
+    pub fn counted_key(&self, key: &Key) -> Key {
+        self.limiter().localize(key).into_owned()
+    }
+
     async fn give_back(&self, decision: &Decision, receipt: Option<Receipt>, cost: u32) -> Result<(), StoreError> {
         match receipt {
             Some(receipt) => {

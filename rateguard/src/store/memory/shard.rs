@@ -18,7 +18,9 @@ const CANDIDATES: usize = 16;
 /// A part of the keys, under one lock.
 #[derive(Debug)]
 pub(super) struct Shard {
-    /// The index of each key in `slots`. About five bytes a key, so that many of them stay in the processor's cache.
+    /// The index of each key in `slots`. About five bytes a key, so that many of them stay in the processor's cache. (An
+    /// `IndexMap` keeps eight bytes more beside each slot, its hash, and indices of eight bytes; and it would need a hasher that
+    /// hands the fingerprint on.)
     places: HashTable<u32>,
     slots: Vec<Slot>,
     cap: usize,

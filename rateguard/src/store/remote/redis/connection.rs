@@ -255,11 +255,11 @@ mod tests {
 
     #[test]
     fn a_call_under_way_does_not_wake_its_own_task() {
-        let counted = Arc::new(Wakes::default());
-        let waker = Waker::from(Arc::clone(&counted));
+        let counter = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&counter));
         let mut under_way = VecDeque::from([flight(1, std::future::pending())]);
         assert!(pin!(landed(&mut under_way)).poll(&mut Context::from_waker(&waker)).is_pending());
-        assert_eq!(counted.0.load(Ordering::Relaxed), 0);
+        assert_eq!(counter.0.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test]
