@@ -41,17 +41,18 @@ struct Shared {
 }
 
 /// What was decided for a request.
+#[derive(Default)]
 struct Record {
     /// How long stores have let the request wait, in microseconds.
     waited: AtomicU64,
-    /// `None` once the response is there. A handler's task may go on checking for as long as its connection lasts.
-    counted: Mutex<Option<SmallVec<[Counted; 2]>>>,
+    counted: Mutex<AllCounted>,
 }
 
-impl Default for Record {
-    fn default() -> Record {
-        Record { waited: AtomicU64::new(0), counted: Mutex::new(Some(SmallVec::new())) }
-    }
+#[derive(Default)]
+struct AllCounted {
+    list: SmallVec<[Counted; 2]>,
+    /// The response is there. A handler's task may go on checking for as long as its connection lasts.
+    has_ended: bool,
 }
 
 /// One decision, and what it takes to give its charge back.
@@ -175,7 +176,7 @@ impl Context {
     /// The decisions, once the time that they took is counted.
     pub(super) fn settled(&self, settled: Settled) -> limiter::Decisions {
         let record = self.shared_record();
-        if lock(&record.counted).is_some() {
+        if !lock(&record.counted).has_ended {
             let waited = u64::try_from(settled.waited.as_micros()).unwrap_or(u64::MAX);
             record.waited.fetch_add(waited, Ordering::Relaxed);
         }
@@ -189,8 +190,9 @@ impl Context {
             let refund_if = refunds.next().flatten();
             Counted { decision, limiter: self.0.limiter.clone(), refund_if }
         });
-        if let Some(earlier) = &mut *lock(&self.shared_record().counted) {
-            earlier.extend(counted);
+        let mut earlier = lock(&self.shared_record().counted);
+        if !earlier.has_ended {
+            earlier.list.extend(counted);
         }
     }
 
@@ -213,7 +215,7 @@ impl Context {
     /// store does not answer, a charge stays: the limit still holds.
     fn give_back(&self, is_due: impl Fn(&mut Counted) -> bool) -> Option<GivingBack> {
         let mut begun: SmallVec<[_; 1]> = SmallVec::new();
-        for (at, counted) in lock(&self.shared_record().counted).iter_mut().flatten().enumerate() {
+        for (at, counted) in lock(&self.shared_record().counted).list.iter_mut().enumerate() {
             if counted.decision.receipt().is_none() || !is_due(counted) {
                 continue;
             }
@@ -232,7 +234,7 @@ impl Context {
                 match given_back.await {
                     Err(error) => limiter.report_error(&error),
                     Ok(()) => {
-                        if let Some(counted) = lock(&context.shared_record().counted).iter_mut().flatten().nth(at) {
+                        if let Some(counted) = lock(&context.shared_record().counted).list.get_mut(at) {
                             counted.decision.given_back();
                         }
                     }
@@ -252,9 +254,10 @@ impl Context {
     /// each has the whole deadline.
     pub(super) fn finish(&self, response: &mut Response, set: Headers) {
         let record = self.shared_record();
-        let counted = lock(&record.counted).take().unwrap_or_default();
+        let mut counted = lock(&record.counted);
+        counted.has_ended = true;
         record.waited.store(0, Ordering::Relaxed);
-        finish(response, set, counted.into_iter().map(|counted| counted.decision));
+        finish(response, set, counted.list.drain(..).map(|counted| counted.decision));
     }
 }
 
@@ -295,7 +298,7 @@ mod tests {
         for _ in 0..100 {
             check().await;
         }
-        assert_eq!(lock(&context.0.record.counted).iter().flatten().count(), 0);
+        assert_eq!(lock(&context.0.record.counted).list.len(), 0);
         assert_eq!(context.left(&limiter), limiter.limiter().deadline());
     }
 }

@@ -1,5 +1,6 @@
 //! One request, one decision: what a layer charged is given back if a limit further in denies the request.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -7,7 +8,8 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use axum::routing::{get, post};
 use rateguard::{Key, KeyBy, Policy, Quota, RateGuard, RateLimitLayer, rate_limit};
-use rateguard_tests::{RedisServer, connected, request};
+use rateguard_tests::{DelayLine, RedisServer, connected, request};
+use tokio::sync::Notify;
 use tower::ServiceExt;
 
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
@@ -128,4 +130,36 @@ async fn a_handlers_limit_that_is_not_set_up_spends_nothing_of_the_layers_around
     let request = Request::post("/by-body").body(Body::empty()).unwrap();
     assert_eq!(answer(&app, request).await.status(), 500);
     assert_eq!(left(&limiter).await, 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_hangs_up_while_charges_are_given_back_gets_them_back() {
+    let server = RedisServer::start();
+    let line = DelayLine::start(server.port(), Duration::from_millis(50));
+    let far = RateGuard::builder().redis(line.url()).deadline(Duration::from_secs(10)).build().unwrap();
+    far.ready().await.unwrap();
+    let denied = Arc::new(Notify::new());
+    let near = {
+        let denied = Arc::clone(&denied);
+        RateGuard::builder().on_denied(move |_: &rateguard::Denied| denied.notify_one()).build().unwrap()
+    };
+    let nested = RateLimitLayer::new(near.clone()).limit("nested", Quota::sliding_window(2, MINUTE), KeyBy::Global);
+    let app = Router::new()
+        .route("/attribute", get(attribute).layer(RateLimitLayer::new(near)))
+        .route("/nested", get(free).layer(nested))
+        .layer(RateLimitLayer::new(far.clone()).limit("outer", Quota::sliding_window(10, MONTH), KeyBy::Global));
+    for path in ["/attribute", "/nested"] {
+        for _ in 0..2 {
+            assert_eq!(answer(&app, request(path)).await.status(), 200);
+        }
+        let before = left(&far).await;
+        for _ in 0..3 {
+            tokio::select! {
+                biased;
+                _ = answer(&app, request(path)) => panic!("the charges are given back first"),
+                () = denied.notified() => {}
+            }
+        }
+        assert_eq!(left(&far).await, before, "{path}");
+    }
 }
