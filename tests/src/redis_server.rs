@@ -172,8 +172,12 @@ impl RedisServer {
         for key in &keys {
             pipeline.cmd("PTTL").arg(key);
         }
-        let left: Vec<i64> = pipeline.query(&mut self.connection()).expect("their times to live");
-        keys.into_iter().zip(left).collect()
+        pipeline.ignore_errors();
+        let left: Vec<redis::RedisResult<i64>> = pipeline.query(&mut self.connection()).expect("their times to live");
+        // A node of a cluster may still hold keys of a slot that it no longer has. It will drop them, and tells nothing of them.
+        let is_elsewhere = |error: &redis::RedisError| error.code() == Some("MOVED");
+        let known = keys.into_iter().zip(left).filter(|(_, left)| !left.as_ref().is_err_and(is_elsewhere));
+        known.map(|(key, left)| (key, left.expect("its time to live"))).collect()
     }
 
     /// Whether it is a replica that hears its master.
