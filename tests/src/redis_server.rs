@@ -173,7 +173,17 @@ impl RedisServer {
             pipeline.cmd("PTTL").arg(key);
         }
         pipeline.ignore_errors();
-        let left: Vec<redis::RedisResult<i64>> = pipeline.query(&mut self.connection()).expect("their times to live");
+        let patience = Instant::now() + Duration::from_secs(10);
+        let left = loop {
+            let left: Vec<redis::RedisResult<i64>> =
+                pipeline.query(&mut self.connection()).expect("their times to live");
+            // For a moment after a fault, a node does not know yet that the others are there.
+            let is_down = |error: &redis::RedisError| error.code() == Some("CLUSTERDOWN");
+            if Instant::now() > patience || !left.iter().any(|left| left.as_ref().is_err_and(is_down)) {
+                break left;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
         // A node of a cluster may still hold keys of a slot that it no longer has. It will drop them, and tells nothing of them.
         let is_elsewhere = |error: &redis::RedisError| error.code() == Some("MOVED");
         let known = keys.into_iter().zip(left).filter(|(_, left)| !left.as_ref().is_err_and(is_elsewhere));
